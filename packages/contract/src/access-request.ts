@@ -1,0 +1,41 @@
+import type { Action } from "./actions.ts";
+import type { JsonObject } from "./strict-json.ts";
+
+/**
+ * The one value that every check sees: caveats, policy, budgets and the log. It describes exactly one attempt.
+ * Shape after OpenID AuthZEN 1.0 (subject, action, resource, context).
+ */
+export interface AccessRequest {
+  readonly subject: Subject;
+  readonly action: Action;
+  readonly resource: Resource;
+  readonly context: RequestContext;
+}
+
+export interface Subject {
+  /** The agent's identifier (UUID), as named by its credential. */
+  readonly agentId: string;
+  /** The principal to whom the authority ultimately belongs. */
+  readonly principalId: string;
+  /** Recorded agents of the token chain, from the root to the presenter; the last equals `agentId`. */
+  readonly actorChain: readonly string[];
+}
+
+export interface Resource {
+  /** The upstream's name, unique in the tenant; "" for actions on no upstream (`token.attenuate`). */
+  readonly upstream: string;
+  readonly kind: "tool" | "catalogue" | "session" | "token" | "model" | "http" | "resource" | "prompt";
+  /** The tool's name as the upstream knows it; "" where the action has none. */
+  readonly name: string;
+  /** SHA-256 (hex) of the pinned tool definition; "" where there is none. */
+  readonly definitionDigest: string;
+}
+
+export interface RequestContext {
+  readonly callId: string;
+  readonly protocol: "mcp" | "llm" | "http" | "decision" | "api";
+  /** Gateway time of the decision, milliseconds since the epoch. */
+  readonly timeMs: number;
+  /** The tool's arguments exactly as they will be forwarded, strictly parsed; {} where there are none. */
+  readonly arguments: JsonObject;
+}

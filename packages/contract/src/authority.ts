@@ -1,0 +1,198 @@
+/**
+ * Authority: everything a decision rests on that only a command can change. Each object is a record of one of
+ * these closed kinds, with a version of its own; changing any moves the tenant's revision. The gateway's state is
+ * built from nothing else. Shapes are of the stored JSON value.
+ */
+import type { BudgetMode, BudgetScope, BudgetUnit, Window } from "./budgets.ts";
+
+/** The tenant that stands for the instance: its kill switch binds every tenant, its log is the instance's. */
+export const INSTANCE_TENANT = "00000000-0000-0000-0000-000000000000";
+
+export interface TenantSettings {
+  readonly name: string;
+  readonly status: "active" | "suspended";
+  /** Longest life of a root token without holder key, in seconds. */
+  readonly tokenLifetimeMaxSeconds: number;
+  /** Largest number of distinct budget counters below one root. */
+  readonly budgetNodesMax: number;
+}
+
+export interface Principal {
+  readonly name: string;
+  readonly type: "person" | "team" | "service";
+  readonly status: "active" | "suspended";
+}
+
+export interface Agent {
+  readonly name: string;
+  readonly principalId: string;
+  readonly status: "active" | "suspended";
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export type UpstreamTransport =
+  | { readonly type: "http"; readonly url: string }
+  | {
+      readonly type: "stdio";
+      readonly command: string;
+      readonly args: readonly string[];
+      /** The child's whole environment besides PATH and HOME; nothing is inherited. */
+      readonly env: Readonly<Record<string, string>>;
+    };
+
+export interface Upstream {
+  /** Unique in the tenant: `[a-z0-9][a-z0-9-]{0,62}`; also the last segment of its MCP endpoint. */
+  readonly name: string;
+  readonly transport: UpstreamTransport;
+  readonly isolation: "shared" | "principal" | "session";
+  readonly status: "active" | "suspended";
+  readonly timeoutMs: number;
+  readonly concurrencyMax: number;
+}
+
+/** One pinned tool of an upstream; the object's id is `<upstream name>/<tool name>`. */
+export interface Tool {
+  readonly upstream: string;
+  readonly name: string;
+  /** The definition as the upstream gave it: the JSON text of the member of `tools`, byte for byte. */
+  readonly definition: string;
+  /** SHA-256 (hex) of `definition`. */
+  readonly digest: string;
+  readonly status: "active" | "quarantined";
+}
+
+export interface RootKey {
+  /** active: mints and verifies. verifying: verifies only. retired: refused. Object id = key id (`k` of a token). */
+  readonly status: "active" | "verifying" | "retired";
+  /** AES-256-GCM under the master key: base64 of nonce ‖ ciphertext ‖ tag. */
+  readonly wrapped: string;
+}
+
+/** A minted root token; the object's id is its node (hex). The token itself is never stored. */
+export interface RootToken {
+  readonly agentId: string;
+  readonly principalId: string;
+  readonly keyId: string;
+  readonly label: string;
+  /** The minted segment: caveats as their JSON texts, in order. Policy may see these and no others. */
+  readonly caveats: readonly string[];
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** A recorded child; the object's id is its node (hex). */
+export interface RecordedNode {
+  readonly parent: string;
+  readonly root: string;
+  /** The agent it was handed to when that was allowed by decision; else the parent's. */
+  readonly agentId: string;
+  /** All caveats between the parent and this node, as JSON texts, the closing `id` caveat included. */
+  readonly caveats: readonly string[];
+  readonly carves: readonly Carve[];
+  readonly recordedAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** A part of the nearest ancestor's budget that was set aside for a node and all below it. */
+export interface Carve {
+  readonly unit: BudgetUnit;
+  readonly window: Window;
+  readonly amount: number;
+}
+
+/** The object's id is the node (hex) that ended, with all below it. */
+export interface Revocation {
+  readonly reason: string;
+  readonly at: "control" | "gateway";
+  readonly revokedAtMs: number;
+}
+
+/** The active policy document; the object's id is always `active`. */
+export interface ActivePolicy {
+  readonly versionId: string;
+  readonly language: "rules";
+  readonly source: string;
+  /** SHA-256 (hex) of `source`. */
+  readonly digest: string;
+}
+
+export interface BudgetRule {
+  readonly scope: BudgetScope;
+  /** node hex, agent id, principal id, `upstream/tool`, upstream name or "" for the tenant. */
+  readonly scopeId: string;
+  readonly unit: BudgetUnit;
+  readonly window: Window;
+  readonly limit: number;
+  readonly mode: BudgetMode;
+}
+
+export const KILL_SCOPES = ["instance", "tenant", "agent", "principal", "upstream", "tool"] as const;
+export type KillScope = (typeof KILL_SCOPES)[number];
+
+/** An engaged kill switch; the object's id is `<scope>:<scopeId>`. Released = deleted. */
+export interface Kill {
+  readonly scope: KillScope;
+  /** "" for instance and tenant; agent or principal id; upstream name; `upstream/tool`. */
+  readonly scopeId: string;
+  readonly reason: string;
+  readonly engagedAtMs: number;
+}
+
+export interface AuthorityValues {
+  readonly tenant: TenantSettings;
+  readonly principal: Principal;
+  readonly agent: Agent;
+  readonly upstream: Upstream;
+  readonly tool: Tool;
+  readonly root_key: RootKey;
+  readonly root_token: RootToken;
+  readonly node: RecordedNode;
+  readonly revocation: Revocation;
+  readonly policy: ActivePolicy;
+  readonly budget: BudgetRule;
+  readonly kill: Kill;
+}
+
+export type AuthorityKind = keyof AuthorityValues;
+
+export const AUTHORITY_KINDS = [
+  "tenant",
+  "principal",
+  "agent",
+  "upstream",
+  "tool",
+  "root_key",
+  "root_token",
+  "node",
+  "revocation",
+  "policy",
+  "budget",
+  "kill",
+] as const satisfies readonly AuthorityKind[];
+
+/** One object of authority, tagged by kind. */
+export type AuthorityObject = {
+  [K in AuthorityKind]: {
+    readonly kind: K;
+    readonly id: string;
+    readonly version: number;
+    readonly value: AuthorityValues[K];
+  };
+}[AuthorityKind];
+
+/** One change: the new object, or the name of one that ended. Applied in (revision, position) order. */
+export type AuthorityChange =
+  | { readonly type: "put"; readonly object: AuthorityObject }
+  | { readonly type: "delete"; readonly kind: AuthorityKind; readonly id: string };
+
+/** What the state of one tenant is built from: one consistent snapshot. */
+export interface AuthoritySnapshot {
+  readonly tenantId: string;
+  readonly revision: number;
+  /** The instance's revision that the same snapshot saw. */
+  readonly instanceRevision: number;
+  readonly epoch: number;
+  readonly objects: readonly AuthorityObject[];
+  /** Objects of the instance (its kill switch); the same for every tenant. */
+  readonly instanceObjects: readonly AuthorityObject[];
+}

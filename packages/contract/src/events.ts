@@ -1,0 +1,400 @@
+/**
+ * The catalogue of audit events: every name that code may emit, its version, and its fields with their shapes.
+ * docs/reference/events.md is generated from this file, and a test fails when code emits what it lacks.
+ * Every event also has the envelope `v` (integer), `event` (name), `id` (UUIDv7), `time` (ms, the writer's clock)
+ * and `tenant` (UUID); its place (sequence, commit time, previous hash) is the link's, not the event's.
+ */
+export type FieldType = "string" | "integer" | "boolean" | "strings" | "object" | "objects";
+
+export interface EventEntry {
+  readonly version: number;
+  readonly category:
+    | "call"
+    | "token"
+    | "registry"
+    | "policy"
+    | "budget"
+    | "kill"
+    | "log"
+    | "auth"
+    | "gateway"
+    | "catalogue";
+  readonly sentence: string;
+  readonly fields: Readonly<Record<string, FieldType>>;
+  /** Fields that may be absent. */
+  readonly optional?: readonly string[];
+}
+
+const admin = { by: "string", version: "integer" } as const;
+
+export const EVENTS = {
+  "call.decided": {
+    version: 1,
+    category: "call",
+    sentence: "An attempt was judged; an allow of it may be forwarded once this event is committed.",
+    fields: {
+      callId: "string",
+      decision: "string",
+      reasons: "strings",
+      check: "string",
+      agentId: "string",
+      principalId: "string",
+      node: "string",
+      root: "string",
+      action: "string",
+      protocol: "string",
+      upstream: "string",
+      tool: "string",
+      definition: "string",
+      revision: "integer",
+      policy: "string",
+      validUntil: "integer",
+      arguments: "string",
+      input: "string",
+      claims: "objects",
+      gateway: "string",
+      ruleId: "string",
+    },
+    optional: [
+      "check",
+      "tool",
+      "definition",
+      "policy",
+      "validUntil",
+      "arguments",
+      "input",
+      "claims",
+      "ruleId",
+      "upstream",
+    ],
+  },
+  "call.completed": {
+    version: 1,
+    category: "call",
+    sentence: "An allowed call was forwarded and its answer arrived whole.",
+    fields: {
+      callId: "string",
+      status: "string",
+      responseBytes: "integer",
+      digest: "string",
+      durationMs: "integer",
+      messages: "integer",
+    },
+    optional: ["digest", "messages"],
+  },
+  "call.failed": {
+    version: 1,
+    category: "call",
+    sentence: "An allowed call was sent, and the upstream or the stream broke.",
+    fields: {
+      callId: "string",
+      status: "string",
+      responseBytes: "integer",
+      digest: "string",
+      durationMs: "integer",
+      messages: "integer",
+    },
+    optional: ["digest", "messages"],
+  },
+  "call.aborted": {
+    version: 1,
+    category: "call",
+    sentence: "An allowed call was surely not sent; its reservations were released.",
+    fields: { callId: "string", status: "string" },
+  },
+  "call.unknown": {
+    version: 1,
+    category: "call",
+    sentence: "An allowed call may have been sent; its reservations stay charged.",
+    fields: { callId: "string", status: "string" },
+  },
+  "call.settled_late": {
+    version: 1,
+    category: "call",
+    sentence: "The outcome of a call recorded as unknown became known.",
+    fields: { callId: "string", outcome: "string", status: "string" },
+  },
+  "call.denied_summary": {
+    version: 1,
+    category: "call",
+    sentence: "Denials of one recorded node and reason beyond the first twenty of a minute, counted.",
+    fields: {
+      node: "string",
+      reason: "string",
+      count: "integer",
+      fromTime: "integer",
+      toTime: "integer",
+      gateway: "string",
+    },
+  },
+  "auth.rejected": {
+    version: 1,
+    category: "auth",
+    sentence: "Unauthenticated or unverifiable requests, counted and sampled.",
+    fields: { reason: "string", count: "integer", fromTime: "integer", toTime: "integer", gateway: "string" },
+  },
+  "mcp.session_opened": {
+    version: 1,
+    category: "call",
+    sentence: "An MCP session was opened and bound to a token.",
+    fields: { callId: "string", agentId: "string", node: "string", upstream: "string", protocolVersion: "string" },
+  },
+  "token.minted": {
+    version: 1,
+    category: "token",
+    sentence: "A root token was minted.",
+    fields: {
+      ...admin,
+      node: "string",
+      agentId: "string",
+      principalId: "string",
+      keyId: "string",
+      caveats: "strings",
+      expiresAt: "integer",
+    },
+  },
+  "token.attenuated": {
+    version: 1,
+    category: "token",
+    sentence: "A child was recorded by the gateway, at a holder's request.",
+    fields: {
+      callId: "string",
+      node: "string",
+      parent: "string",
+      root: "string",
+      agentId: "string",
+      caveats: "strings",
+      carves: "objects",
+      expiresAt: "integer",
+    },
+  },
+  "token.revoked": {
+    version: 1,
+    category: "token",
+    sentence: "A node was revoked, with all below it.",
+    fields: { ...admin, node: "string", reason: "string" },
+  },
+  "token.banned": {
+    version: 1,
+    category: "token",
+    sentence: "The gateway itself ended a node (a narrowing command).",
+    fields: { node: "string", reason: "string", gateway: "string" },
+  },
+  "budget.refunded": {
+    version: 1,
+    category: "budget",
+    sentence: "What remained of a carve returned to the counters it came from.",
+    fields: { node: "string", counter: "string", amount: "integer", cause: "string" },
+  },
+  "root_key.created": {
+    version: 1,
+    category: "token",
+    sentence: "A root key was created.",
+    fields: { ...admin, keyId: "string" },
+  },
+  "root_key.rotated": {
+    version: 1,
+    category: "token",
+    sentence: "A new root key mints; the one before verifies.",
+    fields: { ...admin, keyId: "string", previous: "string" },
+  },
+  "root_key.retired": {
+    version: 1,
+    category: "token",
+    sentence: "A root key was retired; its tokens are refused.",
+    fields: { ...admin, keyId: "string" },
+  },
+  "tenant.created": {
+    version: 1,
+    category: "registry",
+    sentence: "A tenant was created.",
+    fields: { ...admin, tenantId: "string" },
+  },
+  "tenant.updated": {
+    version: 1,
+    category: "registry",
+    sentence: "A tenant's settings changed.",
+    fields: { ...admin, changed: "strings" },
+  },
+  "principal.created": {
+    version: 1,
+    category: "registry",
+    sentence: "A principal was registered.",
+    fields: { ...admin, principalId: "string" },
+  },
+  "principal.updated": {
+    version: 1,
+    category: "registry",
+    sentence: "A principal changed.",
+    fields: { ...admin, principalId: "string", changed: "strings" },
+  },
+  "agent.created": {
+    version: 1,
+    category: "registry",
+    sentence: "An agent was registered.",
+    fields: { ...admin, agentId: "string", principalId: "string" },
+  },
+  "agent.updated": {
+    version: 1,
+    category: "registry",
+    sentence: "An agent changed.",
+    fields: { ...admin, agentId: "string", changed: "strings" },
+  },
+  "upstream.created": {
+    version: 1,
+    category: "registry",
+    sentence: "An upstream was registered.",
+    fields: { ...admin, upstreamId: "string", upstream: "string" },
+  },
+  "upstream.updated": {
+    version: 1,
+    category: "registry",
+    sentence: "An upstream changed.",
+    fields: { ...admin, upstreamId: "string", changed: "strings" },
+  },
+  "upstream.removed": {
+    version: 1,
+    category: "registry",
+    sentence: "An upstream was removed, with its tools.",
+    fields: { ...admin, upstreamId: "string", upstream: "string" },
+  },
+  "catalogue.pinned": {
+    version: 1,
+    category: "catalogue",
+    sentence: "The tools of an upstream were pinned by digest.",
+    fields: { ...admin, upstream: "string", tools: "integer", digest: "string" },
+  },
+  "catalogue.read": {
+    version: 1,
+    category: "catalogue",
+    sentence: "The gateway itself read an upstream's catalogue.",
+    fields: { upstream: "string", status: "string", tools: "integer" },
+  },
+  "policy.proposed": {
+    version: 1,
+    category: "policy",
+    sentence: "A policy version was stored.",
+    fields: { ...admin, versionId: "string", digest: "string" },
+  },
+  "policy.activated": {
+    version: 1,
+    category: "policy",
+    sentence: "A policy version was made the active one.",
+    fields: { ...admin, versionId: "string", digest: "string", previous: "string" },
+  },
+  "budget.created": {
+    version: 1,
+    category: "budget",
+    sentence: "A budget rule was created.",
+    fields: { ...admin, budgetId: "string" },
+  },
+  "budget.updated": {
+    version: 1,
+    category: "budget",
+    sentence: "A budget rule changed.",
+    fields: { ...admin, budgetId: "string", changed: "strings" },
+  },
+  "budget.removed": {
+    version: 1,
+    category: "budget",
+    sentence: "A budget rule was removed.",
+    fields: { ...admin, budgetId: "string" },
+  },
+  "kill.engaged": {
+    version: 1,
+    category: "kill",
+    sentence: "A kill switch was engaged.",
+    fields: { ...admin, scope: "string", scopeId: "string", reason: "string" },
+  },
+  "kill.released": {
+    version: 1,
+    category: "kill",
+    sentence: "A kill switch was released.",
+    fields: { ...admin, scope: "string", scopeId: "string" },
+  },
+  "admin_key.created": {
+    version: 1,
+    category: "auth",
+    sentence: "An admin key was created.",
+    fields: { ...admin, keyId: "string", permissions: "strings" },
+  },
+  "admin_key.revoked": {
+    version: 1,
+    category: "auth",
+    sentence: "An admin key was revoked.",
+    fields: { ...admin, keyId: "string" },
+  },
+  "log.opened": { version: 1, category: "log", sentence: "The first event of a log.", fields: { epoch: "integer" } },
+  "log.recovered": {
+    version: 1,
+    category: "log",
+    sentence: "A new epoch was opened after a restore; the first event of it.",
+    fields: { ...admin, epoch: "integer", previousSequence: "integer", previousHash: "string" },
+  },
+  "log.sealed": {
+    version: 1,
+    category: "log",
+    sentence: "A keyed seal over an earlier link, made outside the database.",
+    fields: { epoch: "integer", sequence: "integer", hash: "string", keyId: "string", seal: "string" },
+  },
+  "log.checkpoint": {
+    version: 1,
+    category: "log",
+    sentence: "A checkpoint was signed and published.",
+    fields: { epoch: "integer", size: "integer", root: "string" },
+  },
+  "gateway.started": {
+    version: 1,
+    category: "gateway",
+    sentence: "A gateway process started, with its dangerous options.",
+    fields: { gateway: "string", version: "string", dangerous: "strings" },
+  },
+  "gateway.lapsed": {
+    version: 1,
+    category: "gateway",
+    sentence: "A gateway's lease lapsed; its open calls became unknown.",
+    fields: { gateway: "string", calls: "integer" },
+  },
+  "gateway.stopped": {
+    version: 1,
+    category: "gateway",
+    sentence: "A gateway process drained and stopped.",
+    fields: { gateway: "string" },
+  },
+} as const satisfies Record<string, EventEntry>;
+
+export type EventName = keyof typeof EVENTS;
+
+type FieldValue<T extends FieldType> = T extends "string"
+  ? string
+  : T extends "integer"
+    ? number
+    : T extends "boolean"
+      ? boolean
+      : T extends "strings"
+        ? readonly string[]
+        : T extends "object"
+          ? Readonly<Record<string, unknown>>
+          : readonly Readonly<Record<string, unknown>>[];
+
+type OptionalFields<N extends EventName> = (typeof EVENTS)[N] extends { readonly optional: readonly (infer O)[] }
+  ? O
+  : never;
+type Fields<N extends EventName> = (typeof EVENTS)[N]["fields"];
+type Required<N extends EventName> = Exclude<keyof Fields<N>, OptionalFields<N>>;
+type Optional<N extends EventName> = Extract<keyof Fields<N>, OptionalFields<N>>;
+
+/** An event before it is encoded: the envelope and the fields its catalogue entry names. */
+export type AuditEvent = {
+  [N in EventName]: {
+    readonly event: N;
+    readonly id: string;
+    readonly timeMs: number;
+    readonly tenantId: string;
+    readonly fields: {
+      readonly [K in Required<N>]: Fields<N>[K] extends FieldType ? FieldValue<Fields<N>[K]> : never;
+    } & {
+      readonly [K in Optional<N>]?: Fields<N>[K] extends FieldType ? FieldValue<Fields<N>[K]> : never;
+    };
+  };
+}[EventName];

@@ -1,0 +1,44 @@
+export type { AccessRequest, RequestContext, Resource, Subject } from "./access-request.ts";
+export { ACTIONS, type Action, isAction, isCharged } from "./actions.ts";
+export {
+  type ActivePolicy,
+  type Agent,
+  AUTHORITY_KINDS,
+  type AuthorityChange,
+  type AuthorityKind,
+  type AuthorityObject,
+  type AuthoritySnapshot,
+  type AuthorityValues,
+  type BudgetRule,
+  type Carve,
+  INSTANCE_TENANT,
+  KILL_SCOPES,
+  type Kill,
+  type KillScope,
+  type Principal,
+  type RecordedNode,
+  type Revocation,
+  type RootKey,
+  type RootToken,
+  type TenantSettings,
+  type Tool,
+  type Upstream,
+  type UpstreamTransport,
+} from "./authority.ts";
+export {
+  BUDGET_MODES,
+  BUDGET_SCOPES,
+  BUDGET_UNITS,
+  type BudgetClaim,
+  type BudgetMode,
+  type BudgetScope,
+  type BudgetUnit,
+  WINDOWS,
+  type Window,
+  windowAt,
+} from "./budgets.ts";
+export type { Allow, Decision, Deny, Obligation, StepUp } from "./decision.ts";
+export { type AuditEvent, EVENTS, type EventEntry, type EventName, type FieldType } from "./events.ts";
+export { isReason, REASONS, type Reason, type ReasonEntry } from "./reasons.ts";
+export { ExactNumber, type JsonObject, type JsonValue } from "./strict-json.ts";
+export { makeUuidv7, uuidv7Time } from "./uuid.ts";

@@ -1,0 +1,4 @@
+export interface TenantState {
+  readonly tenantId: string;
+  readonly revision: number;
+}

@@ -1,0 +1,158 @@
+/**
+ * The interfaces that `handleCall` needs and nothing else gives it. Every one that does I/O takes an AbortSignal or
+ * has a bound of its own; every one may throw a `Failure`, which `handleCall` turns into a denial.
+ */
+import type { AuditEvent, BudgetClaim, JsonObject, Reason, Upstream } from "@writ/contract";
+import type { TenantState } from "@writ/core";
+
+/** Wall clock, in milliseconds since the epoch. */
+export interface Clock {
+  nowMs(): number;
+}
+
+/** Cryptographic randomness. */
+export interface Random {
+  bytes(length: number): Uint8Array;
+}
+
+/** Something of ours, a store or an upstream, is broken. Thrown by ports, caught in `handleCall` only. */
+export class Failure extends Error {
+  readonly reason: Reason;
+  constructor(reason: Reason, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "Failure";
+    this.reason = reason;
+  }
+}
+
+/** The tenant's authority in memory. */
+export interface StatePort {
+  /** The state to decide on, synchronously; undefined when this tenant is unknown or not loaded yet. */
+  current(tenantId: string): TenantState | undefined;
+  /** Loads a tenant that is not in memory; undefined when there is none. Failure `state_unavailable`. */
+  load(tenantId: string, signal: AbortSignal): Promise<TenantState | undefined>;
+  /** Brings the state to the head of the database at the time of the call, or later. */
+  catchUp(tenantId: string, signal: AbortSignal): Promise<TenantState | undefined>;
+}
+
+/** What a decision puts on record. The journal owns revision checks, budgets and the log; see `journal/`. */
+export interface DecisionEntry {
+  readonly kind: "allow" | "deny";
+  readonly tenantId: string;
+  readonly callId: string;
+  readonly revision: number;
+  /** Milliseconds since the epoch; for denials ignored. */
+  readonly validUntilMs: number;
+  readonly claims: readonly BudgetClaim[];
+  /** Hex of the root node: bounds the number of counters that holders can make below it. */
+  readonly root: string;
+  readonly event: AuditEvent;
+  /** For answers that Writ gives itself (a list, a session): recorded in the same transaction. */
+  readonly outcome: AuditEvent | undefined;
+}
+
+export type CommitResult =
+  | { readonly kind: "committed"; readonly sequence: number; readonly epoch: number; readonly leaf: string }
+  /** A claim did not fit. Nothing was recorded; the caller records the denial. */
+  | { readonly kind: "refused"; readonly claim: BudgetClaim; readonly remaining: number }
+  | { readonly kind: "refused_nodes" }
+  /** `validUntilMs` had passed on the database's clock. */
+  | { readonly kind: "expired"; readonly databaseTimeMs: number }
+  /** Authority moved more often than the journal was willing to decide again. */
+  | { readonly kind: "stale" };
+
+export interface JournalPort {
+  /**
+   * Puts one decision on durable record. `judge` is called again, synchronously, each time that the tenant's
+   * authority has moved since the entry was made; the entry it returns then is the one that is committed.
+   * Resolves only after COMMIT. Failure `journal_unavailable` or `head_regressed` when it is not known to be
+   * committed (the journal then makes sure that it ends as aborted).
+   */
+  commit(
+    entry: DecisionEntry,
+    judge: () => DecisionEntry,
+  ): Promise<{ readonly result: CommitResult; readonly entry: DecisionEntry }>;
+  /** Books the outcome of a committed allow. Bounded: what does not fit becomes `unknown`. Never throws. */
+  settle(outcome: OutcomeEntry): void;
+}
+
+export interface OutcomeEntry {
+  readonly tenantId: string;
+  readonly callId: string;
+  readonly outcome: "completed" | "failed" | "aborted" | "unknown";
+  readonly event: AuditEvent;
+}
+
+/** One MCP request towards an upstream: JSON texts, spliced and never re-serialised. */
+export interface UpstreamMessage {
+  readonly method: string;
+  /** JSON text of `params` exactly as judged, but for the progress token (removed) when `progress` is set. */
+  readonly params: string;
+  /** Whether progress notifications are wanted; the upstream side makes the token. */
+  readonly progress: boolean;
+  /** The tool's name, for protocols that route by header. */
+  readonly name: string;
+}
+
+/** Where the parts of one answer go, in order. A method that returns a promise is back-pressure. */
+export interface AnswerSink {
+  /** JSON text of the `params` of a notification that belongs to this call, its progress token removed. */
+  notification(method: string, params: string): void | Promise<void>;
+  /** JSON text of the value of `result` or `error` of the response. Called at most once, last. */
+  response(member: "result" | "error", json: string): void | Promise<void>;
+}
+
+export type SendOutcome =
+  | { readonly kind: "completed"; readonly bytes: number; readonly notifications: number; readonly error: boolean }
+  /** Sent, and the upstream or the stream broke; or the answer was cut by us. */
+  | { readonly kind: "failed"; readonly detail: string; readonly bytes: number; readonly notifications: number }
+  /** Surely not sent. */
+  | { readonly kind: "aborted"; readonly detail: string }
+  /** May have been sent. */
+  | { readonly kind: "unknown"; readonly detail: string };
+
+/** A place on an upstream, held before the commit so that nothing waits between commit and send. */
+export interface Slot {
+  /** Never throws; one use. `signal` cuts the call (sends a cancellation upstream when the protocol has one). */
+  send(message: UpstreamMessage, sink: AnswerSink, signal: AbortSignal): Promise<SendOutcome>;
+  /** Gives the slot back, used or not. Idempotent. */
+  release(): void;
+}
+
+export interface UpstreamPort {
+  /** Failure `upstream_unavailable` when no slot or session can be had within `waitMs`. */
+  hold(request: HoldRequest): Promise<Slot>;
+}
+
+export interface HoldRequest {
+  readonly tenantId: string;
+  readonly upstreamId: string;
+  readonly upstream: Upstream;
+  /** Who must not share an upstream session with others, by the upstream's declared isolation; "" when shared. */
+  readonly isolationKey: string;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** The call as the protocol adapter read it: what will be judged and what will be sent, from the same bytes. */
+export interface AgentCall {
+  readonly protocol: "mcp" | "api";
+  readonly action: "tool.call" | "tool.list" | "mcp.session" | "token.attenuate";
+  readonly upstream: string;
+  readonly tool: string;
+  readonly arguments: JsonObject;
+  /** JSON text of the arguments exactly as received, for the salted digest; "" where there are none. */
+  readonly argumentsText: string;
+  /** For tool.call: what goes upstream once allowed. */
+  readonly message: UpstreamMessage | undefined;
+  /** The MCP session, where the revision has one; for isolation "session". */
+  readonly mcpSession: string | undefined;
+}
+
+export interface Ports {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly state: StatePort;
+  readonly journal: JournalPort;
+  readonly upstreams: UpstreamPort;
+}
