@@ -1,1 +1,1 @@
-export {};
+export { type Database, DatabaseError, type DatabaseRole, type Queryable, type Row, type SqlValue, type TransactionOptions } from "./database.ts";
