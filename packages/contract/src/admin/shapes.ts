@@ -1,0 +1,334 @@
+/**
+ * What the admin API reads and writes, as JSON. Views are an object's id and version beside its stored value; inputs
+ * leave out what Writ chooses. Secrets appear in the answers that make them and nowhere else.
+ */
+import type {
+  ActivePolicy,
+  Agent,
+  BudgetRule,
+  Kill,
+  Principal,
+  RecordedNode,
+  Revocation,
+  RootToken,
+  TenantSettings,
+  Upstream,
+  UpstreamTransport,
+} from "../authority.ts";
+import type { BudgetMode, BudgetScope, BudgetUnit, Window } from "../budgets.ts";
+import type { Reason } from "../reasons.ts";
+import type { AdminGrant } from "./permissions.ts";
+
+export interface ObjectIdentity {
+  readonly id: string;
+  /** Moves with each change of this object; a PATCH or DELETE names the one it saw. */
+  readonly version: number;
+}
+
+/** One page, in a stable order. `next` goes into `after` of the next request; absent on the last page. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next?: string;
+}
+
+export interface PageQuery {
+  readonly after?: string;
+  /** 1–500; 100 when left out. */
+  readonly limit?: number;
+}
+
+export interface TenantView extends ObjectIdentity, TenantSettings {}
+export interface TenantCreate {
+  readonly name: string;
+  readonly tokenLifetimeMaxSeconds?: number;
+  readonly budgetNodesMax?: number;
+}
+export interface TenantUpdate {
+  readonly version: number;
+  readonly name?: string;
+  readonly status?: "active" | "suspended";
+  readonly tokenLifetimeMaxSeconds?: number;
+  readonly budgetNodesMax?: number;
+}
+
+export interface PrincipalView extends ObjectIdentity, Principal {}
+export interface PrincipalCreate {
+  readonly name: string;
+  readonly type: "person" | "team" | "service";
+}
+export interface PrincipalUpdate {
+  readonly version: number;
+  readonly name?: string;
+  readonly status?: "active" | "suspended";
+}
+
+export interface AgentView extends ObjectIdentity, Agent {}
+export interface AgentCreate {
+  readonly name: string;
+  /** Id or name of the principal. */
+  readonly principal: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+export interface AgentUpdate {
+  readonly version: number;
+  readonly name?: string;
+  readonly status?: "active" | "suspended";
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface UpstreamView extends ObjectIdentity, Upstream {
+  readonly toolsPinned: number;
+}
+export interface UpstreamCreate {
+  readonly name: string;
+  readonly transport: UpstreamTransport;
+  readonly isolation?: "shared" | "principal" | "session";
+  readonly timeoutMs?: number;
+  readonly concurrencyMax?: number;
+}
+export interface UpstreamUpdate {
+  readonly version: number;
+  readonly transport?: UpstreamTransport;
+  readonly isolation?: "shared" | "principal" | "session";
+  readonly status?: "active" | "suspended";
+  readonly timeoutMs?: number;
+  readonly concurrencyMax?: number;
+}
+
+export interface ToolView extends ObjectIdentity {
+  readonly upstream: string;
+  readonly name: string;
+  readonly status: "active" | "quarantined";
+  readonly digest: string;
+  /** The definition's JSON text, byte for byte as it was pinned. */
+  readonly definition: string;
+}
+export interface PinAnswer {
+  readonly upstream: string;
+  readonly tools: readonly { readonly name: string; readonly digest: string; readonly change: ToolChange }[];
+  readonly digest: string;
+  readonly observedAtMs: number;
+}
+export type ToolChange = "added" | "changed" | "unchanged" | "removed";
+
+export interface RootKeyView extends ObjectIdentity {
+  readonly status: "active" | "verifying" | "retired";
+}
+export interface RootKeyRotateAnswer {
+  readonly key: RootKeyView;
+  readonly previous: string;
+}
+
+export interface TokenView extends ObjectIdentity, RootToken {
+  /** Hex of the node: the same as `id`. */
+  readonly node: string;
+  readonly revoked?: Revocation;
+}
+export interface TokenMint {
+  /** Id or name of the agent. */
+  readonly agent: string;
+  /** Each an object with exactly one member, or its JSON text where the exact spelling matters. */
+  readonly caveats?: readonly (string | Readonly<Record<string, unknown>>)[];
+  /** 24 hours, or the tenant's maximum if that is less, when left out. */
+  readonly expiresInSeconds?: number;
+  readonly label?: string;
+}
+export interface TokenMintAnswer {
+  /** The token. It is not stored: this is the only time that it appears. */
+  readonly token: string;
+  readonly node: string;
+  readonly agentId: string;
+  readonly principalId: string;
+  readonly expiresAtMs: number;
+  readonly caveats: readonly string[];
+}
+
+export interface NodeView {
+  readonly node: string;
+  readonly kind: "root" | "recorded" | "unrecorded";
+  readonly root?: RootToken;
+  readonly recorded?: RecordedNode;
+  readonly revoked?: Revocation;
+  /** Recorded children, with theirs, to the depth limit of a tree. */
+  readonly children: readonly NodeView[];
+}
+export interface NodeRevoke {
+  readonly reason: string;
+}
+export interface NodeRevokeAnswer {
+  readonly node: string;
+  readonly revokedAtMs: number;
+  /** False when the node had been revoked before; nothing was changed then. */
+  readonly changed: boolean;
+}
+
+export interface PolicyView extends ObjectIdentity, ActivePolicy {}
+export interface PolicyVersionView {
+  readonly id: string;
+  readonly language: "rules";
+  readonly digest: string;
+  readonly note: string;
+  readonly createdBy: string;
+  readonly createdAtMs: number;
+  readonly active: boolean;
+  /** Left out in lists. */
+  readonly source?: string;
+}
+export interface PolicySource {
+  readonly source: string;
+  readonly note?: string;
+  /** Stores the version although its tests fail; said in the event's version note. */
+  readonly skipTests?: boolean;
+}
+export interface PolicyProblem {
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+export interface PolicyTestOutcome {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly message: string;
+}
+export interface PolicyValidateAnswer {
+  readonly valid: boolean;
+  readonly digest: string;
+  readonly problems: readonly PolicyProblem[];
+  readonly tests: readonly PolicyTestOutcome[];
+}
+export interface PolicyActivate {
+  /** Id of the version that the caller believes active; null when there is none. */
+  readonly expectedActive: string | null;
+}
+export interface PolicyDiffAnswer {
+  readonly from: string;
+  readonly to: string;
+  readonly lines: readonly { readonly kind: "same" | "added" | "removed"; readonly text: string }[];
+}
+
+export interface BudgetView extends ObjectIdentity, BudgetRule {}
+export interface BudgetCreate {
+  readonly scope: BudgetScope;
+  /** As in `BudgetRule`; agents and principals may be named by id or name. */
+  readonly scopeId: string;
+  readonly unit: BudgetUnit;
+  readonly window: Window;
+  readonly limit: number;
+  readonly mode: BudgetMode;
+}
+export interface BudgetUpdate {
+  readonly version: number;
+  readonly limit?: number;
+  readonly mode?: BudgetMode;
+}
+export interface BudgetUsage {
+  readonly counter: string;
+  readonly scope: BudgetScope;
+  readonly scopeId: string;
+  readonly unit: BudgetUnit;
+  readonly window: Window;
+  readonly windowStartMs: number;
+  readonly windowEndMs: number;
+  readonly reserved: number;
+  readonly settled: number;
+}
+
+export interface KillView extends ObjectIdentity, Kill {}
+export interface KillEngage {
+  readonly reason: string;
+}
+
+export interface AuditEventView {
+  readonly epoch: number;
+  readonly sequence: number;
+  /** Milliseconds since the epoch, the database's clock at commit. */
+  readonly committedAtMs: number;
+  readonly hash: string;
+  readonly leaf: string;
+  /** The event, read from the bytes that were hashed. */
+  readonly event: Readonly<Record<string, unknown>>;
+  /** Those bytes, as text. */
+  readonly text: string;
+}
+export interface AuditEventsQuery {
+  /** A sequence; events after it. -1 or left out begins at the first of the epoch. */
+  readonly after?: number;
+  readonly limit?: number;
+  readonly epoch?: number;
+  readonly event?: string;
+  readonly callId?: string;
+}
+export interface AuditVerifyAnswer {
+  readonly status: "intact" | "damaged";
+  readonly epoch: number;
+  /** First and last sequence that this run checked; equal to `size - 1` when there was nothing new. */
+  readonly fromSequence: number;
+  readonly toSequence: number;
+  readonly size: number;
+  readonly hash: string;
+  readonly root: string;
+  readonly checkpointsChecked: number;
+  readonly damage?: { readonly sequence: number; readonly kind: string; readonly detail: string };
+}
+export interface CheckpointView {
+  readonly epoch: number;
+  readonly size: number;
+  readonly root: string;
+  /** The signed note, as published. */
+  readonly note: string;
+}
+export interface LogRecover {
+  readonly reason: string;
+}
+export interface LogRecoverAnswer {
+  readonly epoch: number;
+  readonly previousSequence: number;
+  readonly previousHash: string;
+}
+
+export interface ExplainRequest {
+  /** The token itself, in the body only; or the node of a recorded token. One of the two. */
+  readonly token?: string;
+  readonly node?: string;
+  readonly action?: "tool.call" | "tool.list" | "mcp.session" | "token.attenuate";
+  readonly upstream: string;
+  readonly tool?: string;
+  /** The arguments' JSON text exactly as an agent would send it; `{}` when left out. */
+  readonly argumentsText?: string;
+}
+export interface ExplainStage {
+  readonly stage: string;
+  readonly status: "passed" | "denied" | "skipped";
+  readonly reason?: Reason;
+  readonly detail: string;
+}
+export interface ExplainAnswer {
+  readonly decision: "allow" | "deny" | "step_up";
+  readonly reasons: readonly Reason[];
+  readonly detail: string;
+  readonly revision: number;
+  readonly policyDigest: string;
+  readonly stages: readonly ExplainStage[];
+}
+
+export interface AdminKeyView {
+  readonly id: string;
+  readonly name: string;
+  /** Absent for keys of the instance. */
+  readonly tenantId?: string;
+  readonly permissions: readonly AdminGrant[];
+  readonly createdBy: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs?: number;
+  readonly revokedAtMs?: number;
+}
+export interface AdminKeyCreate {
+  readonly name: string;
+  readonly permissions: readonly AdminGrant[];
+  readonly expiresInSeconds?: number;
+}
+export interface AdminKeyCreateAnswer {
+  /** The key, `wadm_…`. Only its hash is stored: this is the only time that it appears. */
+  readonly key: string;
+  readonly view: AdminKeyView;
+}
