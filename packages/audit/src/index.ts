@@ -1,1 +1,9 @@
-export {};
+export {
+  EVENT_CHARACTERS_MAX,
+  EVENT_DEPTH_MAX,
+  type EncodedEvent,
+  encodeEvent,
+  encodeEventText,
+  leafOfText,
+} from "./event-bytes.ts";
+export { SALT_BYTES, saltedDigest } from "./salted-digest.ts";
