@@ -40,5 +40,19 @@ export {
 export type { Allow, Decision, Deny, Obligation, StepUp } from "./decision.ts";
 export { type AuditEvent, EVENTS, type EventEntry, type EventName, type FieldType } from "./events.ts";
 export { isReason, REASONS, type Reason, type ReasonEntry } from "./reasons.ts";
-export { ExactNumber, type JsonObject, type JsonValue } from "./strict-json.ts";
+export {
+  compareNumbers,
+  ExactNumber,
+  equalJson,
+  foldName,
+  type JsonObject,
+  type JsonValue,
+  memberCut,
+  parseStrictJson,
+  parseStrictJsonText,
+  type Span,
+  type StrictJson,
+  type StrictJsonOptions,
+  writeJson,
+} from "./strict-json.ts";
 export { makeUuidv7, uuidv7Time } from "./uuid.ts";
