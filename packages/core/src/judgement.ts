@@ -1,0 +1,92 @@
+/** The shapes of a judged attempt: what goes in, what comes out. No logic. */
+import type {
+  AccessRequest,
+  Action,
+  BudgetClaim,
+  Carve,
+  Decision,
+  JsonObject,
+  RecordedNode,
+  RequestContext,
+} from "@writ/contract";
+import type { VerifiedToken } from "@writ/token";
+
+/** One attempt, complete: the decision is a pure function of it and the state. */
+export interface Attempt {
+  readonly token: VerifiedToken;
+  readonly request: AccessRequest;
+  /** What `aud` caveats are compared with (`gateway.audience`). */
+  readonly audience: string;
+  readonly nowMs: number;
+}
+
+/** The stages of the decision, in their order. */
+export const CHECKS = [
+  "standing",
+  "describe",
+  "clear",
+  "resource",
+  "policy",
+  "obligations",
+  "budgets",
+  "combine",
+] as const;
+export type Check = (typeof CHECKS)[number];
+
+export interface Judgement {
+  readonly decision: Decision;
+  /** Counters that the call draws on; empty for denials and for actions that are not charged. */
+  readonly claims: readonly BudgetClaim[];
+  /** The rule that decided; "" when none did. */
+  readonly ruleId: string;
+  /** The stage that decided: of a denial the one that denied, of an allow `combine`. */
+  readonly check: Check;
+  /** Whether the denial must be answered exactly as for a tool that does not exist. Equals `decision.hidden`. */
+  readonly hidden: boolean;
+  /** The nearest recorded node of the path; what floods and caches are keyed by. "" when even the root is unknown. */
+  readonly recordedNode: string;
+}
+
+export interface StageOutcome {
+  readonly check: Check;
+  readonly outcome: "passed" | "denied" | "not_reached";
+  /** What was looked at and found, for administrators and the token's own holder; "" when not reached. */
+  readonly detail: string;
+}
+
+export interface Explanation {
+  readonly judgement: Judgement;
+  readonly stages: readonly StageOutcome[];
+}
+
+/** What a protocol adapter knows of an attempt; `describe` adds what authority knows of it. */
+export interface DescribeInput {
+  readonly token: VerifiedToken;
+  readonly action: Action;
+  /** The upstream's name; "" for actions on none. */
+  readonly upstream: string;
+  /** The tool's name; "" where the action has none. */
+  readonly tool: string;
+  readonly arguments: JsonObject;
+  readonly callId: string;
+  readonly protocol: RequestContext["protocol"];
+  readonly nowMs: number;
+}
+
+export interface AttenuationAttempt extends Attempt {
+  readonly child: {
+    /** The child's nodes from the root; the last is the child's own. */
+    readonly path: readonly string[];
+    /** The caveats that the child adds, as JSON texts, the closing `id` included. */
+    readonly caveats: readonly string[];
+    readonly carves: readonly Carve[];
+    /** The agent that it is handed to; absent keeps the presenter's. */
+    readonly agentId?: string;
+    readonly expiresAtMs: number;
+  };
+}
+
+export interface AttenuationJudgement extends Judgement {
+  /** What to record when the decision allows and every claim fits; undefined for denials. */
+  readonly record: { readonly id: string; readonly value: RecordedNode } | undefined;
+}
