@@ -15,10 +15,18 @@ export type DatabaseRole = "migrate" | "gateway" | "control";
 export interface Queryable {
   /** Runs one statement. Throws `DatabaseError`. */
   query<R extends Row = Row>(text: string, values?: readonly SqlValue[]): Promise<readonly R[]>;
+  /**
+   * Runs a text of any number of statements, without parameters and without results: migrations. Outside a
+   * transaction the whole text is one. Throws `DatabaseError`.
+   */
+  script(text: string): Promise<void>;
 }
 
 export interface TransactionOptions {
-  /** Tenants whose rows the transaction may see and write; set for its length (`writ.tenants`). */
+  /**
+   * Tenants whose rows the transaction may see and write. They stand, joined by commas, in the setting
+   * `writ.tenants` for its length; outside transactions the setting is empty.
+   */
   readonly tenants: readonly string[];
   readonly isolation?: "read committed" | "repeatable read";
   readonly readOnly?: boolean;
@@ -32,7 +40,11 @@ export interface Database extends Queryable {
    */
   transaction<T>(options: TransactionOptions, work: (transaction: Queryable) => Promise<T>): Promise<T>;
   /** Calls `notify` for each NOTIFY on `channel`, and `reconnected` after notifications may have been missed. */
-  listen(channel: string, notify: (payload: string) => void, reconnected: () => void): Promise<{ close(): Promise<void> }>;
+  listen(
+    channel: string,
+    notify: (payload: string) => void,
+    reconnected: () => void,
+  ): Promise<{ close(): Promise<void> }>;
   /** Waits for running statements, then closes. */
   close(): Promise<void>;
 }

@@ -1,1 +1,6 @@
-export {};
+export {
+  type PostgresServer,
+  type PostgresServerOptions,
+  startPostgres,
+  uniqueDatabaseName,
+} from "./postgres-server.ts";
