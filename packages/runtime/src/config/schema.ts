@@ -1,0 +1,171 @@
+/**
+ * The configuration file as a schema: names, shapes, defaults and one sentence for each setting. Reading it is
+ * load-config.ts; the reference page is generated from it by describe-config.ts.
+ */
+import Type, { type Static, type TSchema } from "typebox";
+
+/** What a setting says besides its shape. Unknown to JSON Schema, which ignores such members. */
+export interface SettingNotes {
+  readonly description: string;
+  /** How the value comes about when the setting is left out, where it is not a constant. */
+  readonly defaultNote?: string;
+  /** Production refuses to start without it. */
+  readonly productionRequires?: boolean;
+  /** Never in the file: only in the environment. Its value is never printed. */
+  readonly environmentOnly?: boolean;
+}
+
+const group = <P extends Record<string, TSchema>>(description: string, properties: P) =>
+  Type.Object(properties, { additionalProperties: false, description });
+
+const text = (notes: SettingNotes & { default?: string; pattern?: string }) =>
+  Type.Optional(Type.String({ minLength: 1, ...notes }));
+const count = (notes: SettingNotes & { default: number; minimum: number; maximum: number }) =>
+  Type.Optional(Type.Integer({ ...notes }));
+const texts = (notes: SettingNotes) =>
+  Type.Optional(Type.Array(Type.String({ minLength: 1 }), { ...notes, maxItems: 64 }));
+
+export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.", {
+  mode: Type.Optional(
+    Type.Union([Type.Literal("development"), Type.Literal("production")], {
+      default: "development",
+      description:
+        "`production` never writes secrets, takes no other port than the one named, and does not start while a security setting is left out.",
+    }),
+  ),
+  dataDir: text({
+    default: ".writ",
+    description: "Where the embedded database and, in development, the master key live.",
+  }),
+  database: Type.Optional(
+    group("The database, in the path of every call.", {
+      url: text({
+        description: "`postgres://…`. Production wants one that is encrypted unless the server is on this machine.",
+        defaultNote: "the embedded database in `dataDir`/db",
+        productionRequires: true,
+      }),
+    }),
+  ),
+  gateway: Type.Optional(
+    group("The listener of the data plane, for agents.", {
+      host: text({ default: "127.0.0.1", description: "The address to listen on." }),
+      port: count({
+        default: 8484,
+        minimum: 0,
+        maximum: 65535,
+        description: "The port to listen on; 0 takes any. In development a taken port gives way to the next free one.",
+      }),
+      publicUrl: text({
+        description: "How agents reach the gateway. Production wants https unless it is on this machine.",
+        defaultNote: "`http://host:port`",
+        productionRequires: true,
+      }),
+      audience: text({
+        description: "What the `aud` caveat of a token must name.",
+        defaultNote: "`gateway.publicUrl`",
+      }),
+      allowedHosts: texts({
+        description: "Host headers that are served; a guard against DNS rebinding.",
+        defaultNote: "the hosts of `publicUrl` and of the address listened on",
+        productionRequires: true,
+      }),
+      connectionsMax: count({ default: 2_000, minimum: 1, maximum: 100_000, description: "Open connections at once." }),
+      bodyBytesMax: count({
+        default: 4_194_304,
+        minimum: 1_024,
+        maximum: 67_108_864,
+        description: "The largest request body.",
+      }),
+      requestTimeoutMs: count({
+        default: 15_000,
+        minimum: 100,
+        maximum: 600_000,
+        description: "How long a request may take to arrive whole.",
+      }),
+      callDeadlineMs: count({
+        default: 120_000,
+        minimum: 100,
+        maximum: 3_600_000,
+        description: "How long one call may last, its stream included.",
+      }),
+    }),
+  ),
+  control: Type.Optional(
+    group("The listener of the control plane, for administrators.", {
+      host: text({ default: "127.0.0.1", description: "The address to listen on." }),
+      port: count({
+        default: 8485,
+        minimum: 0,
+        maximum: 65535,
+        description: "The port to listen on; 0 takes any. In development a taken port gives way to the next free one.",
+      }),
+      publicUrl: text({
+        description: "How administrators reach the control plane. Production wants https unless it is on this machine.",
+        defaultNote: "`http://host:port`",
+        productionRequires: true,
+      }),
+      allowedHosts: texts({
+        description: "Host headers that are served; a guard against DNS rebinding.",
+        defaultNote: "the hosts of `publicUrl` and of the address listened on",
+        productionRequires: true,
+      }),
+    }),
+  ),
+  keys: Type.Optional(
+    group("Keys. The master key wraps all others and is in the memory of both planes.", {
+      masterKeyFile: text({
+        description:
+          "A file with the master key, 32 random bytes in base64, not readable by others. Production wants this or `WRIT_KEYS_MASTER_KEY`.",
+        defaultNote: "`dataDir`/master.key, made on the first start in development",
+      }),
+      masterKey: text({
+        description: "The master key itself, 32 random bytes in base64.",
+        environmentOnly: true,
+      }),
+    }),
+  ),
+  checkpoints: Type.Optional(
+    group("Signed checkpoints of the log.", {
+      file: text({
+        description: "Where checkpoints are appended; keep it where whoever can edit the database cannot.",
+        defaultNote: "`dataDir` with the suffix `-checkpoints`, /checkpoints.txt",
+        productionRequires: true,
+      }),
+      intervalSeconds: count({
+        default: 10,
+        minimum: 1,
+        maximum: 3_600,
+        description: "Longest time between a change of the log and its checkpoint.",
+      }),
+    }),
+  ),
+  upstreams: Type.Optional(
+    group("How upstreams are run and reached.", {
+      stdioRunner: texts({
+        description:
+          "The command, with its arguments, that starts stdio upstreams as somebody else (another user, a container); the upstream's own command is appended. Production starts no stdio upstream without it.",
+        defaultNote: "none: the upstream runs as this user, which development says at each start",
+      }),
+    }),
+  ),
+  log: Type.Optional(
+    group("Logs for operators.", {
+      level: Type.Optional(
+        Type.Union(
+          [
+            Type.Literal("trace"),
+            Type.Literal("debug"),
+            Type.Literal("info"),
+            Type.Literal("warn"),
+            Type.Literal("error"),
+            Type.Literal("silent"),
+          ],
+          { default: "info", description: "The least severe line that is written." },
+        ),
+      ),
+    }),
+  ),
+});
+
+/** The file as written: everything may be left out. */
+export type ConfigFile = Static<typeof CONFIG_SCHEMA>;
