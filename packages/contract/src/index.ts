@@ -1,6 +1,16 @@
 export type { AccessRequest, RequestContext, Resource, Subject } from "./access-request.ts";
 export { ACTIONS, type Action, isAction, isCharged } from "./actions.ts";
 export {
+  ARGUMENT_OPERATORS,
+  type ArgumentOperator,
+  CONDITION_OPERANDS_MAX,
+  CONDITION_POINTERS_MAX,
+  type CompiledConditions,
+  type CompiledConditionsResult,
+  type ConditionOutcome,
+  compileArgumentConditions,
+} from "./argument-conditions.ts";
+export {
   type ActivePolicy,
   type Agent,
   AUTHORITY_KINDS,
@@ -55,4 +65,5 @@ export {
   type StrictJsonOptions,
   writeJson,
 } from "./strict-json.ts";
+export { compileGlob, compileToolPattern, type ToolPattern } from "./tool-pattern.ts";
 export { makeUuidv7, uuidv7Time } from "./uuid.ts";
