@@ -9,7 +9,14 @@ export {
 } from "./config/load-config.ts";
 export { CONFIG_SCHEMA, type ConfigFile } from "./config/schema.ts";
 export { environmentName, listSettings, type Setting } from "./config/settings.ts";
-export { type AdminKeyParts, hashAdminKey, isSameHash, makeAdminKey, parseAdminKey } from "./keyring/admin-key.ts";
+export {
+  type AdminKeyParts,
+  hashAdminKey,
+  isSameHash,
+  type MakeAdminKeyOptions,
+  makeAdminKey,
+  parseAdminKey,
+} from "./keyring/admin-key.ts";
 export { type ChainKey, type Keyring, openKeyring, type SecretPlace, UnwrapError } from "./keyring/keyring.ts";
 export { type LoadMasterKeyOptions, loadMasterKey, type MasterKey, MasterKeyError } from "./keyring/master-key.ts";
 export { CONTROL_LIMITS, LISTENER_LIMITS, type ListenNearOptions, listenNear } from "./listener-limits.ts";

@@ -8,7 +8,11 @@ import { createLogger } from "./logger.ts";
 test("trap-29 a credential never reaches the log, wherever it stands in the line", () => {
   const lines: string[] = [];
   const log = createLogger({ level: "info", write: (line) => lines.push(line) });
-  const key = makeAdminKey("019a0000-0000-7000-8000-000000000001", new Uint8Array(32).fill(7)).text;
+  const key = makeAdminKey({
+    tenantId: "019a0000-0000-7000-8000-000000000001",
+    id: "019a0000-0000-7000-8000-000000000002",
+    secret: new Uint8Array(32).fill(7),
+  }).text;
   const token = `writ_${"AbC-_9".repeat(20)}`;
   log.info({ headers: { authorization: `Bearer ${token}` } }, `failed for ${key}`);
   log.error({ err: new Error(`bad token ${token}`), deep: { list: [token, key] } }, "x");
@@ -16,7 +20,7 @@ test("trap-29 a credential never reaches the log, wherever it stands in the line
   const all = lines.join("");
   expect(lines.length).toBe(3);
   expect(all).not.toContain("AbC-_9");
-  expect(all).not.toContain("BwcHBw");
+  expect(all).not.toContain("cHBwcHBw");
   expect(all).not.toContain("eyJhbGci");
   for (const line of lines) expect(JSON.parse(line)).toHaveProperty("time");
 });

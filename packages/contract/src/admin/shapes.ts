@@ -167,7 +167,6 @@ export interface PolicyVersionView {
   readonly id: string;
   readonly language: "rules";
   readonly digest: string;
-  readonly note: string;
   readonly createdBy: string;
   readonly createdAtMs: number;
   readonly active: boolean;
@@ -176,8 +175,7 @@ export interface PolicyVersionView {
 }
 export interface PolicySource {
   readonly source: string;
-  readonly note?: string;
-  /** Stores the version although its tests fail; said in the event's version note. */
+  /** Stores the version although its tests fail. */
   readonly skipTests?: boolean;
 }
 export interface PolicyProblem {
@@ -221,16 +219,25 @@ export interface BudgetUpdate {
   readonly limit?: number;
   readonly mode?: BudgetMode;
 }
+/** Where one budget rule stands in its current window. */
 export interface BudgetUsage {
-  readonly counter: string;
+  readonly budgetId: string;
   readonly scope: BudgetScope;
   readonly scopeId: string;
   readonly unit: BudgetUnit;
   readonly window: Window;
+  readonly mode: BudgetMode;
+  readonly limit: number;
   readonly windowStartMs: number;
   readonly windowEndMs: number;
+  /** Settled on the actual. */
+  readonly used: number;
+  /** Held for calls without an outcome. */
   readonly reserved: number;
-  readonly settled: number;
+  /** Charged for calls that may have run. */
+  readonly unknown: number;
+  /** Set aside for recorded children. */
+  readonly carved: number;
 }
 
 export interface KillView extends ObjectIdentity, Kill {}

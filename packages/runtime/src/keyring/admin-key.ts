@@ -1,32 +1,56 @@
 /**
- * Admin keys: their spelling and their hash. `wadm_<id>_<secret>`: the id finds the row, the secret proves it.
+ * Admin keys: their spelling and their hash. `wadm_` and the base64url of tenant ‖ id ‖ secret (16, 16 and 32 bytes):
+ * tenant and id find the row under row-level security, the secret proves it.
  * The hash is one SHA-256 and not a slow one: the secret is 256 random bits, which no dictionary holds, so a slow
  * hash would add cost to every request and nothing to the attacker's. Who may do what is the control plane's.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 
 export interface AdminKeyParts {
-  readonly id: string;
+  /** As claimed by the key: proven only once the hash has been compared. */
+  readonly unverifiedTenantId: string;
+  readonly unverifiedId: string;
   /** SHA-256 of the whole key. */
   readonly hash: Uint8Array;
 }
 
-const SPELLING = /^wadm_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$/;
+const SPELLING = /^wadm_([A-Za-z0-9_-]{86})$/;
 
-/** `id` is a UUID; `secret` must be 32 random bytes. The text is shown once and never stored. */
-export function makeAdminKey(id: string, secret: Uint8Array): { readonly text: string; readonly hash: Uint8Array } {
-  if (secret.length !== 32) throw new TypeError("an admin key has 32 random bytes");
-  const text = `wadm_${id.replaceAll("-", "")}_${Buffer.from(secret).toString("base64url")}`;
+export interface MakeAdminKeyOptions {
+  /** A UUID; of the instance's tenant for keys of the instance. */
+  readonly tenantId: string;
+  /** A UUID. */
+  readonly id: string;
+  /** 32 random bytes. */
+  readonly secret: Uint8Array;
+}
+
+/** The text is shown once and never stored. */
+export function makeAdminKey(options: MakeAdminKeyOptions): { readonly text: string; readonly hash: Uint8Array } {
+  if (options.secret.length !== 32) throw new TypeError("an admin key has 32 random bytes");
+  const ids = Buffer.from((options.tenantId + options.id).replaceAll("-", ""), "hex");
+  if (ids.length !== 32) throw new TypeError("tenant and id of an admin key are UUIDs");
+  const text = `wadm_${Buffer.concat([ids, options.secret]).toString("base64url")}`;
   return { text, hash: hashAdminKey(text) };
 }
 
 /** Undefined when the text is not an admin key at all, which is no secret. */
 export function parseAdminKey(text: string): AdminKeyParts | undefined {
-  const match = SPELLING.exec(text);
-  const hex = match?.[1];
-  if (hex === undefined) return undefined;
-  const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-  return { id, hash: hashAdminKey(text) };
+  const body = SPELLING.exec(text)?.[1];
+  if (body === undefined) return undefined;
+  const bytes = Buffer.from(body, "base64url");
+  // One spelling: the last character of 86 has four bits that say nothing.
+  if (bytes.length !== 64 || bytes.toString("base64url") !== body) return undefined;
+  return {
+    unverifiedTenantId: uuidText(bytes.subarray(0, 16)),
+    unverifiedId: uuidText(bytes.subarray(16, 32)),
+    hash: hashAdminKey(text),
+  };
+}
+
+function uuidText(bytes: Buffer): string {
+  const hex = bytes.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 export function hashAdminKey(text: string): Uint8Array {

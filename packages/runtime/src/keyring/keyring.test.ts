@@ -49,17 +49,28 @@ describe("wrapping", () => {
 });
 
 describe("admin keys", () => {
+  const tenantId = "019a0000-0000-7000-8000-0000000000aa";
   const id = "019a0000-0000-7000-8000-000000000001";
+  const make = () => makeAdminKey({ tenantId, id, secret: randomBytes(32) });
 
-  test("a key is found by its id and proved by its hash", () => {
-    const { text, hash } = makeAdminKey(id, randomBytes(32));
+  test("a key is found by its tenant and id and proved by its hash", () => {
+    const { text, hash } = make();
     const parsed = parseAdminKey(text);
-    expect(parsed?.id).toBe(id);
+    expect([parsed?.unverifiedTenantId, parsed?.unverifiedId]).toEqual([tenantId, id]);
     expect(isSameHash(hash, parsed?.hash ?? new Uint8Array())).toBe(true);
-    expect(isSameHash(hash, makeAdminKey(id, randomBytes(32)).hash)).toBe(false);
+    expect(isSameHash(hash, make().hash)).toBe(false);
   });
 
-  test.each(["", "wadm_", "writ_AAAA", `wadm_${"0".repeat(32)}_short`, ` wadm_${"0".repeat(32)}_${"A".repeat(43)}`])(
+  test("a key has one spelling", () => {
+    const { text } = make();
+    for (const last of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+      const other = text.slice(0, -1) + last;
+      if (other !== text) expect(parseAdminKey(other)?.hash).not.toEqual(parseAdminKey(text)?.hash);
+    }
+    expect(parseAdminKey(`${text}=`)).toBeUndefined();
+  });
+
+  test.each(["", "wadm_", "writ_AAAA", `wadm_${"A".repeat(85)}`, ` wadm_${"A".repeat(86)}`, `wadm_${"A".repeat(87)}`])(
     "%j is no admin key",
     (text) => {
       expect(parseAdminKey(text)).toBeUndefined();
