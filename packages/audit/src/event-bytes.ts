@@ -31,12 +31,7 @@ export function encodeEvent(event: AuditEvent): EncodedEvent {
 
 /** The text of `encodeEvent` alone, for those that hash elsewhere. */
 export function encodeEventText(event: AuditEvent): string {
-  const writer = writerOf(event.event);
-  const { id, timeMs, tenantId } = event;
-  if (!isUuid(id)) throw new TypeError(`${event.event}: id is no lower-case UUID`);
-  if (!isUuid(tenantId)) throw new TypeError(`${event.event}: tenantId is no lower-case UUID`);
-  if (!Number.isSafeInteger(timeMs) || timeMs < 0) throw new TypeError(`${event.event}: timeMs is no safe integer`);
-  const text = `${writer.head}"id":"${id}","time":${timeMs},"tenant":"${tenantId}"${writeFields(writer, event.fields)}}`;
+  const text = writerOf(event.event)(event);
   if (text.length > EVENT_CHARACTERS_MAX) throw new TypeError(`${event.event}: longer than ${EVENT_CHARACTERS_MAX}`);
   return text;
 }
@@ -46,153 +41,121 @@ export function leafOfText(text: string): Uint8Array {
   return hash("sha256", `\0${text}`, "buffer");
 }
 
-interface FieldWriter {
-  readonly name: string;
-  /** `,"name":` */
-  readonly prefix: string;
-  readonly type: FieldType;
-  readonly optional: boolean;
+type TextWriter = (event: AuditEvent) => string;
+
+/** One writer per event name, compiled at its first use; the catalogue is closed, so the map is bounded by it. */
+const writers = new Map<string, TextWriter>();
+
+function writerOf(name: EventName): TextWriter {
+  return writers.get(name) ?? compileWriter(name);
 }
 
-interface EventWriter {
-  readonly event: EventName;
-  /** `{"v":1,"event":"call.decided",` */
-  readonly head: string;
-  readonly fields: readonly FieldWriter[];
-}
-
-/** One writer per event name, made at its first use; the catalogue is closed, so the map is bounded by it. */
-const writers = new Map<string, EventWriter>();
-
-function writerOf(name: EventName): EventWriter {
-  return writers.get(name) ?? makeWriter(name);
-}
-
-function makeWriter(name: EventName): EventWriter {
+/**
+ * Compiles the writer of one event: each field is checked by name, then one JSON.stringify prints a literal whose
+ * members stand in the order of the catalogue (it skips what is undefined). Straight code with constant names takes
+ * a third of the time of a loop over the catalogue. The source is made of the catalogue's names alone, which are held
+ * to be identifiers; nothing of an event ever gets into it.
+ */
+function compileWriter(name: EventName): TextWriter {
   if (!Object.hasOwn(EVENTS, name)) throw new TypeError(`the catalogue has no event ${JSON.stringify(name)}`);
   const entry: EventEntry = EVENTS[name];
-  const writer: EventWriter = {
-    event: name,
-    head: `{"v":${entry.version},"event":${JSON.stringify(name)},`,
-    fields: Object.entries(entry.fields).map(([field, type]) => ({
-      name: field,
-      prefix: `,${JSON.stringify(field)}:`,
-      type,
-      optional: entry.optional?.includes(field) ?? false,
-    })),
+  const fields = Object.entries(entry.fields);
+  for (const [field] of fields) {
+    if (!IDENTIFIER.test(field) || ENVELOPE.has(field)) throw new TypeError(`${name}: ${field} cannot name a field`);
+  }
+  const checks = fields.map(([field, type]) => {
+    const absent = entry.optional?.includes(field)
+      ? ""
+      : `else refuse(${JSON.stringify(`the field ${field} is missing`)});`;
+    const wrong = `refuse(${JSON.stringify(`the field ${field} is not what the catalogue calls ${type}`)})`;
+    return `value = fields.${field}; if (value !== undefined) { present += 1; if (${REFUSED[type]}) ${wrong}; } ${absent}`;
+  });
+  const members = fields.map(([field]) => `${field}: fields.${field}`).join(", ");
+  const source = `return function writeEvent(event) {
+    const fields = event.fields;
+    if (!isUuid(event.id)) refuse("id is no lower-case UUID");
+    if (!isUuid(event.tenantId)) refuse("tenantId is no lower-case UUID");
+    if (!Number.isSafeInteger(event.timeMs) || event.timeMs < 0) refuse("timeMs is no safe integer from 0");
+    let value; let present = 0;
+    ${checks.join("\n    ")}
+    for (const field in fields) if (fields[field] !== undefined) present -= 1;
+    if (present !== 0) refuse("it has a field that the catalogue lacks: " + Object.keys(fields).join(", "));
+    return JSON.stringify({ v: ${entry.version}, event: ${JSON.stringify(name)}, id: event.id, time: event.timeMs,
+      tenant: event.tenantId, ${members} });
+  };`;
+  const refuse = (what: string): never => {
+    throw new TypeError(`${name}: ${what}`);
   };
+  const compile = new Function("isUuid", "isStrings", "isObject", "isObjects", "refuse", source);
+  // The cast names the type of the function that the source above spells.
+  const writer = compile(isUuid, isStrings, isObject, isObjects, refuse) as TextWriter;
   writers.set(name, writer);
   return writer;
 }
 
-function writeFields(writer: EventWriter, fields: Readonly<Record<string, unknown>>): string {
-  let text = "";
-  let present = 0;
-  for (const field of writer.fields) {
-    const value = fields[field.name];
-    if (value === undefined) {
-      if (!field.optional) throw new TypeError(`${writer.event}: the field ${field.name} is missing`);
-      continue;
-    }
-    present += 1;
-    text += field.prefix + writeField(writer, field, value);
+const IDENTIFIER = /^[a-z][A-Za-z0-9]*$/;
+const ENVELOPE: ReadonlySet<string> = new Set(["v", "event", "id", "time", "tenant"]);
+
+/** For each type of the catalogue: the expression that is true of a `value` that is not of it. */
+const REFUSED: Readonly<Record<FieldType, string>> = {
+  string: "typeof value !== 'string' || !value.isWellFormed()",
+  integer: "!Number.isSafeInteger(value)",
+  boolean: "typeof value !== 'boolean'",
+  strings: "!isStrings(value)",
+  object: "!isObject(value, 1)",
+  objects: "!isObjects(value)",
+};
+
+function isString(value: unknown): value is string {
+  return typeof value === "string" && value.isWellFormed();
+}
+
+function isStrings(value: unknown): boolean {
+  if (!isPlainArray(value)) return false;
+  for (const item of value) if (!isString(item)) return false;
+  return true;
+}
+
+function isObjects(value: unknown): boolean {
+  if (!isPlainArray(value)) return false;
+  for (const item of value) if (!isObject(item, 2)) return false;
+  return true;
+}
+
+/** A plain object that JSON.stringify prints in one way: no `toJSON` speaks for it. */
+function isObject(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null || depth > EVENT_DEPTH_MAX) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  // The cast says only that members may be read by name.
+  const members = value as Readonly<Record<string, unknown>>;
+  for (const name in members) {
+    if (!name.isWellFormed() || !isValue(members[name], depth)) return false;
   }
-  let given = 0;
-  for (const name in fields) if (fields[name] !== undefined) given += 1;
-  if (given !== present) throw new TypeError(`${writer.event}: not in the catalogue: ${unknownFields(writer, fields)}`);
-  return text;
-}
-
-function unknownFields(writer: EventWriter, fields: Readonly<Record<string, unknown>>): string {
-  const known = new Set(writer.fields.map((field) => field.name));
-  return Object.keys(fields)
-    .filter((name) => !known.has(name))
-    .join(", ");
-}
-
-function writeField(writer: EventWriter, field: FieldWriter, value: unknown): string {
-  switch (field.type) {
-    case "string":
-      if (typeof value === "string") return quote(value);
-      break;
-    case "integer":
-      if (Number.isSafeInteger(value)) return `${value}`;
-      break;
-    case "boolean":
-      if (typeof value === "boolean") return value ? "true" : "false";
-      break;
-    case "strings":
-      if (Array.isArray(value)) return writeArray(value, writeString);
-      break;
-    case "object":
-      if (isPlainObject(value)) return writeObject(value, 1);
-      break;
-    case "objects":
-      if (Array.isArray(value)) return writeArray(value, writeMember);
-      break;
-  }
-  throw new TypeError(`${writer.event}: the field ${field.name} is no ${field.type}`);
-}
-
-function writeArray(items: readonly unknown[], write: (item: unknown) => string): string {
-  if (items.length === 0) return "[]";
-  let text = `[${write(items[0])}`;
-  for (let index = 1; index < items.length; index += 1) text += `,${write(items[index])}`;
-  return `${text}]`;
-}
-
-function writeString(value: unknown): string {
-  if (typeof value !== "string") throw new TypeError("an item of a field of type strings is no string");
-  return quote(value);
-}
-
-function writeMember(value: unknown): string {
-  if (!isPlainObject(value)) throw new TypeError("an item of a field of type objects is no object");
-  return writeObject(value, 2);
-}
-
-function writeObject(value: Readonly<Record<string, unknown>>, depth: number): string {
-  if (depth > EVENT_DEPTH_MAX) throw new TypeError(`an event nests deeper than ${EVENT_DEPTH_MAX}`);
-  let text = "";
-  for (const name of Object.keys(value)) text += `${text === "" ? "" : ","}${quote(name)}:${writeValue(value[name], depth)}`;
-  return `{${text}}`;
+  return true;
 }
 
 /** Inside objects: strings, safe integers, booleans, null, arrays and plain objects. Nothing else has one spelling. */
-function writeValue(value: unknown, depth: number): string {
+function isValue(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case "string":
-      return quote(value);
+      return value.isWellFormed();
     case "number":
-      if (!Number.isSafeInteger(value)) throw new TypeError("a number in an event is no safe integer");
-      return `${value}`;
+      return Number.isSafeInteger(value);
     case "boolean":
-      return value ? "true" : "false";
-    default:
-      if (value === null) return "null";
-      if (Array.isArray(value)) {
-        if (depth >= EVENT_DEPTH_MAX) throw new TypeError(`an event nests deeper than ${EVENT_DEPTH_MAX}`);
-        return writeArray(value, (item) => writeValue(item, depth + 1));
-      }
-      if (isPlainObject(value)) return writeObject(value, depth + 1);
-      throw new TypeError(`an event cannot hold a ${typeof value}`);
+      return true;
+    default: {
+      if (value === null) return true;
+      if (!isPlainArray(value)) return isObject(value, depth + 1);
+      if (depth >= EVENT_DEPTH_MAX) return false;
+      for (const item of value) if (!isValue(item, depth + 1)) return false;
+      return true;
+    }
   }
 }
 
-function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
-/** Whatever is not printable ASCII without quote and backslash takes the slow path. */
-const NOT_PLAIN = /[^ !#-[\]-~]/;
-
-/** A JSON string in the one spelling of JSON.stringify, which for well-formed text escapes only what it must. */
-function quote(value: string): string {
-  if (!NOT_PLAIN.test(value)) return `"${value}"`;
-  if (!value.isWellFormed()) throw new TypeError("a string in an event holds a lone surrogate");
-  return JSON.stringify(value);
+function isPlainArray(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && Object.getPrototypeOf(value) === Array.prototype && !("toJSON" in value);
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

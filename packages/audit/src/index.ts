@@ -1,7 +1,7 @@
 export {
+  type EncodedEvent,
   EVENT_CHARACTERS_MAX,
   EVENT_DEPTH_MAX,
-  type EncodedEvent,
   encodeEvent,
   encodeEventText,
   leafOfText,

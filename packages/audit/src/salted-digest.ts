@@ -14,5 +14,6 @@ export const SALT_BYTES = 16;
  */
 export function saltedDigest(salt: Uint8Array, bytes: Uint8Array | string): string {
   if (salt.length !== SALT_BYTES) throw new TypeError(`a salt is ${SALT_BYTES} bytes`);
+  if (typeof bytes === "string" && !bytes.isWellFormed()) throw new TypeError("the text holds a lone surrogate");
   return hash("sha256", Buffer.concat([salt, typeof bytes === "string" ? Buffer.from(bytes, "utf8") : bytes]), "hex");
 }
