@@ -1,3 +1,14 @@
+export { chainLink, genesis } from "./chain.ts";
+export {
+  type CheckpointBody,
+  type CheckpointKey,
+  checkpointFileEntry,
+  checkpointOrigin,
+  checkpointText,
+  type LogName,
+  signCheckpoint,
+  verifierKey,
+} from "./checkpoint.ts";
 export {
   type EncodedEvent,
   EVENT_CHARACTERS_MAX,
@@ -7,3 +18,6 @@ export {
   leafOfText,
 } from "./event-bytes.ts";
 export { SALT_BYTES, saltedDigest } from "./salted-digest.ts";
+export { makeSeal, type SealedLink } from "./seal.ts";
+export { mayExtend, type SignedPosition, type SignerRefusal, type SignerVerdict } from "./signer.ts";
+export { appendLeaf, EMPTY_FRONTIER, rootOf, treeNode } from "./tree.ts";
