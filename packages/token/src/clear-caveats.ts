@@ -1,0 +1,183 @@
+/**
+ * Clear: the semantic check that no caveat of a verified token prohibits an attempt. It can only prohibit: what it
+ * clears has passed no policy, no revocation list and no budget. Synchronous, without I/O, and it never throws.
+ *
+ * The order of reasons is fixed. First what concerns the whole token (unreadable caveats, expiry, start, audience,
+ * actions), then which tool, then its arguments: so a tool that is excluded is told apart from an unknown one only
+ * by a token that is good in every other respect for that tool's upstream.
+ */
+import { type AccessRequest, isCharged, type Reason } from "@writ/contract";
+import { failedOperator } from "./argument-check.ts";
+import type { CaveatMeaning } from "./parse-caveat.ts";
+import { isWithinPatterns, matchesTool } from "./tool-pattern.ts";
+import type { NodeLimit, VerifiedToken } from "./verify-token.ts";
+
+export interface ClearingAttempt {
+  readonly request: AccessRequest;
+  /** The audience that this gateway answers to. */
+  readonly audience: string;
+  readonly nowMs: number;
+  /** For `token.attenuate`: how many nodes the child would have below the presenter's; 1 unless given. */
+  readonly newNodes?: number;
+}
+
+export type Clearing =
+  | {
+      readonly kind: "cleared";
+      /** The token's least expiry. */
+      readonly validUntilMs: number;
+      /** The limits that the attempt must fit; none for actions that use up nothing. */
+      readonly limits: readonly NodeLimit[];
+    }
+  | {
+      readonly kind: "prohibited";
+      readonly reason: Reason;
+      /** For the presenter; tells nothing that the token's own text does not. */
+      readonly detail: string;
+      /** True when the tool must be answered exactly like one that does not exist. */
+      readonly hidden: boolean;
+    };
+
+/** Judges one attempt by every caveat of the token. Anything unknown, unreadable or failing prohibits. */
+export function clearCaveats(token: VerifiedToken, attempt: ClearingAttempt): Clearing {
+  try {
+    return (
+      clearWholeToken(token, attempt) ??
+      clearTool(token, attempt.request) ??
+      clearDepth(token, attempt) ?? {
+        kind: "cleared",
+        validUntilMs: token.expiresAtMs,
+        limits: isCharged(attempt.request.action) ? token.limits : [],
+      }
+    );
+  } catch {
+    // A check that throws is a failure of ours; the attempt's answer is a denial all the same.
+    return prohibited("caveat_failed", "a check of the token failed to run");
+  }
+}
+
+/** Whether a catalogue shown to this token's holder has the tool: `hidden` when no call of it could be cleared. */
+export function listsTool(token: VerifiedToken, upstream: string, tool: string): "listed" | "hidden" {
+  let listed: "listed" | "hidden" = "listed";
+  for (const meaning of meanings(token)) {
+    if (meaning.kind === "unknown" || meaning.kind === "malformed") listed = "hidden";
+    else if (meaning.kind === "actions" && !meaning.actions.has("tool.call")) listed = "hidden";
+    else if (excludesTool(meaning, upstream, tool) !== undefined) listed = "hidden";
+  }
+  return listed;
+}
+
+/**
+ * How many more nodes may be recorded below the presenter's; undefined when no `depth` caveat limits it. Less than 0
+ * when a holder has already gone deeper offline, which `depth` does not prevent.
+ */
+export function remainingDepth(token: VerifiedToken): number | undefined {
+  let least: number | undefined;
+  const last = token.segments.length - 1;
+  for (const [index, segment] of token.segments.entries()) {
+    for (const { meaning } of segment.caveats) {
+      if (meaning.kind !== "depth") continue;
+      const remaining = meaning.depth - (last - index);
+      least = least === undefined ? remaining : Math.min(least, remaining);
+    }
+  }
+  return least;
+}
+
+function* meanings(token: VerifiedToken): Generator<CaveatMeaning> {
+  for (const segment of token.segments) for (const caveat of segment.caveats) yield caveat.meaning;
+}
+
+function prohibited(reason: Reason, detail: string, hidden = false): Clearing {
+  return { kind: "prohibited", reason, detail, hidden };
+}
+
+function clearWholeToken(token: VerifiedToken, attempt: ClearingAttempt): Clearing | undefined {
+  const { request, audience, nowMs } = attempt;
+  let startsAtMs = 0;
+  let audiences: "unnamed" | "fits" | "differs" = "unnamed";
+  let actionPermitted = true;
+  for (const segment of token.segments) {
+    for (const { meaning } of segment.caveats) {
+      switch (meaning.kind) {
+        case "unknown":
+          return prohibited("caveat_unknown", "the token holds a caveat of a kind that this gateway does not know");
+        case "malformed":
+          return prohibited("caveat_malformed", meaning.detail);
+        case "nbf":
+          startsAtMs = Math.max(startsAtMs, meaning.atMs);
+          break;
+        case "aud":
+          if (!meaning.audiences.includes(audience)) audiences = "differs";
+          else if (audiences === "unnamed") audiences = "fits";
+          break;
+        case "actions":
+          if (!meaning.actions.has(request.action)) actionPermitted = false;
+          break;
+        default:
+          break;
+      }
+    }
+  }
+  if (token.expiresAtMs === 0) return prohibited("caveat_malformed", "the token has no exp caveat");
+  // Written so that a time which is not a number is late as well as early.
+  if (!(nowMs < token.expiresAtMs)) return prohibited("token_expired", "the token has expired");
+  if (!(nowMs >= startsAtMs)) return prohibited("token_not_yet", "the token is not valid yet");
+  if (audiences === "unnamed") return prohibited("token_audience", "the token names no audience");
+  if (audiences === "differs") return prohibited("token_audience", "the token is meant for another audience");
+  if (!actionPermitted) return prohibited("caveat_action", `the token does not permit ${request.action}`);
+  return undefined;
+}
+
+function clearTool(token: VerifiedToken, request: AccessRequest): Clearing | undefined {
+  if (request.action !== "tool.call") return undefined;
+  const { upstream, name } = request.resource;
+  for (const segment of token.segments) {
+    for (const { meaning } of segment.caveats) {
+      const reason = excludesTool(meaning, upstream, name);
+      if (reason !== undefined) return prohibited(reason, "the token does not permit this tool", true);
+    }
+  }
+  for (const segment of token.segments) {
+    for (const { meaning } of segment.caveats) {
+      if (meaning.kind !== "args") continue;
+      const detail = failedArgument(meaning, request);
+      if (detail !== undefined) return prohibited("caveat_args", detail);
+    }
+  }
+  return undefined;
+}
+
+/** The reason for which a caveat excludes a tool, if it does. */
+function excludesTool(meaning: CaveatMeaning, upstream: string, tool: string): Reason | undefined {
+  if (meaning.kind === "tools") {
+    for (const pattern of meaning.patterns) if (matchesTool(pattern, upstream, tool)) return undefined;
+    return "caveat_tool_not_listed";
+  }
+  if (meaning.kind === "not_tools") {
+    // A name that no pattern can reach is not thereby safe from being excluded.
+    if (!isWithinPatterns(upstream, tool)) return "caveat_tool_excluded";
+    for (const pattern of meaning.patterns) if (matchesTool(pattern, upstream, tool)) return "caveat_tool_excluded";
+  }
+  return undefined;
+}
+
+function failedArgument(meaning: CaveatMeaning & { kind: "args" }, request: AccessRequest): string | undefined {
+  const { upstream, name } = request.resource;
+  if (!isWithinPatterns(upstream, name)) return "args caveats cannot speak of a tool with such a name";
+  for (const rule of meaning.rules) {
+    if (!matchesTool(rule.pattern, upstream, name)) continue;
+    for (const check of rule.checks) {
+      const operator = failedOperator(check, request.context.arguments);
+      if (operator !== undefined) return `the argument at "${check.pointer}" fails ${operator}`;
+    }
+  }
+  return undefined;
+}
+
+function clearDepth(token: VerifiedToken, attempt: ClearingAttempt): Clearing | undefined {
+  if (attempt.request.action !== "token.attenuate") return undefined;
+  const remaining = remainingDepth(token);
+  if (remaining === undefined || (attempt.newNodes ?? 1) <= remaining) return undefined;
+  return prohibited("caveat_depth", "the token may not be delegated any further");
+}

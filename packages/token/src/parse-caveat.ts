@@ -1,0 +1,195 @@
+/**
+ * A caveat: UTF-8 JSON with exactly one member, whose name is its kind. Parsed once, when a token is verified, into
+ * what clearing needs. A kind that is not known and a known kind of the wrong shape are values of their own, because
+ * clearing must prohibit them; this file decides nothing.
+ */
+import {
+  type Action,
+  BUDGET_UNITS,
+  type BudgetUnit,
+  ExactNumber,
+  isAction,
+  type JsonObject,
+  type JsonValue,
+  parseStrictJson,
+  WINDOWS,
+  type Window,
+} from "@writ/contract";
+import { type ArgumentCheck, compileArgumentCheck } from "./argument-check.ts";
+import { isUnixTime } from "./token-identifier.ts";
+import { compileToolPattern, type ToolPattern } from "./tool-pattern.ts";
+
+/** What one caveat says. */
+export type CaveatMeaning =
+  | { readonly kind: "id"; readonly id: string }
+  | { readonly kind: "exp"; readonly atMs: number }
+  | { readonly kind: "nbf"; readonly atMs: number }
+  | { readonly kind: "aud"; readonly audiences: readonly string[] }
+  | { readonly kind: "actions"; readonly actions: ReadonlySet<Action> }
+  | { readonly kind: "tools"; readonly patterns: readonly ToolPattern[] }
+  | { readonly kind: "not_tools"; readonly patterns: readonly ToolPattern[] }
+  | { readonly kind: "args"; readonly rules: readonly ArgumentRule[] }
+  | { readonly kind: "budget"; readonly unit: BudgetUnit; readonly window: Window; readonly limit: number }
+  | { readonly kind: "depth"; readonly depth: number }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "malformed"; readonly detail: string };
+
+/** A caveat's text beside its meaning. `text` is "" for one that is not UTF-8. */
+export interface ParsedCaveat {
+  readonly text: string;
+  readonly meaning: CaveatMeaning;
+}
+
+export interface ArgumentRule {
+  readonly pattern: ToolPattern;
+  readonly checks: readonly ArgumentCheck[];
+}
+
+const LIST_LENGTH_MAX = 256;
+/** Greatest length of an id or an audience, in UTF-16 code units. */
+const NAME_LENGTH_MAX = 256;
+const DEPTH_MAX = 64;
+/** A caveat's values nest no deeper than what `eq` may compare with needs. */
+const JSON_DEPTH_MAX = 16;
+
+const encoder = new TextEncoder();
+
+/** Reads one caveat from the bytes that are signed. Total: what cannot be read is `malformed`. */
+export function parseCaveat(bytes: Uint8Array): ParsedCaveat {
+  const read = parseStrictJson(bytes, { depthMax: JSON_DEPTH_MAX });
+  if (read.kind === "fault") return { text: readable(bytes), meaning: malformed(`not strict JSON: ${read.detail}`) };
+  const { text, value } = read;
+  if (!isObject(value)) return { text, meaning: malformed("not an object") };
+  const names = Object.keys(value);
+  const [kind] = names;
+  if (kind === undefined || names.length !== 1) return { text, meaning: malformed("not exactly one member") };
+  return { text, meaning: readMeaning(kind, value[kind] as JsonValue) }; // an own name
+}
+
+/** The same for a caveat that is a text already. */
+export function parseCaveatText(text: string): ParsedCaveat {
+  return parseCaveat(encoder.encode(text));
+}
+
+/** The text of bytes that are no JSON, for showing; "" when they are no text either. */
+function readable(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    // Not UTF-8: a fault of the caveat, which the caller already reports as malformed.
+    return "";
+  }
+}
+
+function malformed(detail: string): CaveatMeaning {
+  return { kind: "malformed", detail };
+}
+
+function readMeaning(kind: string, value: JsonValue): CaveatMeaning {
+  switch (kind) {
+    case "id": {
+      if (typeof value !== "string" || value === "" || value.length > NAME_LENGTH_MAX) {
+        return malformed(`id: a text of 1 to ${NAME_LENGTH_MAX} characters is expected`);
+      }
+      return { kind, id: value };
+    }
+    case "exp":
+    case "nbf":
+      if (!isUnixTime(value)) return malformed(`${kind}: a unix time in whole seconds is expected`);
+      return { kind, atMs: value * 1000 };
+    case "aud": {
+      const audiences = typeof value === "string" ? [value] : readTexts(value);
+      if (audiences === undefined) return malformed("aud: a text or a list of texts is expected");
+      return { kind, audiences };
+    }
+    case "actions": {
+      const actions = readTexts(value);
+      if (!actions?.every(isAction)) return malformed("actions: a list of actions is expected");
+      // Every element was just found to be an action.
+      return { kind, actions: new Set(actions as readonly Action[]) };
+    }
+    case "tools":
+    case "not_tools": {
+      const patterns = readPatterns(value);
+      if (patterns === undefined) return malformed(`${kind}: a list of upstream/tool patterns is expected`);
+      return { kind, patterns };
+    }
+    case "args":
+      return readArgs(value);
+    case "calls": {
+      if (!isObject(value)) return readBudget("calls", "calls", "total", value);
+      if (!hasExactly(value, ["limit", "window"])) return malformed("calls: a limit or {limit, window} is expected");
+      return readBudget("calls", "calls", value["window"], value["limit"]);
+    }
+    case "budget": {
+      if (!isObject(value) || !hasExactly(value, ["limit", "unit", "window"])) {
+        return malformed("budget: {unit, window, limit} is expected");
+      }
+      return readBudget("budget", value["unit"], value["window"], value["limit"]);
+    }
+    case "depth":
+      if (!isCount(value) || value > DEPTH_MAX) return malformed(`depth: an integer of 0 to ${DEPTH_MAX} is expected`);
+      return { kind, depth: value };
+    default:
+      return { kind: "unknown" };
+  }
+}
+
+function readArgs(value: JsonValue): CaveatMeaning {
+  if (!isObject(value)) return malformed("args: an object of tool patterns is expected");
+  const rules: ArgumentRule[] = [];
+  for (const [text, pointers] of Object.entries(value)) {
+    const pattern = compileToolPattern(text);
+    if (pattern === undefined) return malformed("args: a member's name is no upstream/tool pattern");
+    if (!isObject(pointers)) return malformed("args: an object of JSON Pointers is expected for each tool pattern");
+    const checks: ArgumentCheck[] = [];
+    for (const [pointer, operators] of Object.entries(pointers)) {
+      const check = compileArgumentCheck(pointer, operators);
+      if (check === undefined) return malformed("args: a JSON Pointer or its operators cannot be read");
+      checks.push(check);
+    }
+    rules.push({ pattern, checks });
+  }
+  return { kind: "args", rules };
+}
+
+function readBudget(kind: string, unit: unknown, window: unknown, limit: JsonValue | undefined): CaveatMeaning {
+  const knownUnit = BUDGET_UNITS.find((known) => known === unit);
+  const knownWindow = WINDOWS.find((known) => known === window);
+  if (knownUnit === undefined) return malformed(`${kind}: there is no such unit`);
+  if (knownWindow === undefined) return malformed(`${kind}: there is no such window`);
+  if (!isCount(limit)) return malformed(`${kind}: the limit must be a whole number of at least 0`);
+  return { kind: "budget", unit: knownUnit, window: knownWindow, limit };
+}
+
+function readTexts(value: JsonValue): readonly string[] | undefined {
+  if (!Array.isArray(value) || value.length > LIST_LENGTH_MAX) return undefined;
+  const texts: string[] = [];
+  for (const element of value as readonly JsonValue[]) {
+    if (typeof element !== "string" || element === "" || element.length > NAME_LENGTH_MAX) return undefined;
+    texts.push(element);
+  }
+  return texts;
+}
+
+function readPatterns(value: JsonValue): readonly ToolPattern[] | undefined {
+  const patterns: ToolPattern[] = [];
+  for (const text of readTexts(value) ?? ["not a list of texts"]) {
+    const pattern = compileToolPattern(text);
+    if (pattern === undefined) return undefined;
+    patterns.push(pattern);
+  }
+  return patterns;
+}
+
+function isCount(value: JsonValue | undefined): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof ExactNumber);
+}
+
+function hasExactly(value: JsonObject, names: readonly string[]): boolean {
+  return Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name));
+}
