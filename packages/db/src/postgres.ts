@@ -273,7 +273,10 @@ class Pool {
   }
 
   #offer(link: PostgresLink): void {
-    if (link.isLost) return this.#pump();
+    if (link.isLost) {
+      this.#pump();
+      return;
+    }
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
       this.#idle.push(link);

@@ -9,18 +9,11 @@ type TextParser = (text: string) => unknown;
 
 /** Text of one parameter, null for SQL NULL. Throws `TypeError` for what `SqlValue` does not allow. */
 export function encodeValue(value: SqlValue): string | null {
-  switch (typeof value) {
-    case "string":
-      return value;
-    case "number":
-    case "bigint":
-    case "boolean":
-      return String(value);
-    case "object":
-      if (value === null) return null;
-      if (value instanceof Uint8Array) return encodeBytes(value);
-      if (Array.isArray(value)) return encodeArray(value);
-  }
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
+  if (value === null) return null;
+  if (value instanceof Uint8Array) return encodeBytes(value);
+  if (Array.isArray(value)) return encodeArray(value);
   throw new TypeError(`a parameter must be a SqlValue, not ${typeof value}`);
 }
 
