@@ -1,0 +1,241 @@
+/**
+ * One POST to an MCP server over Streamable HTTP, and every JSON-RPC message that comes back on it, from a JSON body
+ * or from a stream. It knows exactly when the request reached a socket, because that decides between "surely not
+ * sent" and "may have been sent". It never follows a redirect, never repeats a request and knows nothing of sessions.
+ */
+import type { Dispatcher } from "undici";
+import { createSseParser, SseOverflow } from "./sse-parser.ts";
+
+export type Exchange =
+  /** No byte of the request was given to a socket. */
+  | { readonly kind: "not_sent"; readonly detail: string }
+  /** It was, and nothing came back. */
+  | { readonly kind: "no_answer"; readonly detail: string }
+  /** An answer began. `broken` says why it did not end as it should. */
+  | {
+      readonly kind: "answered";
+      readonly status: number;
+      readonly sessionId: string | undefined;
+      readonly bytes: number;
+      readonly broken: string | undefined;
+    };
+
+export interface ExchangeRequest {
+  readonly method: "POST" | "DELETE";
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+}
+
+export interface ExchangeOptions {
+  /** Any of them ends the exchange. */
+  readonly signals: readonly AbortSignal[];
+  readonly deadlineMs: number;
+  /** The request is not sent any more when it is not on a socket by then. */
+  readonly sendWithinMs: number;
+  readonly messageBytesMax: number;
+  readonly answerBytesMax: number;
+  /** How long the stream may go on after `onMessage` returned "last". */
+  readonly lingerMs: number;
+  /** Each message in order; a promise is back-pressure. "last" means that nothing further is wanted. */
+  readonly onMessage: (text: string) => "more" | "last" | Promise<"more" | "last">;
+  /** Called once when the request goes to a socket. */
+  readonly onSent?: () => void;
+}
+
+/** Never rejects. */
+export function exchange(
+  dispatcher: Dispatcher,
+  request: ExchangeRequest,
+  options: ExchangeOptions,
+): Promise<Exchange> {
+  return new Promise((resolve) => {
+    let controller: Dispatcher.DispatchController | undefined;
+    let state: "waiting" | "sent" | "answered" | "done" = "waiting";
+    let status = 0;
+    let sessionId: string | undefined;
+    let bytes = 0;
+    let stopped: string | undefined;
+    let last = false;
+    let read: ((chunk: Buffer) => void) | undefined;
+    let end: (() => void) | undefined;
+    let chain: Promise<void> | undefined;
+
+    const sendTimer = setTimeout(
+      () => state === "waiting" && stop("no connection took the request in time"),
+      options.sendWithinMs,
+    );
+    const deadlineTimer = setTimeout(() => stop("the upstream did not answer in time"), options.deadlineMs);
+    let lingerTimer: NodeJS.Timeout | undefined;
+    const onAbort = (): void => stop("the call was cut");
+    for (const signal of options.signals) signal.addEventListener("abort", onAbort, { once: true });
+
+    function finish(detail: string | undefined): void {
+      if (state === "done") return;
+      const reached = state;
+      state = "done";
+      clearTimeout(sendTimer);
+      clearTimeout(deadlineTimer);
+      clearTimeout(lingerTimer);
+      for (const signal of options.signals) signal.removeEventListener("abort", onAbort);
+      if (reached === "waiting") resolve({ kind: "not_sent", detail: detail ?? "nothing was sent" });
+      else if (reached === "sent") resolve({ kind: "no_answer", detail: detail ?? "the connection ended" });
+      else resolve({ kind: "answered", status, sessionId, bytes, broken: last ? undefined : detail });
+    }
+
+    /** Ends the exchange from our side. Before the request is on a socket this makes sure that it never will be. */
+    function stop(detail: string): void {
+      if (state === "done") return;
+      stopped ??= detail;
+      controller?.abort(new Error(stopped));
+      finish(stopped);
+    }
+
+    function deliver(text: string): void {
+      if (state === "done" || last) return;
+      if (chain !== undefined) {
+        chain = chain.then(() => hand(text));
+        return;
+      }
+      const pending = hand(text);
+      if (pending === undefined) return;
+      controller?.pause();
+      chain = pending;
+      void settleChain(pending); // its failure stops the exchange inside
+    }
+
+    async function settleChain(first: Promise<void>): Promise<void> {
+      let awaited = first;
+      await awaited;
+      while (chain !== undefined && chain !== awaited) {
+        awaited = chain;
+        await awaited;
+      }
+      chain = undefined;
+      controller?.resume();
+    }
+
+    /** A reader that throws or rejects is broken: that becomes the end of the exchange. */
+    function hand(text: string): Promise<void> | undefined {
+      if (state === "done" || last) return undefined;
+      try {
+        const taken = options.onMessage(text);
+        if (typeof taken === "string") {
+          if (taken === "last") finishSoon();
+          return undefined;
+        }
+        return taken.then(
+          (wish) => {
+            if (wish === "last") finishSoon();
+          },
+          () => stop("the reader of the answer failed"),
+        );
+      } catch {
+        stop("the reader of the answer failed");
+        return undefined;
+      }
+    }
+
+    function finishSoon(): void {
+      last = true;
+      lingerTimer = setTimeout(() => stop("the stream went on after the response"), options.lingerMs);
+    }
+
+    function begin(headers: Readonly<Record<string, string | string[] | undefined>>): void {
+      const type = String(headers["content-type"] ?? "")
+        .split(";")[0]
+        ?.trim()
+        .toLowerCase();
+      const encoding = headers["content-encoding"];
+      if (encoding !== undefined && encoding !== "identity") {
+        stop("the answer is compressed though none was asked for");
+        return;
+      }
+      if (type === "text/event-stream") {
+        const parser = createSseParser(options.messageBytesMax);
+        read = (chunk) => {
+          try {
+            for (const data of parser.push(chunk)) if (data !== "") deliver(data);
+          } catch (error) {
+            // A fault of the upstream's stream, turned into the end of the exchange.
+            stop(error instanceof SseOverflow ? error.message : "the stream cannot be read");
+          }
+        };
+        end = () => undefined;
+        return;
+      }
+      const chunks: Buffer[] = [];
+      let held = 0;
+      const isJson = type === "application/json";
+      read = (chunk) => {
+        held += chunk.length;
+        if (held > options.messageBytesMax) return stop(`the answer is larger than ${options.messageBytesMax} bytes`);
+        if (isJson) chunks.push(chunk);
+      };
+      end = () => {
+        const text = Buffer.concat(chunks).toString("utf8");
+        if (text.trim() !== "") deliver(text);
+      };
+    }
+
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart(started) {
+        controller = started;
+        if (state !== "waiting") {
+          // Stopped while it waited for a connection: aborting here keeps it off the socket.
+          started.abort(new Error(stopped ?? "stopped"));
+          return;
+        }
+        state = "sent";
+        clearTimeout(sendTimer);
+        options.onSent?.();
+      },
+      onResponseStart(_controller, code, headers) {
+        if (state !== "sent" || code < 200) return;
+        state = "answered";
+        status = code;
+        const id = headers["mcp-session-id"];
+        sessionId = typeof id === "string" && /^[\x21-\x7e]{1,1024}$/.test(id) ? id : undefined;
+        begin(headers);
+      },
+      onResponseData(_controller, chunk) {
+        if (state !== "answered") return;
+        bytes += chunk.length;
+        if (bytes > options.answerBytesMax) return stop(`the answer is larger than ${options.answerBytesMax} bytes`);
+        if (!last) read?.(chunk);
+      },
+      onResponseEnd() {
+        if (state === "answered") end?.();
+        if (chain === undefined) finish(undefined);
+        else void chain.then(() => finish(undefined)); // the chain never rejects
+      },
+      onResponseError(_controller, error) {
+        finish(stopped ?? describe(error));
+      },
+    };
+    if (options.signals.some((signal) => signal.aborted)) return stop("the call was cut");
+    try {
+      dispatcher.dispatch(
+        {
+          ...request,
+          headersTimeout: 0,
+          bodyTimeout: 0,
+          headers: { ...request.headers, "accept-encoding": "identity" },
+        },
+        handler,
+      );
+    } catch (error) {
+      // A closed pool or a header that cannot be written: nothing was sent.
+      stop(describe(error));
+    }
+  });
+}
+
+/** The code of a network error where it has one: addresses and paths stay out of what is recorded. */
+function describe(error: unknown): string {
+  if (error instanceof Error) {
+    const code: unknown = "code" in error ? error.code : undefined;
+    return typeof code === "string" ? `connection failed (${code})` : "connection failed";
+  }
+  return "connection failed";
+}

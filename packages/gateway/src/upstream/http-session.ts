@@ -1,0 +1,301 @@
+/**
+ * A session with one MCP server over Streamable HTTP, on the newest revision that both know: stateless 2026-07-28,
+ * or `initialize` and a session id before that. It sends each call once: a lost session makes it unusable and the
+ * caller opens another for later calls; the call that found out is not repeated.
+ */
+import type { Dispatcher } from "undici";
+import { findMember, membersOf, valueText } from "../json-members.ts";
+import { type AnswerSink, Failure, type SendOutcome, type UpstreamMessage } from "../ports.ts";
+import { type Exchange, exchange } from "./http-exchange.ts";
+import type { UpstreamLimits } from "./limits.ts";
+import {
+  cancelledText,
+  headerValue,
+  isComplete,
+  ownParams,
+  readNotification,
+  readOpening,
+  readServerMessage,
+  requestText,
+  SESSION_REVISION,
+  SESSION_REVISIONS,
+  STATELESS_REVISION,
+} from "./messages.ts";
+import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts";
+
+export interface HttpSessionOptions extends SessionContext {
+  readonly dispatcher: Dispatcher;
+  readonly url: URL;
+  readonly limits: UpstreamLimits;
+  /** What an earlier session found out about the server; undefined asks it. */
+  readonly era: "stateless" | "session" | undefined;
+  readonly signal: AbortSignal;
+}
+
+interface Answer {
+  readonly exchange: Exchange;
+  readonly member: "result" | "error" | undefined;
+  readonly json: string;
+}
+
+/** Opens a session that is ready for calls. Failure `upstream_unavailable`. */
+export async function openHttpSession(options: HttpSessionOptions): Promise<UpstreamSession> {
+  const { limits, client } = options;
+  if (options.era !== "session") {
+    const probe = await ask(options, "server/discover", ownParams(client), 1, statelessHeaders("server/discover", ""));
+    const versions = probe.member === "result" ? strings(probe.json, "supportedVersions") : [];
+    if (versions.includes(STATELESS_REVISION)) return makeSession(options, STATELESS_REVISION, undefined, probe.json);
+    if (probe.exchange.kind !== "answered") throw unavailable(probe);
+    if (options.era === "stateless")
+      throw new Failure("upstream_unavailable", "the upstream no longer speaks its revision");
+  }
+  const opening = await ask(
+    options,
+    "initialize",
+    `{"protocolVersion":"${SESSION_REVISION}","capabilities":{},"clientInfo":${JSON.stringify(client)}}`,
+    1,
+    {},
+  );
+  if (opening.member !== "result" || opening.exchange.kind !== "answered") throw unavailable(opening);
+  const revision = string(opening.json, "protocolVersion");
+  if (revision === undefined || !SESSION_REVISIONS.includes(revision)) {
+    throw new Failure("upstream_unavailable", "the upstream speaks no revision of MCP that this gateway knows");
+  }
+  const sessionId = opening.exchange.sessionId;
+  const ready = await post(options, '{"jsonrpc":"2.0","method":"notifications/initialized"}', {
+    ...sessionHeaders(revision, sessionId),
+  });
+  if (ready.kind !== "answered" || ready.status >= 300) {
+    throw new Failure("upstream_unavailable", "the upstream did not take the end of the initialization");
+  }
+  return makeSession(options, revision, sessionId, opening.json);
+
+  function unavailable(answer: Answer): Failure {
+    const end = answer.exchange;
+    const detail = end.kind === "answered" ? (end.broken ?? `HTTP ${end.status}`) : end.detail;
+    return new Failure(
+      "upstream_unavailable",
+      `the upstream opened no session within ${limits.openTimeoutMs} ms: ${detail}`,
+    );
+  }
+}
+
+function statelessHeaders(method: string, name: string): Record<string, string> {
+  return {
+    "mcp-protocol-version": STATELESS_REVISION,
+    "mcp-method": method,
+    ...(name === "" ? {} : { "mcp-name": headerValue(name) }),
+  };
+}
+
+function sessionHeaders(revision: string, sessionId: string | undefined): Record<string, string> {
+  return { "mcp-protocol-version": revision, ...(sessionId === undefined ? {} : { "mcp-session-id": sessionId }) };
+}
+
+type Wire = Pick<HttpSessionOptions, "dispatcher" | "url" | "limits" | "client">;
+
+function request(wire: Wire, body: string | null, headers: Readonly<Record<string, string>>) {
+  return {
+    method: body === null ? ("DELETE" as const) : ("POST" as const),
+    path: `${wire.url.pathname}${wire.url.search}`,
+    headers: {
+      ...(body === null ? {} : { "content-type": "application/json" }),
+      accept: "application/json, text/event-stream",
+      "user-agent": `${wire.client.name}/${wire.client.version}`,
+      ...headers,
+    },
+    body,
+  };
+}
+
+/** A message of ours that has no answer: notifications, answers to a server's requests, the end of a session. */
+function post(
+  wire: Wire,
+  body: string | null,
+  headers: Readonly<Record<string, string>>,
+  signals: readonly AbortSignal[] = [],
+): Promise<Exchange> {
+  return exchange(wire.dispatcher, request(wire, body, headers), {
+    ...wire.limits,
+    signals,
+    deadlineMs: wire.limits.probeTimeoutMs,
+    sendWithinMs: wire.limits.probeTimeoutMs,
+    onMessage: () => "more",
+  });
+}
+
+/** A request of the gateway's own, before any agent's call. */
+async function ask(
+  options: HttpSessionOptions,
+  method: string,
+  params: string,
+  id: number,
+  headers: Readonly<Record<string, string>>,
+): Promise<Answer> {
+  let member: "result" | "error" | undefined;
+  let json = "";
+  const end = await exchange(
+    options.dispatcher,
+    request(options, `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${params}}`, headers),
+    {
+      ...options.limits,
+      signals: [options.signal],
+      deadlineMs: options.limits.openTimeoutMs,
+      sendWithinMs: options.limits.openTimeoutMs,
+      onMessage(text) {
+        const message = readServerMessage(text);
+        if (message.kind !== "response" || message.id !== id) return "more";
+        member = message.member;
+        json = message.json;
+        return "last";
+      },
+    },
+  );
+  return { exchange: end, member, json };
+}
+
+function makeSession(
+  options: HttpSessionOptions,
+  revision: string,
+  sessionId: string | undefined,
+  opening: string,
+): UpstreamSession {
+  const { dispatcher, limits, client, log } = options;
+  const stateless = revision === STATELESS_REVISION;
+  let nextId = 2;
+  let usable = true;
+  let serverRequests = 0;
+  let closing: Promise<void> | undefined;
+  const ended = new AbortController();
+
+  function headersFor(message: UpstreamMessage): Record<string, string> {
+    return stateless ? statelessHeaders(message.method, message.name) : sessionHeaders(revision, sessionId);
+  }
+
+  /** Servers of the session revisions may ask; only a ping has an answer that needs no decision. */
+  function answerServer(idText: string, method: string): void {
+    if (stateless || serverRequests >= limits.serverRequestsMax) return;
+    serverRequests += 1;
+    const answer =
+      method === "ping"
+        ? `{"jsonrpc":"2.0","id":${idText},"result":{}}`
+        : `{"jsonrpc":"2.0","id":${idText},"error":{"code":-32601,"message":"Method not found"}}`;
+    // Nobody waits for it; `post` never rejects.
+    void post(options, answer, sessionHeaders(revision, sessionId), [ended.signal]).then(() => {
+      serverRequests -= 1;
+    });
+  }
+
+  async function send(message: UpstreamMessage, sink: AnswerSink, sendOptions: SendOptions): Promise<SendOutcome> {
+    const id = nextId++;
+    let notifications = 0;
+    let answered: "result" | "error" | undefined;
+    let fault: string | undefined;
+    let sent = false;
+
+    const end = await exchange(
+      dispatcher,
+      request(options, requestText(id, message, { stateless, client }), headersFor(message)),
+      {
+        ...limits,
+        signals: [sendOptions.signal, ended.signal],
+        deadlineMs: sendOptions.deadlineMs,
+        onSent() {
+          sent = true;
+        },
+        onMessage(text) {
+          const part = readServerMessage(text);
+          switch (part.kind) {
+            case "unreadable":
+              fault = `the upstream sent a message that cannot be read: ${part.detail}`;
+              return "last";
+            case "request":
+              answerServer(part.idText, part.method);
+              return "more";
+            case "notification": {
+              const about = readNotification(part);
+              if (
+                about.kind === "other" ||
+                (about.kind === "progress" && !(message.progress && about.token === String(id)))
+              ) {
+                return "more";
+              }
+              notifications += 1;
+              if (notifications > limits.notificationsMax) return "more";
+              const passed = sink.notification(part.method, about.kind === "progress" ? about.params : part.params);
+              return passed === undefined ? "more" : passed.then(() => "more" as const);
+            }
+            case "response": {
+              if (part.id !== id) return "more";
+              fault = refusal(part.member, part.json);
+              if (fault !== undefined) return "last";
+              answered = part.member;
+              const passed = sink.response(part.member, part.json);
+              return passed === undefined ? "last" : passed.then(() => "last" as const);
+            }
+          }
+        },
+      },
+    );
+
+    if (end.kind === "answered" && end.status === 404 && answered === undefined && !stateless) {
+      usable = false;
+      log("upstream.session_lost", { revision });
+    }
+    if (sent && !stateless && sendOptions.signal.aborted && answered === undefined) {
+      // Best effort; `post` never rejects.
+      void post(options, cancelledText(id, "cut by the gateway"), sessionHeaders(revision, sessionId));
+    }
+    if (answered !== undefined) {
+      return {
+        kind: "completed",
+        bytes: end.kind === "answered" ? end.bytes : 0,
+        notifications,
+        error: answered === "error",
+      };
+    }
+    if (end.kind === "not_sent") return { kind: "aborted", detail: end.detail };
+    if (end.kind === "no_answer") return { kind: "unknown", detail: end.detail };
+    const detail =
+      fault ?? end.broken ?? (end.status === 200 ? "the stream ended without a response" : `HTTP ${end.status}`);
+    return { kind: "failed", detail, bytes: end.bytes, notifications };
+  }
+
+  /** Answers that are about Writ and the upstream, not about the agent's call. */
+  function refusal(member: "result" | "error", json: string): string | undefined {
+    if (member === "result") {
+      return isComplete(json) ? undefined : "the upstream asked for input, which is not passed on";
+    }
+    const code = findMember(membersOf(json), "code");
+    const value = code === undefined ? 0 : Number(valueText(json, code));
+    if (value > -32020 || value < -32099) return undefined;
+    usable = false;
+    return `the upstream refused the protocol (${value})`;
+  }
+
+  return {
+    revision,
+    ...readOpening(opening),
+    alive: () => usable && closing === undefined,
+    send,
+    close() {
+      closing ??= (async () => {
+        ended.abort();
+        if (sessionId !== undefined && usable) await post(options, null, sessionHeaders(revision, sessionId));
+      })();
+      return closing;
+    },
+  };
+}
+
+function string(json: string, name: string): string | undefined {
+  const member = findMember(membersOf(json), name);
+  const value: unknown = member === undefined ? undefined : JSON.parse(valueText(json, member));
+  return typeof value === "string" ? value : undefined;
+}
+
+function strings(json: string, name: string): readonly string[] {
+  const member = findMember(membersOf(json), name);
+  const value: unknown = member === undefined ? undefined : JSON.parse(valueText(json, member));
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}

@@ -1,0 +1,73 @@
+/** Every limit of the outbound MCP side, by name. What a limit guards is said beside it; none is optional. */
+export interface UpstreamLimits {
+  /** Upstreams with open sessions or connections, over all tenants. The one idle the longest goes first. */
+  readonly upstreamsMax: number;
+  /** Sessions of one upstream; one per isolation key. */
+  readonly sessionsPerUpstreamMax: number;
+  /** Child processes of stdio upstreams, over all tenants. */
+  readonly childrenMax: number;
+  /** A session without calls for so long ends, and its child with it. */
+  readonly sessionIdleMs: number;
+  /** From the start of a connection or child until its session is ready. */
+  readonly openTimeoutMs: number;
+  /** How long a server may be silent on `server/discover` before it counts as one of an older revision. */
+  readonly probeTimeoutMs: number;
+  /** A call that is not on the wire so long after `send` was called is not sent any more. */
+  readonly sendWithinMs: number;
+  /** Callers that wait for a slot of one upstream. */
+  readonly waitersMax: number;
+  /** One JSON-RPC message from an upstream, in bytes: a JSON body, an event of a stream, a line of a child. */
+  readonly messageBytesMax: number;
+  /** All that an upstream may send for one call, in bytes. */
+  readonly answerBytesMax: number;
+  /** Notifications passed on for one call; further ones are counted and dropped. */
+  readonly notificationsMax: number;
+  /** Notifications of one call that its reader has not taken yet; further ones are counted and dropped. */
+  readonly notificationsHeldMax: number;
+  /** Messages from a child that belong to nothing, before it counts as babbling and is ended. */
+  readonly strayMessagesMax: number;
+  /** Requests from a server that one session answers at a time. */
+  readonly serverRequestsMax: number;
+  /** Bytes written to a child that it has not read; a call that comes on top is not sent. */
+  readonly stdinHeldBytesMax: number;
+  /** Bytes of a child's stderr kept for the log, per second. */
+  readonly stderrBytesPerSecond: number;
+  /** How long a stream may stay open after it carried the response. */
+  readonly lingerMs: number;
+  /** Pages of one catalogue, and tools in it. */
+  readonly cataloguePagesMax: number;
+  readonly catalogueToolsMax: number;
+  /** Waits after a failed start: the first, doubled each time up to the last. */
+  readonly backoffFirstMs: number;
+  readonly backoffLastMs: number;
+  /** A child that lived so long before it died starts the waits anew. */
+  readonly backoffForgivenMs: number;
+  /** A child's time to end after its stdin was closed, and again after SIGTERM. */
+  readonly endGraceMs: number;
+}
+
+export const UPSTREAM_LIMITS: UpstreamLimits = {
+  upstreamsMax: 1000,
+  sessionsPerUpstreamMax: 200,
+  childrenMax: 64,
+  sessionIdleMs: 600_000,
+  openTimeoutMs: 20_000,
+  probeTimeoutMs: 4000,
+  sendWithinMs: 250,
+  waitersMax: 1000,
+  messageBytesMax: 4 * 1024 * 1024,
+  answerBytesMax: 16 * 1024 * 1024,
+  notificationsMax: 10_000,
+  notificationsHeldMax: 256,
+  strayMessagesMax: 1000,
+  serverRequestsMax: 32,
+  stdinHeldBytesMax: 8 * 1024 * 1024,
+  stderrBytesPerSecond: 16 * 1024,
+  lingerMs: 250,
+  cataloguePagesMax: 100,
+  catalogueToolsMax: 10_000,
+  backoffFirstMs: 250,
+  backoffLastMs: 30_000,
+  backoffForgivenMs: 60_000,
+  endGraceMs: 2000,
+};

@@ -1,0 +1,158 @@
+/**
+ * JSON-RPC texts towards and from an upstream. Outbound texts are spliced from the judged bytes; inbound ones are
+ * taken apart by spans, so that a result reaches the agent byte for byte. No I/O.
+ */
+import { findMember, membersOf, valueText, withMember, withoutMember } from "../json-members.ts";
+import type { UpstreamMessage } from "../ports.ts";
+
+export const STATELESS_REVISION = "2026-07-28";
+export const SESSION_REVISION = "2025-11-25";
+/** Older revisions that differ in nothing this side uses. */
+export const SESSION_REVISIONS: readonly string[] = [SESSION_REVISION, "2025-06-18", "2025-03-26"];
+
+const META = "io.modelcontextprotocol/";
+
+export interface Implementation {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** `_meta` of a request that Writ makes for itself on the stateless revision, as the JSON text of `params`. */
+export function ownParams(client: Implementation): string {
+  return withStatelessMeta("{}", client);
+}
+
+/**
+ * Sets what the stateless revision demands of each request. Towards the upstream Writ is the client: it names its own
+ * capabilities (none), because whatever an upstream would ask of the agent is an action that has not been decided.
+ */
+export function withStatelessMeta(params: string, client: Implementation): string {
+  const meta = findMember(membersOf(params), "_meta");
+  let text = meta === undefined ? "{}" : valueText(params, meta);
+  if (!text.startsWith("{")) text = "{}";
+  text = withMember(text, `${META}clientCapabilities`, "{}");
+  if (findMember(membersOf(text), `${META}clientInfo`) === undefined) {
+    text = withMember(text, `${META}clientInfo`, JSON.stringify(client));
+  }
+  text = withMember(text, `${META}protocolVersion`, `"${STATELESS_REVISION}"`);
+  return withMember(params, "_meta", text);
+}
+
+/** The JSON text of a request: the id and the progress token are ours, everything else is as it was judged. */
+export function requestText(
+  id: number,
+  message: UpstreamMessage,
+  options: { readonly stateless: boolean; readonly client: Implementation },
+): string {
+  let params = message.params === "" ? "{}" : message.params;
+  if (options.stateless) params = withStatelessMeta(params, options.client);
+  if (message.progress) {
+    const meta = findMember(membersOf(params), "_meta");
+    const text = meta === undefined ? "{}" : valueText(params, meta);
+    params = withMember(params, "_meta", withMember(text.startsWith("{") ? text : "{}", "progressToken", String(id)));
+  }
+  return `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(message.method)},"params":${params}}`;
+}
+
+export function cancelledText(id: number, reason: string): string {
+  return `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id},"reason":${JSON.stringify(reason)}}}`;
+}
+
+/** A message from an upstream. Texts are cut from the received bytes. */
+export type ServerMessage =
+  | { readonly kind: "response"; readonly id: number; readonly member: "result" | "error"; readonly json: string }
+  | { readonly kind: "notification"; readonly method: string; readonly params: string }
+  /** The server asks something; `idText` is the JSON text of its id. */
+  | { readonly kind: "request"; readonly idText: string; readonly method: string }
+  | { readonly kind: "unreadable"; readonly detail: string };
+
+const ENVELOPE = new Set(["jsonrpc", "id", "method", "params", "result", "error"]);
+
+/** Takes one message apart. Names that decide what it is may not repeat; inside a result anything valid passes. */
+export function readServerMessage(text: string): ServerMessage {
+  try {
+    JSON.parse(text);
+  } catch {
+    // A fault of the upstream, returned as a value: the text has no reading.
+    return { kind: "unreadable", detail: "not JSON" };
+  }
+  if (!/^[\s]*\{/.test(text)) return { kind: "unreadable", detail: "not an object" };
+  const parts = new Map<string, string>();
+  for (const member of membersOf(text)) {
+    if (!ENVELOPE.has(member.name)) continue;
+    if (parts.has(member.name)) return { kind: "unreadable", detail: `"${member.name}" is there twice` };
+    parts.set(member.name, valueText(text, member));
+  }
+  if (parts.get("jsonrpc") !== '"2.0"') return { kind: "unreadable", detail: "not JSON-RPC 2.0" };
+  const id = parts.get("id");
+  const method = parts.get("method");
+  if (method !== undefined) {
+    const name: unknown = JSON.parse(method);
+    if (typeof name !== "string") return { kind: "unreadable", detail: "the method is not a string" };
+    if (id !== undefined) return { kind: "request", idText: id, method: name };
+    const params = parts.get("params") ?? "{}";
+    if (!params.startsWith("{")) return { kind: "unreadable", detail: "the params are not an object" };
+    return { kind: "notification", method: name, params };
+  }
+  const result = parts.get("result");
+  const error = parts.get("error");
+  if ((result === undefined) === (error === undefined))
+    return { kind: "unreadable", detail: "neither result nor error" };
+  // Our ids are small integers, printed by us; any other spelling is not an answer to us.
+  const number = id !== undefined && /^[1-9][0-9]{0,15}$/.test(id) ? Number(id) : 0;
+  const json = result ?? error ?? "";
+  if (!json.startsWith("{")) return { kind: "unreadable", detail: "the answer is not an object" };
+  return { kind: "response", id: number, member: result === undefined ? "error" : "result", json };
+}
+
+/** What the notification is about, as far as this side passes any on. */
+export function readNotification(message: {
+  readonly method: string;
+  readonly params: string;
+}):
+  | { readonly kind: "progress"; readonly token: string; readonly params: string }
+  | { readonly kind: "log" }
+  | { readonly kind: "other" } {
+  if (message.method === "notifications/message") return { kind: "log" };
+  if (message.method !== "notifications/progress") return { kind: "other" };
+  const token = findMember(membersOf(message.params), "progressToken");
+  if (token === undefined) return { kind: "other" };
+  return {
+    kind: "progress",
+    token: valueText(message.params, token),
+    params: withoutMember(message.params, "progressToken"),
+  };
+}
+
+/**
+ * Whether a result is the end of its call. One that asks the agent for input would be an action of its own
+ * (`client.elicit`, `client.sample`, `client.roots`), which nothing has decided.
+ */
+export function isComplete(result: string): boolean {
+  const types = membersOf(result).filter((member) => member.name === "resultType");
+  return types.every((member) => JSON.parse(valueText(result, member)) === "complete");
+}
+
+/** The value of a header that mirrors a name (MCP 2026-07-28, Streamable HTTP, "Value Encoding"). */
+export function headerValue(name: string): string {
+  const plain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(name);
+  if (plain && !(name.startsWith("=?base64?") && name.endsWith("?="))) return name;
+  return `=?base64?${Buffer.from(name, "utf8").toString("base64")}?=`;
+}
+
+/** What a server says of itself when a session opens, in either era: JSON texts. */
+export function readOpening(opening: string): {
+  readonly capabilities: string;
+  readonly serverInfo: string;
+  readonly instructions: string | undefined;
+} {
+  const part = (text: string, name: string): string | undefined => {
+    const member = text.startsWith("{") ? findMember(membersOf(text), name) : undefined;
+    return member === undefined ? undefined : valueText(text, member);
+  };
+  return {
+    capabilities: part(opening, "capabilities") ?? "{}",
+    serverInfo: part(opening, "serverInfo") ?? part(part(opening, "_meta") ?? "{}", `${META}serverInfo`) ?? "{}",
+    instructions: part(opening, "instructions"),
+  };
+}

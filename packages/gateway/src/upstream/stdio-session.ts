@@ -1,0 +1,262 @@
+/**
+ * A session with one MCP server that is a child process. Calls share the one pair of pipes, so every answer is
+ * matched by an id that this side chose; what cannot be matched reaches nobody. Starting anew after an end is the
+ * caller's business; a call is never repeated.
+ */
+import { findMember, membersOf, valueText } from "../json-members.ts";
+import { type AnswerSink, Failure, type SendOutcome, type UpstreamMessage } from "../ports.ts";
+import type { UpstreamLimits } from "./limits.ts";
+import {
+  cancelledText,
+  isComplete,
+  ownParams,
+  readNotification,
+  readOpening,
+  readServerMessage,
+  requestText,
+  SESSION_REVISION,
+  SESSION_REVISIONS,
+  STATELESS_REVISION,
+} from "./messages.ts";
+import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts";
+import { type Child, startChild } from "./stdio-child.ts";
+
+export interface StdioSessionOptions extends SessionContext {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | undefined;
+  readonly limits: UpstreamLimits;
+  readonly era: "stateless" | "session" | undefined;
+  readonly signal: AbortSignal;
+  /** Once, when the session can be used no longer. */
+  readonly onEnd: (detail: string) => void;
+}
+
+/** One request in flight: what to do with each message that belongs to it, and with the end of everything. */
+interface Flight {
+  message(part: ReturnType<typeof readServerMessage>, bytes: number): void;
+  broken(detail: string): void;
+}
+
+/** Starts the child and opens a session that is ready for calls. Failure `upstream_unavailable`. */
+export async function openStdioSession(options: StdioSessionOptions): Promise<UpstreamSession> {
+  const { limits, client, log } = options;
+  const flights = new Map<number, Flight>();
+  let nextId = 1;
+  let ended: string | undefined;
+  let stray = 0;
+  let serverRequests = 0;
+  let closing: Promise<void> | undefined;
+
+  const child: Child = startChild({
+    command: options.command,
+    args: options.args,
+    env: options.env,
+    cwd: options.cwd,
+    limits,
+    log,
+    onLine,
+    onEnd(detail) {
+      ended = detail;
+      for (const flight of [...flights.values()]) flight.broken(detail);
+      flights.clear();
+      options.onEnd(detail);
+    },
+  });
+
+  function onLine(line: string): void {
+    const part = readServerMessage(line);
+    const flight = flightOf(part);
+    if (flight !== undefined) {
+      stray = 0;
+      flight.message(part, line.length);
+      return;
+    }
+    if (part.kind === "request" && serverRequests < limits.serverRequestsMax) {
+      serverRequests += 1;
+      const answered =
+        part.method === "ping"
+          ? `{"jsonrpc":"2.0","id":${part.idText},"result":{}}`
+          : `{"jsonrpc":"2.0","id":${part.idText},"error":{"code":-32601,"message":"Method not found"}}`;
+      if (child.heldBytes() < limits.stdinHeldBytesMax) child.write(answered);
+      // A child may ask again as soon as it has read the answer; what piles up is bounded by its own pipe.
+      setImmediate(() => {
+        serverRequests -= 1;
+      });
+    }
+    stray += 1;
+    if (stray > limits.strayMessagesMax) child.kill("the child sends messages that belong to no call");
+  }
+
+  function flightOf(part: ReturnType<typeof readServerMessage>): Flight | undefined {
+    if (part.kind === "response") return flights.get(part.id);
+    if (part.kind !== "notification") return undefined;
+    const about = readNotification(part);
+    if (about.kind !== "progress" || !/^[1-9][0-9]{0,15}$/.test(about.token)) return undefined;
+    return flights.get(Number(about.token));
+  }
+
+  async function ask(method: string, params: string, timeoutMs: number): Promise<{ member: string; json: string }> {
+    const id = nextId++;
+    return new Promise((resolve) => {
+      const done = (member: string, json: string): void => {
+        clearTimeout(timer);
+        options.signal.removeEventListener("abort", onAbort);
+        flights.delete(id);
+        resolve({ member, json });
+      };
+      const onAbort = (): void => done("cut", "the start was cut");
+      const timer = setTimeout(() => done("silent", `no answer to ${method} in ${timeoutMs} ms`), timeoutMs);
+      options.signal.addEventListener("abort", onAbort, { once: true });
+      flights.set(id, {
+        message(part) {
+          if (part.kind === "response") done(part.member, part.json);
+        },
+        broken: (detail) => done("broken", detail),
+      });
+      if (ended !== undefined) done("broken", ended);
+      else child.write(`{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${params}}`);
+    });
+  }
+
+  async function refuse(detail: string): Promise<never> {
+    await child.end();
+    throw new Failure("upstream_unavailable", `the upstream opened no session: ${detail}`);
+  }
+
+  let revision: string = STATELESS_REVISION;
+  let opening = "{}";
+  let known = false;
+  if (options.era !== "session") {
+    // A server of an older revision may leave this unanswered: silence then counts as "older".
+    const probe = await ask(
+      "server/discover",
+      ownParams(client),
+      options.era === "stateless" ? limits.openTimeoutMs : limits.probeTimeoutMs,
+    );
+    if (probe.member === "broken" || probe.member === "cut") await refuse(probe.json);
+    if (probe.member === "result") {
+      const versions = findMember(membersOf(probe.json), "supportedVersions");
+      const list: unknown = versions === undefined ? [] : JSON.parse(valueText(probe.json, versions));
+      known = Array.isArray(list) && list.includes(STATELESS_REVISION);
+      opening = probe.json;
+    }
+  }
+  if (!known) {
+    const answer = await ask(
+      "initialize",
+      `{"protocolVersion":"${SESSION_REVISION}","capabilities":{},"clientInfo":${JSON.stringify(client)}}`,
+      limits.openTimeoutMs,
+    );
+    if (answer.member !== "result") await refuse(answer.json);
+    const version = findMember(membersOf(answer.json), "protocolVersion");
+    revision = version === undefined ? "" : String(JSON.parse(valueText(answer.json, version)));
+    if (!SESSION_REVISIONS.includes(revision)) await refuse("it speaks no revision of MCP that this gateway knows");
+    opening = answer.json;
+    child.write('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  }
+  const stateless = revision === STATELESS_REVISION;
+
+  function send(message: UpstreamMessage, sink: AnswerSink, sendOptions: SendOptions): Promise<SendOutcome> {
+    return new Promise((resolve) => {
+      const id = nextId++;
+      let bytes = 0;
+      let notifications = 0;
+      let held = 0;
+      let chain: Promise<void> | undefined;
+      let done = false;
+
+      function finish(outcome: SendOutcome): void {
+        if (done) return;
+        done = true;
+        clearTimeout(timer);
+        sendOptions.signal.removeEventListener("abort", onAbort);
+        flights.delete(id);
+        resolve(outcome);
+      }
+      function broken(detail: string): void {
+        // Any message of this call shows that the child had read it.
+        if (bytes > 0) finish({ kind: "failed", detail, bytes, notifications });
+        else finish({ kind: "unknown", detail });
+      }
+      function cut(detail: string): void {
+        if (done) return;
+        if (child.heldBytes() < limits.stdinHeldBytesMax) child.write(cancelledText(id, "cut by the gateway"));
+        broken(detail);
+      }
+      const onAbort = (): void => cut("the call was cut");
+      /** Hands something to the reader, after all that it was handed before. */
+      function hand(give: () => void | Promise<void>, then: () => void): void {
+        const step = async (): Promise<void> => {
+          try {
+            if (!done) await give();
+          } catch {
+            // The agent's side is broken: the call ends as one that was cut.
+            cut("the reader of the answer failed");
+          }
+          held -= 1;
+          then();
+        };
+        held += 1;
+        chain = chain === undefined ? step() : chain.then(step);
+      }
+
+      const timer = setTimeout(() => cut("the upstream did not answer in time"), sendOptions.deadlineMs);
+      if (sendOptions.signal.aborted || ended !== undefined || closing !== undefined) {
+        return finish({ kind: "aborted", detail: ended ?? "the call was cut" });
+      }
+      // A message is one line: line ends between JSON tokens become spaces, inside strings there are none.
+      const line = requestText(id, message, { stateless, client }).replaceAll(/[\r\n]/g, " ");
+      if (child.heldBytes() + line.length > limits.stdinHeldBytesMax) {
+        return finish({ kind: "aborted", detail: "the child does not read its stdin" });
+      }
+      sendOptions.signal.addEventListener("abort", onAbort, { once: true });
+      flights.set(id, {
+        broken,
+        message(part, length) {
+          bytes += length;
+          if (bytes > limits.answerBytesMax) return cut(`the answer is larger than ${limits.answerBytesMax} bytes`);
+          if (part.kind === "notification") {
+            const about = readNotification(part);
+            if (!message.progress || about.kind !== "progress") return;
+            notifications += 1;
+            if (notifications > limits.notificationsMax || held >= limits.notificationsHeldMax) return;
+            hand(
+              () => sink.notification(part.method, about.params),
+              () => undefined,
+            );
+          } else if (part.kind === "response") {
+            flights.delete(id);
+            const member = part.member;
+            const json = part.json;
+            if (member === "result" && !isComplete(json)) {
+              return finish({
+                kind: "failed",
+                detail: "the upstream asked for input, which is not passed on",
+                bytes,
+                notifications,
+              });
+            }
+            hand(
+              () => sink.response(member, json),
+              () => finish({ kind: "completed", bytes, notifications, error: member === "error" }),
+            );
+          }
+        },
+      });
+      if (!child.write(line)) finish({ kind: "aborted", detail: "the child is ending" });
+    });
+  }
+
+  return {
+    revision,
+    ...readOpening(opening),
+    alive: () => ended === undefined && closing === undefined,
+    send,
+    close() {
+      closing ??= child.end();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,418 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import type { Upstream } from "@writ/contract";
+import { MCP_UPSTREAM_TOOLS, type McpUpstream, startMcpUpstream } from "@writ/testkit";
+import { afterEach, describe, expect, test } from "vitest";
+import type { AnswerSink, SendOutcome, UpstreamMessage } from "../ports.ts";
+import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
+import { createUpstreams, type Upstreams } from "./upstreams.ts";
+
+const FAKE = fileURLToPath(new URL("../../../testkit/src/bin/mcp-upstream.ts", import.meta.url));
+const EVERYTHING = fileURLToPath(
+  new URL("../../../../node_modules/@modelcontextprotocol/server-everything/dist/index.js", import.meta.url),
+);
+const never = new AbortController().signal;
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function makeUpstreams(limits: Partial<UpstreamLimits> = {}, events: string[] = []): Upstreams {
+  const upstreams = createUpstreams({
+    clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
+    random: { bytes: (length) => randomBytes(length) },
+    limits: { ...UPSTREAM_LIMITS, endGraceMs: 500, ...limits },
+    log: (event) => events.push(event),
+    client: { name: "writ", version: "0.1.0" },
+    stdio: { path: process.env["PATH"] ?? "", home: "/nonexistent", cwd: undefined },
+  });
+  cleanups.push(() => upstreams.close());
+  return upstreams;
+}
+
+async function startFake(era: "session" | "stateless"): Promise<McpUpstream> {
+  const fake = await startMcpUpstream({ era });
+  cleanups.push(() => fake.close());
+  return fake;
+}
+
+function makeHttp(url: string, changes: Partial<Upstream> = {}): Upstream {
+  return {
+    name: "fake",
+    transport: { type: "http", url },
+    isolation: "shared",
+    status: "active",
+    timeoutMs: 5000,
+    concurrencyMax: 8,
+    ...changes,
+  };
+}
+
+function makeStdio(era: string, changes: Partial<Upstream> = {}): Upstream {
+  return makeHttp("", {
+    transport: {
+      type: "stdio",
+      command: process.execPath,
+      args: [FAKE, "--stdio", "--era", era],
+      env: { SECRET: "s" },
+    },
+    ...changes,
+  });
+}
+
+interface Told {
+  readonly outcome: SendOutcome;
+  readonly notifications: readonly string[];
+  readonly member: string | undefined;
+  readonly json: string;
+}
+
+interface CallOptions {
+  readonly isolationKey?: string;
+  readonly signal?: AbortSignal;
+  readonly waitMs?: number;
+  readonly onNotification?: (params: string) => void;
+}
+
+function makeMessage(tool: string, args = "{}", progress = false): UpstreamMessage {
+  return { method: "tools/call", params: `{"name":"${tool}","arguments":${args}}`, progress, name: tool };
+}
+
+async function call(
+  upstreams: Upstreams,
+  upstream: Upstream,
+  message: UpstreamMessage,
+  options: CallOptions = {},
+): Promise<Told> {
+  const slot = await upstreams.hold({
+    tenantId: "t",
+    upstreamId: "u",
+    upstream,
+    isolationKey: options.isolationKey ?? "",
+    waitMs: options.waitMs ?? 10_000,
+    signal: never,
+  });
+  const notifications: string[] = [];
+  let member: string | undefined;
+  let json = "";
+  const sink: AnswerSink = {
+    notification(_method, params) {
+      notifications.push(params);
+      options.onNotification?.(params);
+    },
+    response(which, text) {
+      member = which;
+      json = text;
+    },
+  };
+  const outcome = await slot.send(message, sink, options.signal ?? never);
+  slot.release();
+  return { outcome, notifications, member, json };
+}
+
+function textOf(json: string): string {
+  return JSON.parse(json).content[0].text;
+}
+
+const kinds: readonly { name: string; start: () => Promise<{ upstream: Upstream; fake: McpUpstream | undefined }> }[] =
+  [
+    ...(["session", "stateless"] as const).map((era) => ({
+      name: `HTTP, ${era}`,
+      start: async () => {
+        const fake = await startFake(era);
+        return { upstream: makeHttp(fake.url), fake };
+      },
+    })),
+    ...(["session", "stateless"] as const).map((era) => ({
+      name: `stdio, ${era}`,
+      start: async () => ({ upstream: makeStdio(era), fake: undefined }),
+    })),
+  ];
+
+describe.each(kinds)("an upstream over $name", ({ start }) => {
+  test("answers a call, and says so", async () => {
+    const { upstream } = await start();
+    const told = await call(makeUpstreams(), upstream, makeMessage("echo", '{"message":"hi"}'));
+    expect(textOf(told.json)).toBe("hi");
+    expect(told.outcome).toMatchObject({ kind: "completed", error: false, notifications: 0 });
+  });
+
+  test("trap-55 gets the judged bytes and gives its own back: nothing is re-serialised", async () => {
+    const { upstream } = await start();
+    const args = '{"n":9007199254740993,"p":1.10,"e":1e400,"u":"\\u0041"}';
+    const told = await call(makeUpstreams(), upstream, {
+      ...makeMessage("raw"),
+      params: `{"name":"raw","arguments":${args},"x-unknown":[1.0]}`,
+    });
+    expect(textOf(told.json)).toContain(`"arguments":${args},"x-unknown":[1.0]`);
+    expect(told.json).toContain('"structuredContent" : {"big":9007199254740993,"price":1.10,"twice":1,"twice":2}');
+  });
+
+  test("reports progress without its own token", async () => {
+    const { upstream } = await start();
+    const told = await call(makeUpstreams(), upstream, makeMessage("slow", '{"steps":3}', true));
+    expect(told.notifications).toEqual([1, 2, 3].map((n) => `{"progress":${n},"total":3,"x-more":1.0}`));
+    expect(told.outcome).toMatchObject({ kind: "completed", notifications: 3 });
+  });
+
+  test("trap-64 two agents on one session never get each other's answers", async () => {
+    const { upstream } = await start();
+    const upstreams = makeUpstreams();
+    const told = await Promise.all(
+      Array.from({ length: 40 }, (_, n) => call(upstreams, upstream, makeMessage("echo", `{"message":"${n}"}`))),
+    );
+    expect(told.map((one) => textOf(one.json))).toEqual(Array.from({ length: 40 }, (_, n) => String(n)));
+    const crossed = await call(upstreams, upstream, makeMessage("cross", "{}", true));
+    expect(textOf(crossed.json)).toBe("yours");
+    expect(crossed.notifications).toEqual([]);
+    expect(upstreams.counts().sessions).toBe(1);
+  });
+
+  test("passes an error of the upstream on as it is", async () => {
+    const { upstream } = await start();
+    const told = await call(makeUpstreams(), upstream, makeMessage("error"));
+    expect(told.outcome).toMatchObject({ kind: "completed", error: true });
+    expect(told.json).toBe('{"code":-32603,"message":"broken on purpose","data":{"n":1.0}}');
+  });
+
+  test("is not believed when it asks the agent for input", async () => {
+    const { upstream } = await start();
+    const told = await call(makeUpstreams(), upstream, makeMessage("ask"));
+    expect(told.outcome.kind).toBe("failed");
+    expect(told.member).toBeUndefined();
+  });
+
+  test("that dies leaves the call unknown, and the next call finds it again", async () => {
+    const { upstream } = await start();
+    const upstreams = makeUpstreams({ backoffFirstMs: 0, backoffLastMs: 0 });
+    const told = await call(upstreams, upstream, makeMessage("die"));
+    expect(told.outcome.kind).toBe("unknown");
+    const next = await call(upstreams, upstream, makeMessage("add", '{"a":1,"b":2}'));
+    expect(textOf(next.json)).toBe("3");
+  });
+
+  test("that babbles is cut within the limit", async () => {
+    const { upstream } = await start();
+    const told = await call(makeUpstreams({ messageBytesMax: 100_000 }), upstream, makeMessage("babble"));
+    expect(["failed", "unknown"]).toContain(told.outcome.kind);
+    expect(told.outcome).toHaveProperty("detail", expect.stringContaining("100000 bytes"));
+  });
+
+  test("that stays silent is cut at the upstream's time limit", async () => {
+    const { upstream } = await start();
+    const told = await call(makeUpstreams(), { ...upstream, timeoutMs: 50 }, makeMessage("silent"));
+    expect(told.outcome.kind).toBe("unknown");
+  });
+
+  test("is told when a call is cut, and the call has failed", async () => {
+    const { upstream, fake } = await start();
+    const cut = new AbortController();
+    fake?.step();
+    const told = await call(makeUpstreams(), upstream, makeMessage("slow", '{"steps":1000,"wait":true}', true), {
+      signal: cut.signal,
+      onNotification: () => cut.abort(),
+    });
+    expect(told.outcome.kind).toBe("failed");
+    if (fake !== undefined) await expect.poll(() => fake.cancelled.length).toBeGreaterThan(0);
+  });
+
+  test("lists its tools byte for byte, over several pages", async () => {
+    const { upstream } = await start();
+    const catalogue = await makeUpstreams().readCatalogue("t", "u", upstream, never);
+    expect(catalogue.tools.map((tool) => tool.definition)).toEqual(MCP_UPSTREAM_TOOLS);
+    expect(catalogue.tools[0]?.name).toBe("echo");
+    expect(JSON.parse(catalogue.serverInfo).name).toBe("testkit");
+  });
+
+  test("a call whose signal is aborted already is surely not sent", async () => {
+    const { upstream, fake } = await start();
+    const told = await call(makeUpstreams(), upstream, makeMessage("echo"), { signal: AbortSignal.abort() });
+    expect(told.outcome.kind).toBe("aborted");
+    expect(fake?.calls ?? []).toEqual([]);
+  });
+});
+
+describe("upstreams over HTTP", () => {
+  test("trap-46 reuse one session for many calls, and end it", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams();
+    for (let n = 0; n < 5; n += 1) await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    expect(fake.sessionsOpened()).toBe(1);
+    expect(new Set(fake.calls.map((one) => one.id)).size).toBe(5);
+    await upstreams.close();
+    expect(fake.others).toContain("DELETE");
+  });
+
+  test("never share a session between isolation keys", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams();
+    await call(upstreams, makeHttp(fake.url), makeMessage("echo"), { isolationKey: "a" });
+    await call(upstreams, makeHttp(fake.url), makeMessage("echo"), { isolationKey: "b" });
+    expect(new Set(fake.calls.map((one) => one.mcpSession)).size).toBe(2);
+  });
+
+  test("keep sessions within their number by ending the one idle the longest", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams({ sessionsPerUpstreamMax: 2 });
+    for (const key of ["a", "b", "c", "d"])
+      await call(upstreams, makeHttp(fake.url), makeMessage("echo"), { isolationKey: key });
+    expect(upstreams.counts().sessions).toBe(2);
+  });
+
+  test("open a new session after a lost one, and never repeat the call that found out", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams();
+    await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    fake.forgetSessions();
+    const lost = await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    expect(lost.outcome).toMatchObject({ kind: "failed", detail: "HTTP 404" });
+    const next = await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    expect(next.outcome.kind).toBe("completed");
+    expect(fake.calls.length).toBe(2);
+  });
+
+  test("never follow a redirect", async () => {
+    const fake = await startFake("session");
+    const told = await call(makeUpstreams(), makeHttp(fake.url), makeMessage("redirect"));
+    expect(told.outcome).toMatchObject({ kind: "failed", detail: "HTTP 307" });
+    expect(fake.calls.length).toBe(1);
+  });
+
+  test("call it failed when the stream breaks after it began", async () => {
+    const fake = await startFake("session");
+    const told = await call(makeUpstreams(), makeHttp(fake.url), makeMessage("fail-after-headers"));
+    expect(told.outcome.kind).toBe("failed");
+  });
+
+  test("give the protocol fields of the stateless revision, their own capabilities and no one else's", async () => {
+    const fake = await startFake("stateless");
+    const params =
+      '{"name":"echo","arguments":{},"_meta":{"x":1.0,"io.modelcontextprotocol/clientCapabilities":{"sampling":{}},"io.modelcontextprotocol/protocolVersion":"2025-11-25"}}';
+    const told = await call(makeUpstreams(), makeHttp(fake.url), { ...makeMessage("echo"), params });
+    expect(told.outcome.kind).toBe("completed");
+    expect(fake.calls[0]?.text).toContain('"x":1.0');
+    expect(JSON.parse(fake.calls[0]?.text ?? "").params._meta).toMatchObject({
+      "io.modelcontextprotocol/clientCapabilities": {},
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    });
+  });
+
+  test("trap-53 hold a slot before the send: no more calls at once than the upstream takes, and no wait without end", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams();
+    const upstream = makeHttp(fake.url, { concurrencyMax: 1 });
+    const hold = { tenantId: "t", upstreamId: "u", upstream, isolationKey: "", waitMs: 20, signal: never };
+    const first = await upstreams.hold(hold);
+    await expect(upstreams.hold(hold)).rejects.toMatchObject({ reason: "upstream_unavailable" });
+    const waiting = upstreams.hold({ ...hold, waitMs: 5000 });
+    first.release();
+    first.release();
+    const second = await waiting;
+    await expect(upstreams.hold(hold)).rejects.toMatchObject({ reason: "upstream_unavailable" });
+    second.release();
+  });
+
+  test("are unavailable, at once and for a while, when nobody listens", async () => {
+    const fake = await startFake("session");
+    await fake.close();
+    const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const upstream = makeHttp(fake.url);
+    await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toMatchObject({
+      reason: "upstream_unavailable",
+    });
+    await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/given time/);
+  });
+
+  test("reach the official server", async () => {
+    const probe = createServer().listen(0, "127.0.0.1");
+    await once(probe, "listening");
+    const address = probe.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    probe.close();
+    await once(probe, "close");
+    const child = spawn(process.execPath, [EVERYTHING, "streamableHttp"], {
+      env: { PATH: process.env["PATH"], PORT: String(port) },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    cleanups.push(async () => {
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    });
+    for await (const line of child.stderr) if (String(line).includes("listening on port")) break;
+    const upstreams = makeUpstreams();
+    const upstream = makeHttp(`http://127.0.0.1:${port}/mcp`);
+    const told = await call(
+      upstreams,
+      upstream,
+      makeMessage("trigger-long-running-operation", '{"duration":0.2,"steps":2}', true),
+    );
+    expect(told.outcome).toMatchObject({ kind: "completed", notifications: 2 });
+    expect((await upstreams.readCatalogue("t", "u", upstream, never)).tools.length).toBeGreaterThan(5);
+  });
+
+  test("a server that went away between hold and send leaves the call surely not sent", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams();
+    const slot = await upstreams.hold({
+      tenantId: "t",
+      upstreamId: "u",
+      upstream: makeHttp(fake.url),
+      isolationKey: "",
+      waitMs: 5000,
+      signal: never,
+    });
+    await fake.close();
+    const outcome = await slot.send(
+      makeMessage("echo"),
+      { notification: () => undefined, response: () => undefined },
+      never,
+    );
+    slot.release();
+    expect(["aborted", "unknown"]).toContain(outcome.kind);
+    expect(fake.calls).toEqual([]);
+  });
+});
+
+describe("upstreams over stdio", () => {
+  test("have an environment of their own", async () => {
+    const told = await call(makeUpstreams(), makeStdio("session"), makeMessage("environment"));
+    const environment = JSON.parse(textOf(told.json));
+    expect(environment).toMatchObject({ SECRET: "s", HOME: "/nonexistent" });
+    expect(Object.keys(environment).filter((name) => !name.startsWith("__"))).toEqual(
+      expect.not.arrayContaining(["USER", "PWD", "VITEST", "NODE_ENV"]),
+    );
+  });
+
+  test("get a child for each isolation key, and all of them end", async () => {
+    const upstreams = makeUpstreams();
+    await call(upstreams, makeStdio("session"), makeMessage("echo"), { isolationKey: "a" });
+    await call(upstreams, makeStdio("session"), makeMessage("echo"), { isolationKey: "b" });
+    expect(upstreams.counts().children).toBe(2);
+    await upstreams.close();
+    expect(upstreams.counts().children).toBe(0);
+  });
+
+  test("wait longer after each failure to start", async () => {
+    const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const upstream = makeStdio("session", {
+      transport: { type: "stdio", command: "/nonexistent/x", args: [], env: {} },
+    });
+    await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/could not be started \(ENOENT\)/);
+    await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/given time/);
+    expect(upstreams.counts().children).toBe(0);
+  });
+
+  test("run the official server", async () => {
+    const upstream = makeStdio("", {
+      transport: { type: "stdio", command: process.execPath, args: [EVERYTHING, "stdio"], env: {} },
+    });
+    const upstreams = makeUpstreams();
+    const catalogue = await upstreams.readCatalogue("t", "u", upstream, never);
+    expect(catalogue.tools.map((tool) => tool.name)).toContain("echo");
+    const told = await call(upstreams, upstream, makeMessage("echo", '{"message":"hi"}'));
+    expect(textOf(told.json)).toContain("hi");
+  });
+});

@@ -1,0 +1,357 @@
+/**
+ * All upstreams that this gateway talks to: for each a bounded number of slots, sessions by isolation key, one pool
+ * of connections or its children, what is known of the server's revision, and the waits after failures.
+ *
+ *   hold ── a slot ── a session that is ready ──▶ Slot        (before the commit; everything that can wait)
+ *   Slot.send ── one request on that session ──▶ SendOutcome  (after it; never repeated)
+ *
+ * A pool belongs to one upstream of one tenant, not to an origin: a slot is then a connection that nobody else can
+ * take, and no tenant waits behind another. Which calls may be sent is not decided here.
+ */
+
+import type { Upstream } from "@writ/contract";
+import { Pool } from "undici";
+import { type Clock, Failure, type HoldRequest, type Random, type Slot, type UpstreamPort } from "../ports.ts";
+import { openHttpSession } from "./http-session.ts";
+import type { UpstreamLimits } from "./limits.ts";
+import { type Implementation, STATELESS_REVISION } from "./messages.ts";
+import { type Catalogue, readCatalogue } from "./read-catalogue.ts";
+import type { UpstreamLog, UpstreamSession } from "./session.ts";
+import { createSlots, type Slots } from "./slots.ts";
+import { openStdioSession } from "./stdio-session.ts";
+
+export interface UpstreamsOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: UpstreamLimits;
+  readonly log: UpstreamLog;
+  /** How Writ names itself to upstreams. */
+  readonly client: Implementation;
+  readonly stdio: StdioOptions;
+}
+
+export interface StdioOptions {
+  /** All that a child's environment holds besides what its upstream configures. */
+  readonly path: string;
+  readonly home: string;
+  /** The directory children start in; undefined is the gateway's own. */
+  readonly cwd: string | undefined;
+}
+
+export interface Upstreams extends UpstreamPort {
+  /**
+   * Reads the tools that an upstream lists, on a session of the gateway's own. Failure `upstream_unavailable`.
+   * It takes no slot, so that a busy upstream can still be read.
+   */
+  readCatalogue(tenantId: string, upstreamId: string, upstream: Upstream, signal: AbortSignal): Promise<Catalogue>;
+  /** Ends every session and child, bounded. Idempotent. */
+  close(): Promise<void>;
+  counts(): { readonly upstreams: number; readonly sessions: number; readonly children: number };
+}
+
+/** Isolation key of the gateway's own sessions; callers' keys cannot begin with this character. */
+const GATEWAY_KEY = "\u0000gateway";
+/** Connections beyond the slots: for cancellations, answers to a server and the gateway's own reads. */
+const SPARE_CONNECTIONS = 4;
+const SWEEP_MS = 10_000;
+
+interface Place {
+  readonly opening: Promise<UpstreamSession>;
+  session: UpstreamSession | undefined;
+  running: number;
+  lastUsedMs: number;
+  readonly openedMs: number;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly transport: string;
+  readonly slots: Slots;
+  readonly pool: Pool | undefined;
+  readonly url: URL | undefined;
+  readonly places: Map<string, Place>;
+  era: "stateless" | "session" | undefined;
+  failures: number;
+  notBeforeMs: number;
+  lastUsedMs: number;
+}
+
+export function createUpstreams(options: UpstreamsOptions): Upstreams {
+  const { clock, limits, log } = options;
+  const entries = new Map<string, Entry>();
+  const ended = new AbortController();
+  /** Sessions that are ending: awaited by `close`. */
+  const farewells = new Set<Promise<void>>();
+  let children = 0;
+  let closing: Promise<void> | undefined;
+  const sweeper = setInterval(sweep, Math.min(SWEEP_MS, limits.sessionIdleMs));
+  sweeper.unref();
+
+  function sweep(): void {
+    const idleSince = clock.nowMs() - limits.sessionIdleMs;
+    for (const entry of [...entries.values()]) {
+      for (const [key, place] of [...entry.places]) {
+        if (place.session !== undefined && place.running === 0 && place.lastUsedMs < idleSince) drop(entry, key, place);
+      }
+      if (entry.places.size === 0 && entry.slots.used() === 0 && entry.lastUsedMs < idleSince) forget(entry);
+    }
+  }
+
+  function farewell(promise: Promise<void>): void {
+    const settled = promise.catch((error: unknown) => {
+      // Ending something that is broken may fail; nothing depends on it any more.
+      log("upstream.end_failed", { detail: error instanceof Error ? error.name : "error" });
+    });
+    farewells.add(settled);
+    void settled.then(() => farewells.delete(settled));
+  }
+
+  function drop(entry: Entry, key: string, place: Place): void {
+    if (entry.places.get(key) === place) entry.places.delete(key);
+    if (place.session !== undefined) farewell(place.session.close());
+  }
+
+  function forget(entry: Entry): void {
+    if (entries.get(entry.key) === entry) entries.delete(entry.key);
+    for (const [key, place] of [...entry.places]) drop(entry, key, place);
+    const { pool } = entry;
+    if (pool !== undefined) farewell(Promise.allSettled([...farewells]).then(() => pool.destroy()));
+  }
+
+  function entryFor(tenantId: string, upstreamId: string, upstream: Upstream): Entry {
+    const key = `${tenantId.length}:${tenantId}${upstreamId}`;
+    const transport = JSON.stringify([upstream.transport, upstream.concurrencyMax]);
+    const present = entries.get(key);
+    if (present?.transport === transport) {
+      present.lastUsedMs = clock.nowMs();
+      entries.delete(key);
+      entries.set(key, present); // the order of the map is the order of last use
+      return present;
+    }
+    // Another address or command: what runs on the old one ends by itself, idle sessions are swept.
+    if (present !== undefined) retire(present);
+    if (entries.size >= limits.upstreamsMax) {
+      const idle = [...entries.values()].find((entry) => entry.slots.used() === 0);
+      if (idle === undefined) throw new Failure("upstream_unavailable", "too many upstreams are in use");
+      forget(idle);
+    }
+    const url = upstream.transport.type === "http" ? new URL(upstream.transport.url) : undefined;
+    const entry: Entry = {
+      key,
+      transport,
+      slots: createSlots(upstream.concurrencyMax, limits.waitersMax),
+      url,
+      pool:
+        url === undefined
+          ? undefined
+          : new Pool(url.origin, {
+              connections: upstream.concurrencyMax + SPARE_CONNECTIONS,
+              pipelining: 1,
+              connect: { timeout: limits.openTimeoutMs },
+              maxHeaderSize: 32 * 1024,
+            }),
+      places: new Map(),
+      era: undefined,
+      failures: 0,
+      notBeforeMs: 0,
+      lastUsedMs: clock.nowMs(),
+    };
+    entries.set(key, entry);
+    return entry;
+  }
+
+  /** Takes an entry out of use; it is closed when its last call has ended. */
+  function retire(entry: Entry): void {
+    if (entries.get(entry.key) === entry) entries.delete(entry.key);
+    for (const [key, place] of [...entry.places]) if (place.running === 0) drop(entry, key, place);
+    if (entry.places.size === 0) forget(entry);
+  }
+
+  function placeFor(entry: Entry, upstream: Upstream, key: string): Place {
+    const present = entry.places.get(key);
+    if (present !== undefined && (present.session === undefined || present.session.alive())) return present;
+    if (present !== undefined) drop(entry, key, present);
+    if (clock.nowMs() < entry.notBeforeMs) {
+      throw new Failure("upstream_unavailable", "the upstream failed a moment ago and is given time");
+    }
+    if (entry.places.size >= limits.sessionsPerUpstreamMax) makeRoom(entry.places, [entry]);
+    if (upstream.transport.type === "stdio" && children >= limits.childrenMax)
+      makeRoom(undefined, [...entries.values()]);
+    const opening = open(entry, upstream);
+    const place: Place = {
+      opening,
+      session: undefined,
+      running: 0,
+      lastUsedMs: clock.nowMs(),
+      openedMs: clock.nowMs(),
+    };
+    entry.places.set(key, place);
+    opening.then(
+      (session) => {
+        place.session = session;
+        place.lastUsedMs = clock.nowMs();
+        entry.failures = 0;
+        entry.era = session.revision === STATELESS_REVISION ? "stateless" : "session";
+        if (entry.places.get(key) !== place) farewell(session.close());
+      },
+      () => {
+        // Told to everyone who waits for `opening`; here it only counts.
+        if (entry.places.get(key) === place) entry.places.delete(key);
+        entry.era = undefined;
+        backOff(entry);
+      },
+    );
+    return place;
+  }
+
+  /** Ends the idle session that was used the longest ago. */
+  function makeRoom(places: Map<string, Place> | undefined, among: readonly Entry[]): void {
+    let oldest: { entry: Entry; key: string; place: Place } | undefined;
+    for (const entry of among) {
+      if (places === undefined && entry.pool !== undefined) continue;
+      for (const [key, place] of entry.places) {
+        if (place.running > 0 || place.session === undefined) continue;
+        if (oldest === undefined || place.lastUsedMs < oldest.place.lastUsedMs) oldest = { entry, key, place };
+      }
+    }
+    if (oldest === undefined) throw new Failure("upstream_unavailable", "too many sessions are in use");
+    drop(oldest.entry, oldest.key, oldest.place);
+  }
+
+  function backOff(entry: Entry): void {
+    const wait = Math.min(limits.backoffLastMs, limits.backoffFirstMs * 2 ** Math.min(entry.failures, 20));
+    entry.failures += 1;
+    // Between half and all of it, so that several gateways do not knock at the same time.
+    const share = ((options.random.bytes(1)[0] ?? 0) / 255 + 1) / 2;
+    entry.notBeforeMs = clock.nowMs() + Math.ceil(wait * share);
+  }
+
+  async function open(entry: Entry, upstream: Upstream): Promise<UpstreamSession> {
+    const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(limits.openTimeoutMs)]);
+    const shared = { client: options.client, log, limits, era: entry.era, signal };
+    const { transport } = upstream;
+    if (transport.type === "http") {
+      if (entry.pool === undefined || entry.url === undefined) throw new TypeError("an HTTP upstream without a pool");
+      return openHttpSession({ ...shared, dispatcher: entry.pool, url: entry.url });
+    }
+    const startedMs = clock.nowMs();
+    let ready = false;
+    children += 1;
+    return openStdioSession({
+      ...shared,
+      command: transport.command,
+      args: transport.args,
+      env: { PATH: options.stdio.path, HOME: options.stdio.home, ...transport.env },
+      cwd: options.stdio.cwd,
+      onEnd(detail) {
+        children -= 1;
+        log("upstream.child_ended", { upstream: upstream.name, detail });
+        if (!ready || detail === "ended by the gateway") return;
+        if (clock.nowMs() - startedMs > limits.backoffForgivenMs) entry.failures = 0;
+        backOff(entry);
+      },
+    }).then((session) => {
+      ready = true;
+      return session;
+    });
+  }
+
+  /** The session, or undefined when `signal` came first; opening goes on for whoever comes next. */
+  async function waitFor(place: Place, signal: AbortSignal): Promise<UpstreamSession | undefined> {
+    if (place.session !== undefined) return place.session;
+    if (signal.aborted) return undefined;
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => resolve(undefined);
+      signal.addEventListener("abort", giveUp, { once: true });
+      place.opening.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
+    });
+  }
+
+  function waitUntil(place: Place, signal: AbortSignal, deadline: number): Promise<UpstreamSession | undefined> {
+    const left = AbortSignal.timeout(Math.max(0, Math.ceil(deadline - clock.monotonicMs())));
+    return waitFor(place, AbortSignal.any([signal, left]));
+  }
+
+  async function hold(request: HoldRequest): Promise<Slot> {
+    if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
+    const entry = entryFor(request.tenantId, request.upstreamId, request.upstream);
+    const deadline = clock.monotonicMs() + request.waitMs;
+    const release = await entry.slots.take(request.waitMs, request.signal);
+    if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
+    let place: Place | undefined;
+    try {
+      place = placeFor(entry, request.upstream, request.isolationKey);
+      place.running += 1;
+      const session = place.session ?? (await waitUntil(place, request.signal, deadline));
+      if (session === undefined) throw new Failure("upstream_unavailable", "no session was ready in time");
+      return makeSlot(entry, place, session, request.upstream, release);
+    } catch (error) {
+      // The slot goes back; the failure goes on to the caller.
+      if (place !== undefined) place.running -= 1;
+      release();
+      if (error instanceof Failure) throw error;
+      throw new Failure("upstream_unavailable", "the upstream's session could not be opened", { cause: error });
+    }
+  }
+
+  function makeSlot(entry: Entry, place: Place, session: UpstreamSession, upstream: Upstream, give: () => void): Slot {
+    let used = false;
+    let released = false;
+    return {
+      async send(message, sink, signal) {
+        if (used || released) return { kind: "aborted", detail: "the slot was used already" };
+        used = true;
+        if (!session.alive()) return { kind: "aborted", detail: "the session ended before the call was sent" };
+        return session.send(message, sink, { signal, deadlineMs: upstream.timeoutMs });
+      },
+      release() {
+        if (released) return;
+        released = true;
+        place.running -= 1;
+        place.lastUsedMs = clock.nowMs();
+        give();
+        // Retired while it ran: nothing else would end it.
+        if (entries.get(entry.key) !== entry) retire(entry);
+      },
+    };
+  }
+
+  return {
+    hold,
+    async readCatalogue(tenantId, upstreamId, upstream, signal) {
+      if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
+      const entry = entryFor(tenantId, upstreamId, upstream);
+      const place = placeFor(entry, upstream, GATEWAY_KEY);
+      place.running += 1;
+      try {
+        const session = await waitFor(place, signal);
+        if (session === undefined) throw new Failure("upstream_unavailable", "no session was ready in time");
+        return await readCatalogue(session, limits, { signal, deadlineMs: upstream.timeoutMs });
+      } finally {
+        place.running -= 1;
+        place.lastUsedMs = clock.nowMs();
+        // A child for a list that is read once in a while is not kept.
+        if (place.running === 0 && upstream.transport.type === "stdio") drop(entry, GATEWAY_KEY, place);
+        if (entries.get(entry.key) !== entry) retire(entry);
+      }
+    },
+    close() {
+      closing ??= (async () => {
+        clearInterval(sweeper);
+        ended.abort();
+        const openings = [...entries.values()].flatMap((entry) =>
+          [...entry.places.values()].map((place) => place.opening),
+        );
+        await Promise.allSettled(openings);
+        for (const entry of [...entries.values()]) forget(entry);
+        while (farewells.size > 0) await Promise.allSettled([...farewells]);
+      })();
+      return closing;
+    },
+    counts: () => ({
+      upstreams: entries.size,
+      sessions: [...entries.values()].reduce((sum, entry) => sum + entry.places.size, 0),
+      children,
+    }),
+  };
+}
