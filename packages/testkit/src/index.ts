@@ -1,4 +1,13 @@
 export {
+  MCP_UPSTREAM_TOOLS,
+  type McpUpstream,
+  type McpUpstreamOptions,
+  type ReceivedCall,
+  type StdioUpstreamOptions,
+  serveMcpUpstreamOnLines,
+  startMcpUpstream,
+} from "./mcp-upstream.ts";
+export {
   type PostgresServer,
   type PostgresServerOptions,
   startPostgres,
