@@ -45,7 +45,7 @@ export type Total =
   | { readonly kind: "bad"; readonly line: string; readonly why: string };
 
 /**
- * Adds up the parts. Bad when anything failed, when nothing passed, when an expected part has not reported, and where
+ * Adds up the parts. Bad when anything failed, when nothing passed (in all, or in one part), when an expected part has not reported, and where
  * `skips` is "refused" (in CI) when anything was skipped.
  */
 export function totalOf(
@@ -66,6 +66,8 @@ export function totalOf(
   if (missing.length > 0) return { kind: "bad", line, why: `did not report: ${missing.join(", ")}` };
   if (failed > 0) return { kind: "bad", line, why: "something failed" };
   if (passed === 0) return { kind: "bad", line, why: "nothing passed" };
+  const idle = summaries.find((summary) => summary.passed === 0);
+  if (idle !== undefined) return { kind: "bad", line, why: `nothing passed in ${idle.part}` };
   if (skipped > 0 && options.skips === "refused") return { kind: "bad", line, why: "nothing may be skipped in CI" };
   return { kind: "good", line };
 }

@@ -81,7 +81,8 @@ export const tidy: Check = {
       else findings.push(...judgeText(path, text));
       if (/^packages\/[^/]+\/package\.json$|^package\.json$/.test(path)) findings.push(...judgeManifest(path, text));
       if (path === "README.md") findings.push(...judgeReadme(text));
-      if (path.startsWith(".ci/") || path.includes("/bin/")) findings.push(...(await judgeExecutable(root, path)));
+      if (path.startsWith(".ci/") || /(?:^|\/)bin\/[^/]+$/.test(path))
+        findings.push(...(await judgeExecutable(root, path)));
     }
     if (!paths.includes("package-lock.json")) findings.push("lockfile: package-lock.json is not in the repository");
     if (findings.length > 0) return { kind: "failed", findings: `${findings.join("\n")}\n` };
