@@ -3,8 +3,11 @@
  * One evaluator for tokens and policy, so that the same words mean the same thing. It answers in three values,
  * because a condition that cannot be judged (the argument is missing, or of another type) means "no" to whoever would
  * permit by it and "yes" to whoever would deny by it; which of the two is the caller's to say.
+ *
+ * `absent: true` means that the argument may be missing. Alone it permits nothing else; beside other operators, an
+ * argument that is there must satisfy all of them.
  */
-import { compareNumbers, ExactNumber, equalJson, type JsonObject, type JsonValue } from "./strict-json.ts";
+import { compareNumbers, ExactNumber, equalJson, foldName, type JsonObject, type JsonValue } from "./strict-json.ts";
 
 export const ARGUMENT_OPERATORS = [
   "eq",
@@ -42,7 +45,7 @@ export type CompiledConditionsResult =
   | { readonly kind: "malformed"; readonly pointer: string; readonly operator: string; readonly detail: string };
 
 type Verdict = "holds" | "fails" | "unknown";
-type Test = (value: JsonValue | undefined) => Verdict;
+type Test = (value: JsonValue) => Verdict;
 
 const HOLDS: ConditionOutcome = { kind: "holds" };
 
@@ -52,7 +55,7 @@ export function compileArgumentConditions(source: JsonValue): CompiledConditions
   const pointers = Object.keys(source);
   if (pointers.length === 0) return malformed("", "", "there is no condition");
   if (pointers.length > CONDITION_POINTERS_MAX) return malformed("", "", "there are too many pointers");
-  const conditions: { pointer: string; steps: readonly string[]; operator: ArgumentOperator; test: Test }[] = [];
+  const conditions: Condition[] = [];
   for (const pointer of pointers) {
     const steps = parsePointer(pointer);
     if (steps === undefined) return malformed(pointer, "", "not a JSON Pointer: it starts with / and escapes ~ as ~0");
@@ -60,27 +63,58 @@ export function compileArgumentConditions(source: JsonValue): CompiledConditions
     if (operators === undefined || !isObject(operators)) return malformed(pointer, "", "not an object of operators");
     const names = Object.keys(operators);
     if (names.length === 0) return malformed(pointer, "", "there is no operator");
+    const tests: Condition["tests"][number][] = [];
+    let mayBeAbsent = false;
     for (const name of names) {
       if (!isOperator(name)) return malformed(pointer, name, "unknown operator");
-      const test = compileOperator(name, operators[name] as JsonValue); // `name` is a key of `operators`
+      const operand = operators[name] as JsonValue; // `name` is a key of `operators`
+      if (name === "absent") {
+        if (operand !== true) return malformed(pointer, name, "the operand is not true");
+        mayBeAbsent = true;
+        continue;
+      }
+      const test = compileOperator(name, operand);
       if (typeof test === "string") return malformed(pointer, name, test);
-      conditions.push({ pointer, steps, operator: name, test });
+      tests.push({ operator: name, test });
     }
+    conditions.push({ pointer, steps, mayBeAbsent, tests });
   }
   return {
     kind: "compiled",
     conditions: {
       evaluate(args) {
         let unknown: ConditionOutcome | undefined;
-        for (const { pointer, steps, operator, test } of conditions) {
-          const verdict = test(valueAt(args, steps));
-          if (verdict === "fails") return { kind: "fails", pointer, operator };
-          if (verdict === "unknown") unknown ??= { kind: "unknown", pointer, operator };
+        for (const condition of conditions) {
+          const outcome = evaluateCondition(condition, args);
+          if (outcome.kind === "fails") return outcome;
+          if (outcome.kind === "unknown") unknown ??= outcome;
         }
         return unknown ?? HOLDS;
       },
     },
   };
+}
+
+interface Condition {
+  readonly pointer: string;
+  readonly steps: readonly string[];
+  readonly mayBeAbsent: boolean;
+  readonly tests: readonly { readonly operator: Exclude<ArgumentOperator, "absent">; readonly test: Test }[];
+}
+
+function evaluateCondition({ pointer, steps, mayBeAbsent, tests }: Condition, args: JsonObject): ConditionOutcome {
+  const value = valueAt(args, steps);
+  if (value === undefined && mayBeAbsent) return HOLDS;
+  const first = tests[0];
+  if (first === undefined) return { kind: value === DOUBTFUL ? "unknown" : "fails", pointer, operator: "absent" };
+  if (value === undefined || value === DOUBTFUL) return { kind: "unknown", pointer, operator: first.operator };
+  let unknown: ConditionOutcome | undefined;
+  for (const { operator, test } of tests) {
+    const outcome = test(value);
+    if (outcome === "fails") return { kind: "fails", pointer, operator };
+    if (outcome === "unknown") unknown ??= { kind: "unknown", pointer, operator };
+  }
+  return unknown ?? HOLDS;
 }
 
 function malformed(pointer: string, operator: string, detail: string): CompiledConditionsResult {
@@ -99,7 +133,7 @@ function isArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
 
-function isNumber(value: JsonValue | undefined): value is number | ExactNumber {
+function isNumber(value: JsonValue): value is number | ExactNumber {
   return typeof value === "number" || value instanceof ExactNumber;
 }
 
@@ -120,7 +154,10 @@ function parsePointer(pointer: string): readonly string[] | undefined {
     .map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-function valueAt(args: JsonObject, steps: readonly string[]): JsonValue | undefined {
+/** Missing by that name, but there under one that differs in case only: a lenient reader would find it. */
+const DOUBTFUL = Symbol("doubtful");
+
+function valueAt(args: JsonObject, steps: readonly string[]): JsonValue | typeof DOUBTFUL | undefined {
   let value: JsonValue | undefined = args;
   for (const step of steps) {
     if (typeof value !== "object" || value === null || value instanceof ExactNumber) return undefined;
@@ -128,14 +165,21 @@ function valueAt(args: JsonObject, steps: readonly string[]): JsonValue | undefi
       if (!/^(0|[1-9][0-9]{0,8})$/.test(step)) return undefined;
       value = value[Number(step)];
     } else {
-      value = Object.hasOwn(value, step) ? value[step] : undefined;
+      const next: JsonValue | undefined = Object.hasOwn(value, step) ? value[step] : undefined;
+      if (next === undefined && hasFolded(value, step)) return DOUBTFUL;
+      value = next;
     }
   }
   return value;
 }
 
+function hasFolded(object: JsonObject, name: string): boolean {
+  const folded = foldName(name);
+  return Object.keys(object).some((other) => foldName(other) === folded);
+}
+
 /** The test of one operator, or what is wrong with its operand. */
-function compileOperator(operator: ArgumentOperator, operand: JsonValue): Test | string {
+function compileOperator(operator: Exclude<ArgumentOperator, "absent">, operand: JsonValue): Test | string {
   switch (operator) {
     case "eq":
       return (value) => equals(value, operand);
@@ -160,10 +204,7 @@ function compileOperator(operator: ArgumentOperator, operand: JsonValue): Test |
       if (typeof operand !== "number" || !Number.isSafeInteger(operand) || operand < 0) {
         return "the operand is not a whole number";
       }
-      return (value) => {
-        if (typeof value === "string") return verdict(codePoints(value, operand) <= operand);
-        return value !== undefined && isArray(value) ? verdict(value.length <= operand) : "unknown";
-      };
+      return (value) => (typeof value === "string" ? verdict(codePoints(value, operand) <= operand) : "unknown");
     case "host": {
       const list = listOf(operand, isHostPattern);
       if (list === undefined)
@@ -183,9 +224,6 @@ function compileOperator(operator: ArgumentOperator, operand: JsonValue): Test |
         return address === undefined ? "unknown" : verdict(ranges.some((range) => within(address, range)));
       };
     }
-    case "absent":
-      if (typeof operand !== "boolean") return "the operand is not true or false";
-      return (value) => verdict((value === undefined) === operand);
   }
 }
 
@@ -200,8 +238,8 @@ function listOf(operand: JsonValue, check: (element: JsonValue) => boolean): rea
   return list;
 }
 
-function equals(value: JsonValue | undefined, operand: JsonValue): Verdict {
-  if (value === undefined || typeOf(value) !== typeOf(operand)) return "unknown";
+function equals(value: JsonValue, operand: JsonValue): Verdict {
+  if (typeOf(value) !== typeOf(operand)) return "unknown";
   return verdict(equalJson(value, operand));
 }
 
@@ -240,14 +278,12 @@ function hostMatches(host: string, pattern: string): boolean {
 }
 
 /**
- * The host of a URL or a bare host name, in lower case. Deliberately narrower than any URL parser: user information,
+ * The host of a URL, in lower case. Deliberately narrower than any URL parser: user information,
  * backslashes, control characters, escapes and non-ASCII names have readings that differ between parsers, so a text
  * with any of them before its path has no host here.
  */
 function hostOf(text: string): string | undefined {
-  const match = /^(?:(?:https?|wss?):\/\/)?([A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:[/?#][\x21-\x5b\x5d-\x7e]*)?$/i.exec(
-    text,
-  );
+  const match = /^[a-z][a-z0-9+.-]*:\/\/([a-z0-9.-]+)(?::[0-9]{1,5})?(?:[/?#][\x21-\x5b\x5d-\x7e]*)?$/i.exec(text);
   const host = match?.[1]?.toLowerCase();
   return host !== undefined && HOST.test(host) ? host : undefined;
 }
@@ -265,9 +301,9 @@ interface Range extends Address {
 
 function parseCidr(text: string): Range | undefined {
   const slash = text.indexOf("/");
-  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  const address = slash < 0 ? undefined : parseAddress(text.slice(0, slash));
   if (address === undefined) return undefined;
-  const length = slash < 0 ? String(address.bits) : text.slice(slash + 1);
+  const length = text.slice(slash + 1);
   if (!/^(0|[1-9][0-9]{0,2})$/.test(length) || Number(length) > address.bits) return undefined;
   const range = { ...address, prefix: Number(length) };
   // Bits beyond the prefix would suggest a narrower range than is meant.
@@ -282,7 +318,7 @@ function within(address: Address, range: Range): boolean {
   return address.bits === range.bits && head(address, range.prefix) === head(range, range.prefix);
 }
 
-/** An IPv4 or IPv6 literal without zone; IPv4-mapped IPv6 addresses are IPv4. Leading zeros have two readings: none. */
+/** An IPv4 or IPv6 literal without zone. Leading zeros and IPv4-mapped addresses have two readings: none here. */
 function parseAddress(text: string): Address | undefined {
   if (!text.includes(":")) {
     const value = parseIpv4(text);
@@ -308,7 +344,7 @@ function parseAddress(text: string): Address | undefined {
     if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return undefined;
     value = (value << 16n) | BigInt(Number.parseInt(group, 16));
   }
-  return value >> 32n === 0xffffn ? { bits: 32, value: value & 0xffffffffn } : { bits: 128, value };
+  return value >> 32n === 0xffffn ? undefined : { bits: 128, value };
 }
 
 function parseIpv4(text: string): bigint | undefined {
