@@ -1,3 +1,10 @@
+export {
+  type CompiledRules,
+  compileRules,
+  type RulesCompilation,
+  type RuleTrace,
+  traceRules,
+} from "./compile-rules.ts";
 export type {
   Listable,
   ListableInput,
@@ -9,3 +16,5 @@ export type {
   PolicyResult,
   PolicySubject,
 } from "./policy-port.ts";
+export { RULES_MAX, RULES_SOURCE_LENGTH_MAX, type Rule, type RuleTest } from "./rules-document.ts";
+export { type RuleTestResult, runRuleTests } from "./run-rule-tests.ts";
