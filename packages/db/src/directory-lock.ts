@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { link, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { kill, pid } from "node:process";
 
 export interface DirectoryLock {
   /** Gives the lock back. Idempotent. */
@@ -17,8 +18,8 @@ export class DirectoryInUseError extends Error {
   readonly processId: number;
   constructor(file: string, holder: LockHolder) {
     super(
-      `the data directory is in use by process ${holder.pid} (started ${holder.since}); ` +
-        `stop that process first, or choose another directory. The lock is ${file}`,
+      `the data directory is in use by process ${holder.pid}; stop that process first, or choose another directory ` +
+        `(its lock is ${file})`,
     );
     this.name = "DirectoryInUseError";
     this.processId = holder.pid;
@@ -29,8 +30,8 @@ interface LockHolder {
   readonly pid: number;
   /** What the system says about the start of that process; "" where it says nothing. */
   readonly start: string;
-  /** For people: when the lock was taken. */
-  readonly since: string;
+  /** Tells two locks of one process apart. */
+  readonly nonce: string;
 }
 
 const ATTEMPTS_MAX = 20;
@@ -38,9 +39,9 @@ const ATTEMPTS_MAX = 20;
 const TAKE_OVER_MS_MAX = 5_000;
 
 /** Takes the lock at once or throws `DirectoryInUseError`; never waits for its holder. */
-export async function lockDirectory(file: string, now: () => Date = () => new Date()): Promise<DirectoryLock> {
-  const holder: LockHolder = { pid: process.pid, start: startOf(process.pid), since: now().toISOString() };
-  const mine = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+export async function lockDirectory(file: string): Promise<DirectoryLock> {
+  const holder: LockHolder = { pid, start: startOf(pid), nonce: randomBytes(8).toString("hex") };
+  const mine = `${file}.${pid}.${holder.nonce}`;
   const handle = await open(mine, "wx", 0o600);
   try {
     await handle.writeFile(JSON.stringify(holder));
@@ -66,17 +67,19 @@ export async function lockDirectory(file: string, now: () => Date = () => new Da
 async function takeOver(file: string, mine: string, dead: LockHolder): Promise<void> {
   const guard = `${file}.takeover`;
   if (!(await succeeds(link(mine, guard), "EEXIST"))) {
-    const age = await stat(guard).then(
-      (found) => Date.now() - found.mtimeMs,
-      () => 0,
+    // Both times are the file system's; the guard may be gone by now, which is as good.
+    const made = await stat(guard).then(
+      (found) => found.mtimeMs,
+      () => undefined,
     );
-    if (age > TAKE_OVER_MS_MAX) await rm(guard, { force: true });
+    const nowMs = (await stat(mine)).mtimeMs;
+    if (made !== undefined && nowMs - made > TAKE_OVER_MS_MAX) await rm(guard, { force: true });
     await new Promise((resolve) => setTimeout(resolve, 20));
     return;
   }
   try {
     const holder = await readHolder(file);
-    if (holder?.pid === dead.pid && holder.start === dead.start) await rename(file, `${mine}.dead`);
+    if (holder?.pid === dead.pid && holder.nonce === dead.nonce) await rename(file, `${mine}.dead`);
   } finally {
     await rm(`${mine}.dead`, { force: true });
     await rm(guard, { force: true });
@@ -85,17 +88,17 @@ async function takeOver(file: string, mine: string, dead: LockHolder): Promise<v
 
 async function releaseLock(file: string, holder: LockHolder): Promise<void> {
   const found = await readHolder(file);
-  if (found?.pid === holder.pid && found.since === holder.since) await rm(file, { force: true });
+  if (found?.pid === holder.pid && found.nonce === holder.nonce) await rm(file, { force: true });
 }
 
 async function readHolder(file: string): Promise<LockHolder | undefined> {
   try {
     // Written by us, whole; a file that does not read as such counts as a lock of nobody.
     const holder = JSON.parse(await readFile(file, "utf8")) as Partial<LockHolder>;
-    return { pid: Number(holder.pid), start: String(holder.start), since: String(holder.since) };
+    return { pid: Number(holder.pid), start: String(holder.start), nonce: String(holder.nonce) };
   } catch (error) {
     if (hasCode(error, "ENOENT")) return undefined;
-    if (error instanceof SyntaxError) return { pid: 0, start: "", since: "unknown" };
+    if (error instanceof SyntaxError) return { pid: 0, start: "", nonce: "" };
     throw error;
   }
 }
@@ -103,7 +106,7 @@ async function readHolder(file: string): Promise<LockHolder | undefined> {
 function isAlive(holder: LockHolder): boolean {
   if (!Number.isInteger(holder.pid) || holder.pid <= 0) return false;
   try {
-    process.kill(holder.pid, 0);
+    kill(holder.pid, 0);
   } catch (error) {
     // EPERM: it exists and belongs to somebody else.
     if (!hasCode(error, "EPERM")) return false;
@@ -113,9 +116,9 @@ function isAlive(holder: LockHolder): boolean {
 }
 
 /** The boot and the clock tick at which a process started, where the system has /proc; else "". */
-function startOf(pid: number): string {
+function startOf(processId: number): string {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const stat = readFileSync(`/proc/${processId}/stat`, "utf8");
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     // The second field is the name in parentheses and may hold spaces; the start time is the 20th after it.
     return `${boot}:${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;

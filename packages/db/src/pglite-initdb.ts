@@ -4,6 +4,7 @@
  * the directory's final and temporary names as arguments; ends with its parent.
  */
 import { rename, rm } from "node:fs/promises";
+import process from "node:process";
 import { PGlite } from "@electric-sql/pglite";
 import { startParameters } from "./pglite-settings.ts";
 

@@ -11,6 +11,7 @@ import { fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
+import { pid } from "node:process";
 import { Worker } from "node:worker_threads";
 import {
   type Database,
@@ -87,7 +88,7 @@ async function removeLeftovers(dataDir: string): Promise<void> {
 
 /** Creates the data directory in a child process; it appears under its name whole or not at all. */
 async function createDirectory(dataDir: string): Promise<void> {
-  const temporary = `${dataDir}.new-${process.pid}`;
+  const temporary = `${dataDir}.new-${pid}`;
   const child = fork(new URL("./pglite-initdb.ts", import.meta.url), [dataDir, temporary], {
     execArgv: [],
     env: {},

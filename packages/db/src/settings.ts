@@ -13,7 +13,7 @@ export const CONNECTION_WAIT_MS = 5_000;
 export const CONNECTION_WAITERS_MAX = 10_000;
 
 /** The schema that all tables are in. */
-export const SCHEMA = "writ";
+export const SCHEMA = "public";
 
 /** The Postgres role of each database role; undefined keeps the role that logged in. */
 export const roleNames: Readonly<Record<DatabaseRole, string | undefined>> = {
