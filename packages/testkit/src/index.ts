@@ -1,4 +1,14 @@
 export {
+  type FreshPglite,
+  freshDatabase,
+  freshPglite,
+  migrationsDirectory,
+  type SharedPostgres,
+  sharedPostgres,
+  startSharedPostgres,
+  templateDatabase,
+} from "./database-template.ts";
+export {
   MCP_UPSTREAM_TOOLS,
   type McpUpstream,
   type McpUpstreamOptions,
@@ -13,3 +23,4 @@ export {
   startPostgres,
   uniqueDatabaseName,
 } from "./postgres-server.ts";
+export { type CutRule, startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
