@@ -17,7 +17,25 @@ export {
   encodeEventText,
   leafOfText,
 } from "./event-bytes.ts";
+export {
+  type ExportEntry,
+  type ExportHead,
+  type ExportHeader,
+  encodeExportCheckpoint,
+  encodeExportEntry,
+  encodeExportFooter,
+  encodeExportHeader,
+} from "./export.ts";
 export { SALT_BYTES, saltedDigest } from "./salted-digest.ts";
 export { makeSeal, type SealedLink } from "./seal.ts";
 export { mayExtend, type SignedPosition, type SignerRefusal, type SignerVerdict } from "./signer.ts";
 export { appendLeaf, EMPTY_FRONTIER, rootOf, treeNode } from "./tree.ts";
+export {
+  type Checkpoint,
+  type CheckpointCheck,
+  type CheckpointFile,
+  type CheckpointReading,
+  parseCheckpoint,
+  parseCheckpointFile,
+  verifyCheckpoint,
+} from "./verify/checkpoint.ts";
