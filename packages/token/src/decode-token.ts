@@ -4,7 +4,11 @@
  *   0x02 │ 0x02 len identifier │ 0x00 │ { 0x02 len caveat │ 0x00 }* │ 0x00 │ 0x06 0x20 signature
  *
  * One spelling: no location (field 1), no third-party caveat (field 4), minimal varints, nothing after the
- * signature, canonical base64url. This file reads and writes that form; it checks no signature and reads no caveat.
+ * signature, canonical base64url. The one thing that is forgiven is a location field of length zero in the header,
+ * which pymacaroons cannot leave out (it is how that library writes "no location"); decoding drops it, so that what
+ * is kept, compared and digested has one spelling all the same.
+ *
+ * This file reads and writes that form; it checks no signature and reads no caveat.
  */
 import { decodeBase64url, encodeBase64url } from "./base64url.ts";
 import { readIdentifier } from "./token-identifier.ts";
@@ -108,7 +112,10 @@ interface Cursor {
 function readParts(bytes: Uint8Array): TokenParts | string {
   const cursor: Cursor = { bytes, at: 1 };
   if (bytes[0] !== VERSION) return "it is not a version 2 macaroon";
-  if (bytes[cursor.at] === FIELD_LOCATION) return "it has a location";
+  if (bytes[cursor.at] === FIELD_LOCATION) {
+    if (bytes[cursor.at + 1] !== 0) return "it has a location";
+    cursor.at += 2;
+  }
   const identifier = readField(cursor, FIELD_IDENTIFIER);
   if (identifier === undefined) return "its identifier cannot be read";
   if (!readEnd(cursor)) return "its header does not end";
