@@ -150,7 +150,7 @@ test("tidy: names that say nothing, files that open without a word and bins that
 
   expectFinding(findings, "name: src/utils.ts");
   expectFinding(findings, "opening: src/utils.ts");
-  expectFinding(findings, "executable: bin/writ.mjs");
+  expectFinding(findings, "executable: packages/cli/bin/writ.mjs");
   expectFinding(findings, "readme: README.md", "npm ci && npm test");
 });
 

@@ -30,7 +30,8 @@ const TEXT_RULES: readonly TextRule[] = [
   // Paths of the machine on which something was written.
   {
     name: "machine-path",
-    pattern: /(?<![\w.$}*/-])\/(?:work|root|home\/[a-z]\w*|Users\/\w+)(?![\w-])(?!["'`],? *:)/,
+    pattern:
+      /(?<![\w.$}*/-])\/(?:work|root|home\/(?!me\b|user\b)[a-z]\w*|Users\/(?!me\b|user\b)\w+)(?![\w-])(?!["'`],? *:)/,
     applies: always,
   },
   {
@@ -81,7 +82,7 @@ export const tidy: Check = {
       else findings.push(...judgeText(path, text));
       if (/^packages\/[^/]+\/package\.json$|^package\.json$/.test(path)) findings.push(...judgeManifest(path, text));
       if (path === "README.md") findings.push(...judgeReadme(text));
-      if (path.startsWith(".ci/") || /(?:^|\/)bin\/[^/]+$/.test(path))
+      if (path.startsWith(".ci/") || /^packages\/[^/]+\/bin\//.test(path))
         findings.push(...(await judgeExecutable(root, path)));
     }
     if (!paths.includes("package-lock.json")) findings.push("lockfile: package-lock.json is not in the repository");

@@ -1,3 +1,4 @@
+/** The access request: what every check sees of one attempt. How it is made from a call is core's. */
 import type { Action } from "./actions.ts";
 import type { JsonObject } from "./strict-json.ts";
 

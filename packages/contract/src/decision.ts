@@ -1,3 +1,4 @@
+/** The decision: allow, deny or step_up, with its reasons. What is done about it is the gateway's. */
 import type { Reason } from "./reasons.ts";
 
 /** Something the gateway must do for an allow to stand. An unknown kind denies. */
