@@ -1,3 +1,6 @@
+export { describe } from "./describe.ts";
+export { explain, judge, listTools, type ToolListing } from "./judge.ts";
+export { judgeAttenuation } from "./judge-attenuation.ts";
 export {
   type Attempt,
   type AttenuationAttempt,
@@ -9,4 +12,4 @@ export {
   type Judgement,
   type StageOutcome,
 } from "./judgement.ts";
-export type { BuildState, StateOptions, StatePolicy, TenantState } from "./tenant-state.ts";
+export { buildState, type StateOptions, type StatePolicy, type TenantState } from "./tenant-state.ts";

@@ -2,9 +2,10 @@
 import type {
   AccessRequest,
   Action,
+  Allow,
   BudgetClaim,
   Carve,
-  Decision,
+  Deny,
   JsonObject,
   RecordedNode,
   RequestContext,
@@ -34,7 +35,8 @@ export const CHECKS = [
 export type Check = (typeof CHECKS)[number];
 
 export interface Judgement {
-  readonly decision: Decision;
+  /** Never step_up: until approvals exist it is a denial with `step_up_unavailable`. */
+  readonly decision: Allow | Deny;
   /** Counters that the call draws on; empty for denials and for actions that are not charged. */
   readonly claims: readonly BudgetClaim[];
   /** The rule that decided; "" when none did. */

@@ -1,0 +1,127 @@
+/**
+ * Which counters a charged call draws on, and with what limits. It reads authority and the limits that the token's
+ * caveats set on their own nodes; whether a claim fits is decided where the counters are, in the commit.
+ */
+import type { BudgetClaim, BudgetMode, BudgetScope, BudgetUnit, Carve, Window } from "@writ/contract";
+import { windowAt } from "@writ/contract";
+import type { NodeLimit, VerifiedToken } from "@writ/token";
+import type { TenantState } from "./tenant-state.ts";
+
+export interface ClaimOptions {
+  readonly state: TenantState;
+  readonly token: VerifiedToken;
+  readonly limits: readonly NodeLimit[];
+  readonly nowMs: number;
+}
+
+interface Draft {
+  readonly scope: BudgetScope;
+  readonly scopeId: string;
+  readonly unit: BudgetUnit;
+  readonly window: Window;
+  readonly limit: number;
+  readonly mode: BudgetMode;
+}
+
+/** The claims of one call: its nodes up to the nearest recorded carve, and the tenant's budget rules. */
+export function callClaims(
+  options: ClaimOptions & {
+    readonly chain: readonly string[];
+    readonly principals: readonly string[];
+    readonly upstream: string;
+    readonly tool: string;
+  },
+): readonly BudgetClaim[] {
+  const { state } = options;
+  const drafts: Draft[] = nodeDrafts(options);
+  const add = (scope: BudgetScope, ruleScopeId: string, scopeId: string): void => {
+    for (const { unit, window, limit, mode } of state.budgetRules(scope, ruleScopeId)) {
+      drafts.push({ scope, scopeId, unit, window, limit, mode });
+    }
+  };
+  for (const agentId of new Set(options.chain)) add("agent", agentId, agentId);
+  for (const principalId of new Set(options.principals)) add("principal", principalId, principalId);
+  if (options.tool !== "") add("tool", `${options.upstream}/${options.tool}`, `${options.upstream}/${options.tool}`);
+  add("upstream", options.upstream, options.upstream);
+  add("tenant", "", state.tenantId);
+  return toClaims(options, drafts, 1);
+}
+
+/**
+ * The claims by which a carve is taken from the counters that the presenter's calls draw on; undefined when none of
+ * them is a hard limit, so that there is nothing to set aside from.
+ */
+export function carveClaims(options: ClaimOptions, carve: Carve): readonly BudgetClaim[] | undefined {
+  const drafts = nodeDrafts(options).filter(({ unit, window }) => unit === carve.unit && window === carve.window);
+  const claims = toClaims(options, drafts, carve.amount);
+  return claims.some(({ mode }) => mode === "hard") ? claims : undefined;
+}
+
+/** The limits on the nodes of the path, from the presenter up to the nearest one recorded as carved. */
+function nodeDrafts({ state, token, limits }: ClaimOptions): Draft[] {
+  const drafts: Draft[] = [];
+  const { path } = token;
+  // Per unit and window the place of the nearest carved node, once one is recorded.
+  let carved: Map<string, number> | undefined;
+  for (let index = path.length - 1; index >= 0; index -= 1) {
+    const node = path[index] ?? "";
+    const recorded = state.get("node", node);
+    for (const { unit, window, amount } of recorded?.carves ?? []) {
+      carved ??= new Map();
+      if (!carved.has(`${unit} ${window}`)) carved.set(`${unit} ${window}`, index);
+      if (carved.get(`${unit} ${window}`) === index) {
+        drafts.push({ scope: "node", scopeId: node, unit, window, limit: amount, mode: "hard" });
+      }
+    }
+    const above = carved;
+    const isCharged = (unit: BudgetUnit, window: Window): boolean =>
+      above === undefined || (above.get(`${unit} ${window}`) ?? 0) <= index;
+    for (const { node: limited, unit, window, limit } of limits) {
+      if (limited === node && isCharged(unit, window)) {
+        drafts.push({ scope: "node", scopeId: node, unit, window, limit, mode: "hard" });
+      }
+    }
+    for (const { unit, window, limit, mode } of state.budgetRules("node", node)) {
+      if (isCharged(unit, window)) drafts.push({ scope: "node", scopeId: node, unit, window, limit, mode });
+    }
+  }
+  return drafts;
+}
+
+const MODE_ORDER: Readonly<Record<BudgetMode, number>> = { hard: 0, soft: 1, shadow: 2 };
+
+/** One claim a counter: the least limit of the hardest mode that the counter is compared with. */
+function toClaims({ state, token, nowMs }: ClaimOptions, drafts: readonly Draft[], amount: number): BudgetClaim[] {
+  const claims: BudgetClaim[] = [];
+  for (const { scope, scopeId, unit, window, limit, mode } of drafts) {
+    // Unknown means no: the caller turns the throw into a denial.
+    if (!(mode in MODE_ORDER) || typeof limit !== "number") throw new TypeError("a budget is unreadable");
+    const { startMs, endMs } = windowAt(window, nowMs);
+    const reserved =
+      scope === "node"
+        ? state.reservedByCarves({ root: token.rootNode, node: scopeId, unit, window, windowStartMs: startMs })
+        : 0;
+    const claim: BudgetClaim = {
+      counter: state.counterId(scope, scopeId, unit, window),
+      scope,
+      scopeId,
+      unit,
+      window,
+      windowStartMs: startMs,
+      windowEndMs: endMs,
+      amount,
+      limit: Math.max(0, limit - reserved),
+      mode,
+    };
+    const at = claims.findIndex(({ counter }) => counter === claim.counter);
+    const known = claims[at];
+    if (known === undefined) claims.push(claim);
+    else if (isStricter(claim, known)) claims[at] = claim;
+  }
+  return claims;
+}
+
+function isStricter(a: BudgetClaim, b: BudgetClaim): boolean {
+  const order = MODE_ORDER[a.mode] - MODE_ORDER[b.mode];
+  return order < 0 || (order === 0 && a.limit < b.limit);
+}

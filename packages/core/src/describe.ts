@@ -1,0 +1,60 @@
+/** Describe: makes the one access request of an attempt, and checks that one is complete. It judges nothing else. */
+import { type AccessRequest, type Action, isAction, type Resource } from "@writ/contract";
+import type { VerifiedToken } from "@writ/token";
+import { actorChain } from "./actor-chain.ts";
+import type { DescribeInput } from "./judgement.ts";
+import type { TenantState } from "./tenant-state.ts";
+
+/** The access request of an attempt, with what authority knows of it: the actor chain and the pinned definition. */
+export function describe(state: TenantState, input: DescribeInput): AccessRequest {
+  const { token, action, upstream, tool } = input;
+  const chain = actorChain(state, token);
+  const pinned = action === "tool.call" ? state.get("tool", `${upstream}/${tool}`) : undefined;
+  return {
+    subject: { agentId: chain.at(-1) ?? token.agentId, principalId: token.principalId, actorChain: chain },
+    action,
+    resource: { upstream, kind: RESOURCE_KINDS[action], name: tool, definitionDigest: pinned?.digest ?? "" },
+    context: { callId: input.callId, protocol: input.protocol, timeMs: input.nowMs, arguments: input.arguments },
+  };
+}
+
+const RESOURCE_KINDS: Readonly<Record<Action, Resource["kind"]>> = {
+  "tool.call": "tool",
+  "tool.list": "catalogue",
+  "resource.read": "resource",
+  "resource.list": "catalogue",
+  "resource.subscribe": "resource",
+  "prompt.get": "prompt",
+  "prompt.list": "catalogue",
+  completion: "prompt",
+  "mcp.session": "session",
+  "client.sample": "session",
+  "client.elicit": "session",
+  "client.roots": "session",
+  "model.generate": "model",
+  "model.list": "catalogue",
+  "http.request": "http",
+  "token.attenuate": "token",
+};
+
+/** What an access request lacks for a decision about this token, in words; undefined when it is complete. */
+export function incompleteness(
+  request: AccessRequest,
+  token: VerifiedToken,
+  chain: readonly string[],
+): string | undefined {
+  const { subject, action, resource, context } = request;
+  if (!isAction(action)) return "the action is none of the closed list";
+  if (subject.agentId !== chain.at(-1) || subject.principalId !== token.principalId) {
+    return "the subject is not the token's";
+  }
+  if (subject.actorChain.length !== chain.length || subject.actorChain.some((id, index) => id !== chain[index])) {
+    return "the actor chain is not the recorded one";
+  }
+  if (resource.kind !== RESOURCE_KINDS[action]) return "the resource is of another kind than the action's";
+  if ((resource.upstream === "") !== (action === "token.attenuate")) return "the upstream is missing or out of place";
+  if (action === "tool.call" && resource.name === "") return "the tool is missing";
+  if (context.callId === "" || !Number.isFinite(context.timeMs)) return "the call's id or time is missing";
+  if (typeof context.arguments !== "object" || context.arguments === null) return "the arguments are missing";
+  return undefined;
+}

@@ -1,0 +1,417 @@
+/**
+ * The one decision about an attempt: synchronous and pure on (state, attempt). Every protocol, the second look in
+ * the commit, lists and explanations go through `run`, and nothing else in Writ decides whether a call is allowed.
+ *
+ *   standing ─▶ describe ─▶ clear ─▶ (a policy?) ─▶ resource ─▶ policy ─▶ obligations ─▶ budgets ─▶ combine
+ *
+ * The first denial ends it, and whatever throws denies. Standing comes first, on every decision and every repetition
+ * of one, so that nothing is decided again without a look at revocation. A tool that a presenter may not know of is
+ * answered the same whether or not it exists; so a lock on one tool speaks only to those who may see the tool.
+ */
+import { isCharged, type Obligation, type Reason, type Tool } from "@writ/contract";
+import type { PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
+import { clearCaveats, listsTool } from "@writ/token";
+import { actorChain } from "./actor-chain.ts";
+import { callClaims } from "./budget-claims.ts";
+import { incompleteness } from "./describe.ts";
+import { type Attempt, CHECKS, type Check, type Explanation, type Judgement, type StageOutcome } from "./judgement.ts";
+import type { TenantState } from "./tenant-state.ts";
+
+/** Judges one attempt. Never throws, and never allows what it could not judge to the end. */
+export function judge(state: TenantState, attempt: Attempt): Judgement {
+  return run(state, attempt, undefined);
+}
+
+/** The same decision by the same code, with every stage's outcome. */
+export function explain(state: TenantState, attempt: Attempt): Explanation {
+  const trace = new Map<Check, StageOutcome>();
+  const judgement = run(state, attempt, trace);
+  const stages = CHECKS.map((check): StageOutcome => {
+    return trace.get(check) ?? { check, outcome: "not_reached", detail: "" };
+  });
+  return { judgement, stages };
+}
+
+/** The tools of the attempt's upstream that its presenter may call, arguments being unknown. Sorted by name. */
+export interface ToolListing {
+  readonly kind: "listed";
+  readonly tools: readonly Tool[];
+}
+
+/**
+ * Lists what a presenter may call on `attempt.request.resource.upstream`; nothing when the attempt does not stand.
+ * Whether listing itself is allowed is `judge`'s to say, as for every action.
+ */
+export function listTools(state: TenantState, attempt: Attempt): ToolListing {
+  try {
+    const view = viewOf(state, attempt);
+    if (standingDenial(view) !== undefined || state.policy.kind !== "active") return { kind: "listed", tools: [] };
+    const { upstream } = attempt.request.resource;
+    const tools = visibleToPolicy(view, state.policy.port, upstream);
+    return {
+      kind: "listed",
+      tools: tools.filter((tool) => listsTool(attempt.token, upstream, tool.name) === "listed"),
+    };
+  } catch {
+    // A check that throws denies, and what is denied is not listed.
+    return { kind: "listed", tools: [] };
+  }
+}
+
+// --- the run ----------------------------------------------------------------------------------------------------
+
+interface Denial {
+  readonly reason: Reason;
+  readonly detail: string;
+  readonly hidden: boolean;
+  readonly ruleId?: string;
+  /** Where it is said to have happened, when not in the stage that found it. */
+  readonly check?: Check;
+}
+
+/** What every stage looks at. */
+interface View {
+  readonly state: TenantState;
+  readonly attempt: Attempt;
+  readonly chain: readonly string[];
+  readonly principals: readonly string[];
+}
+
+type Trace = Map<Check, StageOutcome> | undefined;
+
+const NEVER_CHANGES = Number.MAX_SAFE_INTEGER;
+
+/** The reason of a stage that throws. */
+const FAILED: Readonly<Record<Check, Reason>> = {
+  standing: "internal_error",
+  describe: "access_incomplete",
+  clear: "caveat_failed",
+  resource: "internal_error",
+  policy: "policy_error",
+  obligations: "policy_error",
+  budgets: "internal_error",
+  combine: "internal_error",
+};
+
+function run(state: TenantState, attempt: Attempt, trace: Trace): Judgement {
+  const progress: { check: Check } = { check: "standing" };
+  try {
+    return decide(state, attempt, trace, progress);
+  } catch {
+    // A check that throws is a failure of ours or of a policy; either way the answer is no.
+    const denial = { reason: FAILED[progress.check], detail: "a check failed to run", hidden: false };
+    return denied(state, attempt, progress.check, denial, trace);
+  }
+}
+
+function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { check: Check }): Judgement {
+  const { token, request, nowMs } = attempt;
+  const deny = (denial: Denial): Judgement => denied(state, attempt, denial.check ?? progress.check, denial, trace);
+  const pass = (detail: () => string): void => {
+    if (trace !== undefined) trace.set(progress.check, { check: progress.check, outcome: "passed", detail: detail() });
+  };
+
+  const view = viewOf(state, attempt);
+  const standing = standingDenial(view);
+  if (standing !== undefined) return deny(standing);
+  const locked = toolLock(view);
+  if (locked !== undefined && isVisible(view)) return deny(locked);
+  pass(() => `root ${token.rootNode}, ${view.chain.length} recorded agent(s), no kill switch covers the call`);
+
+  progress.check = "describe";
+  const lack = incompleteness(request, token, view.chain);
+  if (lack !== undefined) return deny({ reason: "access_incomplete", detail: lack, hidden: false });
+  pass(() => `${request.action} on ${request.resource.upstream}/${request.resource.name}`);
+
+  progress.check = "clear";
+  const clearing = clearCaveats(token, attempt);
+  if (clearing.kind !== "cleared") return deny(clearing);
+  pass(() => `${token.segments.length} segment(s) prohibit nothing`);
+
+  const { policy } = state;
+  if (policy.kind !== "active") {
+    // Said of every tool alike, whether it exists or not.
+    const reason = policy.kind === "none" ? "policy_missing" : "policy_error";
+    return deny({ reason, detail: "", hidden: false, check: "policy" });
+  }
+
+  progress.check = "resource";
+  const missing = resourceDenial(view);
+  if (missing !== undefined) return deny({ ...missing, hidden: missing.hidden || isHiddenByPolicy(view, policy.port) });
+  pass(() => (request.action === "tool.call" ? `pinned as ${request.resource.definitionDigest}` : "known"));
+
+  progress.check = "policy";
+  const verdict = decidePolicy(view, policy.port);
+  if (verdict.kind === "denied") return deny(verdict.denial);
+  pass(() => (verdict.ruleId === "" ? "allowed" : `allowed by ${verdict.ruleId}`));
+
+  progress.check = "obligations";
+  const unknown = verdict.obligations.find(() => true);
+  if (unknown !== undefined) {
+    // None can be carried out yet, so each is unknown.
+    return deny({ reason: "obligation_unknown", detail: "", hidden: false, ruleId: verdict.ruleId });
+  }
+  pass(() => "none");
+
+  progress.check = "budgets";
+  const claims = isCharged(request.action)
+    ? callClaims({
+        state,
+        token,
+        limits: clearing.limits,
+        nowMs,
+        chain: view.chain,
+        principals: view.principals,
+        upstream: request.resource.upstream,
+        tool: request.action === "tool.call" ? request.resource.name : "",
+      })
+    : [];
+  pass(() => `${claims.length} counter(s)`);
+
+  progress.check = "combine";
+  // Kept from a tool that was taken to be invisible: had every later stage passed, it was not.
+  if (locked !== undefined) return deny({ ...locked, check: "standing" });
+  let validUntilMs = Math.min(clearing.validUntilMs, verdict.validUntilMs);
+  for (const claim of claims) validUntilMs = Math.min(validUntilMs, claim.windowEndMs);
+  // Written so that a time which is not a number is over.
+  if (!(nowMs < validUntilMs)) return deny({ reason: "decision_expired", detail: "", hidden: false });
+  pass(() => `allowed until ${validUntilMs}`);
+  return {
+    decision: {
+      kind: "allow",
+      reasons: ["policy_allow"],
+      obligations: [],
+      revision: state.revision,
+      policyDigest: policy.port.digest,
+      validUntilMs,
+    },
+    claims,
+    ruleId: verdict.ruleId,
+    check: "combine",
+    hidden: false,
+    recordedNode: state.nearestRecorded(token.path),
+  };
+}
+
+function denied(state: TenantState, attempt: Attempt, check: Check, denial: Denial, trace: Trace): Judgement {
+  const { reason, detail, hidden, ruleId = "" } = denial;
+  trace?.set(check, { check, outcome: "denied", detail: `${reason}${detail === "" ? "" : `: ${detail}`}` });
+  const { policy } = state;
+  return {
+    decision: {
+      kind: "deny",
+      reasons: [reason],
+      revision: state.revision,
+      policyDigest: policy.kind === "active" ? policy.port.digest : policy.kind === "broken" ? policy.digest : "",
+      detail,
+      hidden,
+    },
+    claims: [],
+    ruleId,
+    check,
+    hidden,
+    recordedNode: state.nearestRecorded(attempt.token.path),
+  };
+}
+
+function viewOf(state: TenantState, attempt: Attempt): View {
+  const chain = actorChain(state, attempt.token);
+  const principals = [attempt.token.principalId];
+  for (const agentId of chain) {
+    const principalId = state.get("agent", agentId)?.principalId;
+    if (principalId !== undefined && !principals.includes(principalId)) principals.push(principalId);
+  }
+  return { state, attempt, chain, principals };
+}
+
+// --- standing ---------------------------------------------------------------------------------------------------
+
+function no(reason: Reason, detail = ""): Denial {
+  return { reason, detail, hidden: false };
+}
+
+/** Whether the token, its agents, its principals and the tenant stand at all, whatever is attempted. */
+function standingDenial({ state, attempt, chain, principals }: View): Denial | undefined {
+  const { token, request, nowMs } = attempt;
+  if (token.tenantId !== state.tenantId) return no("token_unknown");
+  const key = state.get("root_key", token.keyId);
+  if (key === undefined || (key.status !== "active" && key.status !== "verifying")) return no("token_key_unknown");
+  const root = state.get("root_token", token.rootNode);
+  const agrees =
+    root !== undefined &&
+    token.path[0] === token.rootNode &&
+    root.agentId === token.agentId &&
+    root.principalId === token.principalId &&
+    root.keyId === token.keyId;
+  if (!agrees) return no("token_unknown");
+  for (const node of token.path) {
+    if (state.get("revocation", node) !== undefined) return no("token_revoked");
+  }
+  if (!(nowMs < root.expiresAtMs)) return no("token_expired");
+  if (state.get("tenant", state.tenantId)?.status !== "active") return no("tenant_inactive");
+  for (const agentId of chain) {
+    if (state.get("agent", agentId)?.status !== "active") return no("agent_inactive");
+  }
+  if (state.get("agent", token.agentId)?.principalId !== token.principalId) return no("agent_inactive");
+  for (const principalId of principals) {
+    if (state.get("principal", principalId)?.status !== "active") return no("principal_inactive");
+  }
+  const killed =
+    state.killed("instance", "") ||
+    state.killed("tenant", "") ||
+    chain.some((agentId) => state.killed("agent", agentId)) ||
+    principals.some((principalId) => state.killed("principal", principalId)) ||
+    (request.resource.upstream !== "" && state.killed("upstream", request.resource.upstream));
+  return killed ? no("kill_engaged") : undefined;
+}
+
+/** What stops this one tool: its kill switch or its quarantine. */
+function toolLock({ state, attempt }: View): Denial | undefined {
+  const { action, resource } = attempt.request;
+  if (action !== "tool.call") return undefined;
+  const id = `${resource.upstream}/${resource.name}`;
+  if (state.killed("tool", id)) return no("kill_engaged");
+  const tool = state.get("tool", id);
+  return tool !== undefined && tool.status !== "active" ? no("tool_quarantined") : undefined;
+}
+
+/** Whether the presenter may know that the attempt's tool exists. */
+function isVisible(view: View): boolean {
+  const { state, attempt } = view;
+  const { upstream, name } = attempt.request.resource;
+  const { policy } = state;
+  if (policy.kind !== "active" || resourceDenial(view) !== undefined) return false;
+  return listsTool(attempt.token, upstream, name) === "listed" && !isHiddenByPolicy(view, policy.port);
+}
+
+// --- resource ---------------------------------------------------------------------------------------------------
+
+function resourceDenial({ state, attempt }: View): Denial | undefined {
+  const { action, resource } = attempt.request;
+  if (action === "token.attenuate") return undefined;
+  const known = state.upstreamByName(resource.upstream)?.value.status === "active";
+  if (action !== "tool.call") return known ? undefined : { reason: "upstream_unknown", detail: "", hidden: true };
+  const tool = known ? state.get("tool", `${resource.upstream}/${resource.name}`) : undefined;
+  if (tool === undefined) return { reason: "tool_unknown", detail: "", hidden: true };
+  // The request was described on an older state: what the agent would call is not what would be judged.
+  return tool.digest === resource.definitionDigest ? undefined : no("state_stale");
+}
+
+// --- policy -----------------------------------------------------------------------------------------------------
+
+type PolicyVerdict =
+  | {
+      readonly kind: "allowed";
+      readonly ruleId: string;
+      readonly obligations: readonly Obligation[];
+      readonly validUntilMs: number;
+    }
+  | { readonly kind: "denied"; readonly denial: Denial };
+
+/** Asks the policy for every recorded agent of the chain; one that denies denies, and the presenter's rule is named. */
+function decidePolicy(view: View, port: PolicyPort): PolicyVerdict {
+  let validUntilMs = NEVER_CHANGES;
+  let ruleId = "";
+  let stepUp: Denial | undefined;
+  const obligations: Obligation[] = [];
+  for (const agentId of view.chain) {
+    const result = port.decide(policyInput(view, agentId));
+    switch (result.kind) {
+      case "allow":
+        validUntilMs = Math.min(validUntilMs, result.validUntilMs);
+        ruleId = result.ruleId;
+        obligations.push(...result.obligations);
+        break;
+      case "step_up":
+        stepUp ??= { reason: "step_up_unavailable", detail: "", hidden: false, ruleId: result.ruleId };
+        break;
+      default:
+        return { kind: "denied", denial: policyDenial(view, port, result) };
+    }
+  }
+  if (stepUp !== undefined) return { kind: "denied", denial: stepUp };
+  return { kind: "allowed", ruleId, obligations, validUntilMs };
+}
+
+/** A denial of the policy; unknown kinds of result are errors. */
+function policyDenial(view: View, port: PolicyPort, result: PolicyResult): Denial {
+  const hidden = isHiddenByPolicy(view, port);
+  if (result.kind !== "deny") return { reason: "policy_error", detail: "", hidden };
+  return { reason: result.reason, detail: "", hidden, ruleId: result.ruleId };
+}
+
+/** Whether the attempt's tool is hidden from some agent of the chain; what cannot be said hides. */
+function isHiddenByPolicy(view: View, port: PolicyPort): boolean {
+  if (view.attempt.request.action !== "tool.call") return false;
+  try {
+    return view.chain.some((agentId) => port.listable(policyInput(view, agentId)).kind === "no");
+  } catch {
+    // A policy that fails to say whether a tool may be known of does not make it known.
+    return true;
+  }
+}
+
+/** The complete input of a policy, for one agent of the chain. The token contributes what is on record, only. */
+function policyInput({ state, attempt, chain }: View, agentId: string): PolicyInput {
+  const { request, token, nowMs } = attempt;
+  const principal = state.get("principal", token.principalId);
+  const root = state.get("root_token", token.rootNode);
+  if (principal === undefined || root === undefined) throw new TypeError("standing was not judged");
+  return {
+    version: 1,
+    subject: {
+      agent: policyAgent(state, agentId),
+      principal: { id: token.principalId, name: principal.name, type: principal.type },
+      actorChain: chain.map((id) => policyAgent(state, id)),
+    },
+    action: request.action,
+    resource: request.resource,
+    context: {
+      protocol: request.context.protocol,
+      timeMs: nowMs,
+      mintedCaveats: root.caveats,
+      arguments: request.context.arguments,
+    },
+  };
+}
+
+function policyAgent(state: TenantState, id: string): PolicyInput["subject"]["agent"] {
+  const agent = state.get("agent", id);
+  if (agent === undefined) throw new TypeError("standing was not judged");
+  return { id, name: agent.name, labels: agent.labels };
+}
+
+// --- lists ------------------------------------------------------------------------------------------------------
+
+/** Lists kept for one revision, at most. Keys name recorded nodes and known upstreams only. */
+const LISTS_MAX = 4_096;
+
+interface KeptList {
+  readonly tools: readonly Tool[];
+  readonly validUntilMs: number;
+}
+
+/** The tools of an upstream that policy and locks leave to the recorded chain; what caveats leave is not kept. */
+function visibleToPolicy(view: View, port: PolicyPort, upstream: string): readonly Tool[] {
+  const { state, attempt } = view;
+  if (state.upstreamByName(upstream)?.value.status !== "active") return [];
+  const key = `list ${state.nearestRecorded(attempt.token.path)} ${attempt.request.context.protocol} ${upstream}`;
+  // Only this function writes keys that begin with "list".
+  const kept = state.derived.get(key) as KeptList | undefined;
+  if (kept !== undefined && attempt.nowMs < kept.validUntilMs) return kept.tools;
+  let validUntilMs = NEVER_CHANGES;
+  const tools = state.toolsOf(upstream).filter((tool) => {
+    if (tool.status !== "active" || state.killed("tool", `${upstream}/${tool.name}`)) return false;
+    const input = { upstream, kind: "tool", name: tool.name, definitionDigest: tool.digest } as const;
+    return view.chain.every((agentId) => {
+      const { context, ...rest } = policyInput(view, agentId);
+      const { arguments: _, ...known } = context;
+      const listable = port.listable({ ...rest, action: "tool.call", resource: input, context: known });
+      validUntilMs = Math.min(validUntilMs, listable.validUntilMs);
+      return listable.kind === "yes" || listable.kind === "perhaps";
+    });
+  });
+  if (state.derived.size >= LISTS_MAX) state.derived.clear();
+  state.derived.set(key, { tools, validUntilMs });
+  return tools;
+}
