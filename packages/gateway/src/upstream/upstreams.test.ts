@@ -20,14 +20,20 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function makeUpstreams(limits: Partial<UpstreamLimits> = {}, events: string[] = []): Upstreams {
+function makeUpstreams(
+  limits: Partial<UpstreamLimits> = {},
+  mode: "development" | "production" = "development",
+): Upstreams {
   const upstreams = createUpstreams({
     clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
     random: { bytes: (length) => randomBytes(length) },
     limits: { ...UPSTREAM_LIMITS, endGraceMs: 500, ...limits },
-    log: (event) => events.push(event),
-    client: { name: "writ", version: "0.1.0" },
-    stdio: { path: process.env["PATH"] ?? "", home: "/nonexistent", cwd: undefined },
+    log: () => undefined,
+    version: "0.1.0",
+    mode,
+    stdioRunner: [],
+    callDeadlineMs: 60_000,
+    childEnvironment: { path: process.env["PATH"] ?? "", home: "/nonexistent" },
   });
   cleanups.push(() => upstreams.close());
   return upstreams;
@@ -384,6 +390,12 @@ describe("upstreams over stdio", () => {
     expect(Object.keys(environment).filter((name) => !name.startsWith("__"))).toEqual(
       expect.not.arrayContaining(["USER", "PWD", "VITEST", "NODE_ENV"]),
     );
+  });
+
+  test("are not started in production without a runner", async () => {
+    const upstreams = makeUpstreams({}, "production");
+    await expect(call(upstreams, makeStdio("session"), makeMessage("echo"))).rejects.toThrow(/through a runner/);
+    expect(upstreams.counts().children).toBe(0);
   });
 
   test("get a child for each isolation key, and all of them end", async () => {

@@ -13,7 +13,7 @@ import type { Upstream } from "@writ/contract";
 import { Pool } from "undici";
 import { type Clock, Failure, type HoldRequest, type Random, type Slot, type UpstreamPort } from "../ports.ts";
 import { openHttpSession } from "./http-session.ts";
-import type { UpstreamLimits } from "./limits.ts";
+import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
 import { type Implementation, STATELESS_REVISION } from "./messages.ts";
 import { type Catalogue, readCatalogue } from "./read-catalogue.ts";
 import type { UpstreamLog, UpstreamSession } from "./session.ts";
@@ -23,19 +23,22 @@ import { openStdioSession } from "./stdio-session.ts";
 export interface UpstreamsOptions {
   readonly clock: Clock;
   readonly random: Random;
-  readonly limits: UpstreamLimits;
   readonly log: UpstreamLog;
-  /** How Writ names itself to upstreams. */
-  readonly client: Implementation;
-  readonly stdio: StdioOptions;
-}
-
-export interface StdioOptions {
+  /** Writ's version, as upstreams are told. */
+  readonly version: string;
+  readonly mode: "development" | "production";
+  /**
+   * The command that starts children under another user or in a container; the child's command and arguments follow
+   * it. Production starts no child without one: a child of the same user can read the gateway's memory.
+   */
+  readonly stdioRunner: readonly string[];
   /** All that a child's environment holds besides what its upstream configures. */
-  readonly path: string;
-  readonly home: string;
-  /** The directory children start in; undefined is the gateway's own. */
-  readonly cwd: string | undefined;
+  readonly childEnvironment: { readonly path: string; readonly home: string };
+  /** The directory children start in; the gateway's own unless given. */
+  readonly childDirectory?: string;
+  /** No call lasts longer, whatever its upstream says. */
+  readonly callDeadlineMs: number;
+  readonly limits?: UpstreamLimits;
 }
 
 export interface Upstreams extends UpstreamPort {
@@ -77,7 +80,9 @@ interface Entry {
 }
 
 export function createUpstreams(options: UpstreamsOptions): Upstreams {
-  const { clock, limits, log } = options;
+  const { clock, log } = options;
+  const limits = options.limits ?? UPSTREAM_LIMITS;
+  const client: Implementation = { name: "writ", version: options.version };
   const entries = new Map<string, Entry>();
   const ended = new AbortController();
   /** Sessions that are ending: awaited by `close`. */
@@ -228,21 +233,28 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 
   async function open(entry: Entry, upstream: Upstream): Promise<UpstreamSession> {
     const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(limits.openTimeoutMs)]);
-    const shared = { client: options.client, log, limits, era: entry.era, signal };
+    const shared = { client, log, limits, era: entry.era, signal };
     const { transport } = upstream;
     if (transport.type === "http") {
       if (entry.pool === undefined || entry.url === undefined) throw new TypeError("an HTTP upstream without a pool");
       return openHttpSession({ ...shared, dispatcher: entry.pool, url: entry.url });
+    }
+    const [command = transport.command, ...args] = [...options.stdioRunner, transport.command, ...transport.args];
+    if (options.stdioRunner.length === 0) {
+      if (options.mode === "production") {
+        throw new Failure("upstream_unavailable", "production starts stdio upstreams only through a runner");
+      }
+      log("upstream.child_unconfined", { upstream: upstream.name });
     }
     const startedMs = clock.nowMs();
     let ready = false;
     children += 1;
     return openStdioSession({
       ...shared,
-      command: transport.command,
-      args: transport.args,
-      env: { PATH: options.stdio.path, HOME: options.stdio.home, ...transport.env },
-      cwd: options.stdio.cwd,
+      command,
+      args,
+      env: { PATH: options.childEnvironment.path, HOME: options.childEnvironment.home, ...transport.env },
+      cwd: options.childDirectory,
       onEnd(detail) {
         children -= 1;
         log("upstream.child_ended", { upstream: upstream.name, detail });
@@ -302,7 +314,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         if (used || released) return { kind: "aborted", detail: "the slot was used already" };
         used = true;
         if (!session.alive()) return { kind: "aborted", detail: "the session ended before the call was sent" };
-        return session.send(message, sink, { signal, deadlineMs: upstream.timeoutMs });
+        return session.send(message, sink, {
+          signal,
+          deadlineMs: Math.min(upstream.timeoutMs, options.callDeadlineMs),
+        });
       },
       release() {
         if (released) return;

@@ -1,0 +1,150 @@
+/**
+ * How much of a reason an agent may see, and in which words: the only code that decides it. Every reason of the
+ * closed list has an entry here or falls under its area's; what is hidden is answered like what does not exist.
+ * Sends nothing and records nothing.
+ */
+import { REASONS, type Reason } from "@writ/contract";
+import type { Denial } from "./gate.ts";
+import { makeProblem, type Problem } from "./server/problem.ts";
+
+/** What kind of answer a reason gets over MCP. */
+type Manner =
+  /** HTTP status alone, with a challenge that says where to learn about the resource. */
+  | "challenge"
+  /** HTTP status alone. */
+  | "http"
+  /** A JSON-RPC error over the reason's HTTP status. */
+  | "json_rpc_status"
+  /** A JSON-RPC error over HTTP 200, with the reason, what to look up, and the call's id. */
+  | "explained"
+  /** As if there were no such tool. */
+  | "hidden_tool"
+  /** As if there were no such upstream. */
+  | "hidden_upstream";
+
+const HIDDEN_TOOL: ReadonlySet<Reason> = new Set(["tool_unknown", "caveat_tool_not_listed", "caveat_tool_excluded"]);
+
+/** Reasons that would tell a guesser which part of a credential was right. */
+const SHOWN_AS: ReadonlyMap<Reason, Reason> = new Map([
+  ["token_key_unknown", "token_signature"],
+  ["token_unknown", "token_signature"],
+]);
+
+const STATUS_AREAS = /^(?:rate|fault)_/;
+const UNAVAILABLE = -32019;
+
+function mannerOf(reason: Reason, hidden: boolean): Manner {
+  if (reason === "upstream_unknown") return "hidden_upstream";
+  if (hidden || HIDDEN_TOOL.has(reason)) return "hidden_tool";
+  if (/^(?:token|agent|principal|tenant)_/.test(reason) || reason === "kill_engaged") return "challenge";
+  const { jsonRpc } = REASONS[reason];
+  if (jsonRpc === null) return "http";
+  if (STATUS_AREAS.test(reason) || jsonRpc === UNAVAILABLE) return "json_rpc_status";
+  return "explained";
+}
+
+/** Members that an agent may see beside the reason; anything else in a denial is for operators. */
+const DATA_SHOWN = ["check", "remaining", "resetsAt", "retryAfterSeconds"] as const;
+
+export interface DenialContext {
+  readonly callId: string | undefined;
+  /** JSON text of the request's id; "null" where it could not be read. */
+  readonly idText: string;
+  /** The tool as the agent named it. */
+  readonly tool: string;
+  /** URL of the protected resource metadata (RFC 9728). */
+  readonly resourceMetadataUrl: string;
+}
+
+/** The answer to a call that was denied, over MCP. */
+export function encodeDenial(denial: Pick<Denial, "reason" | "hidden" | "data">, context: DenialContext): Problem {
+  const reason = SHOWN_AS.get(denial.reason) ?? denial.reason;
+  const { callId } = context;
+  const headers: Record<string, string> = callId === undefined ? {} : { "writ-call-id": callId };
+  switch (mannerOf(reason, denial.hidden)) {
+    case "hidden_tool":
+      if (context.tool === "") return makeProblem("upstream_unknown", { headers, callId });
+      return jsonRpcError(200, headers, context.idText, {
+        code: REASONS.tool_unknown.jsonRpc,
+        message: `Unknown tool: ${context.tool}`,
+      });
+    case "hidden_upstream":
+      return makeProblem("upstream_unknown", { headers, callId });
+    case "challenge":
+      return makeProblem(reason, { headers: { ...headers, "www-authenticate": challenge(reason, context) }, callId });
+    case "http":
+      return makeProblem(reason, { headers: { ...headers, ...retryAfter(reason, denial.data) }, callId });
+    case "json_rpc_status":
+      return explained(
+        REASONS[reason].http,
+        { ...headers, ...retryAfter(reason, denial.data) },
+        reason,
+        denial,
+        context,
+      );
+    case "explained":
+      return explained(200, headers, reason, denial, context);
+  }
+}
+
+/** The answer to a call that was allowed and then broke, as the JSON text of the value of `error`. */
+export function encodeBroken(reason: Reason, callId: string): string {
+  return JSON.stringify({
+    code: REASONS[reason].jsonRpc ?? UNAVAILABLE,
+    message: REASONS[reason].sentence,
+    data: { reason, callId, help: help(reason) },
+  });
+}
+
+function explained(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  reason: Reason,
+  denial: Pick<Denial, "data">,
+  context: DenialContext,
+): Problem {
+  const data: Record<string, unknown> = { reason };
+  for (const name of DATA_SHOWN) if (denial.data[name] !== undefined) data[name] = denial.data[name];
+  if (data["retryAfterSeconds"] !== undefined) data["retryAfterSeconds"] = seconds(data["retryAfterSeconds"]);
+  if (context.callId !== undefined) data["callId"] = context.callId;
+  data["help"] = help(reason);
+  return jsonRpcError(status, headers, context.idText, {
+    code: REASONS[reason].jsonRpc,
+    message: REASONS[reason].sentence,
+    data,
+  });
+}
+
+function jsonRpcError(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  idText: string,
+  error: Readonly<Record<string, unknown>>,
+): Problem {
+  return {
+    status,
+    headers: { "content-type": "application/json", ...headers },
+    body: `{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(error)}}`,
+  };
+}
+
+function challenge(reason: Reason, context: DenialContext): string {
+  // RFC 6750 section 3: no error code when the request carried no credential at all.
+  const error = reason.startsWith("token_") && reason !== "token_missing" ? 'error="invalid_token", ' : "";
+  return `Bearer ${error}resource_metadata="${context.resourceMetadataUrl}"`;
+}
+
+function retryAfter(reason: Reason, data: Readonly<Record<string, unknown>>): Record<string, string> {
+  const { http } = REASONS[reason];
+  if (http !== 429 && http !== 503) return {};
+  return { "retry-after": String(seconds(data["retryAfterSeconds"])) };
+}
+
+function seconds(value: unknown): number {
+  return typeof value === "number" && value > 1 ? Math.ceil(value) : 1;
+}
+
+/** Where the reference page speaks of the reason. */
+function help(reason: Reason): string {
+  return `docs/reference/reasons.md#${reason}`;
+}

@@ -1,0 +1,100 @@
+/**
+ * The answer to one MCP request: a JSON body, or a stream of server-sent events once that is wanted or the answer
+ * takes long. Nothing goes out before the call was allowed. Texts from upstream are framed, never re-serialised.
+ */
+import { withMember } from "../../json-members.ts";
+import { type Exchange, streamHeaders } from "../../server/data-listener.ts";
+
+export interface AnswerStreamOptions {
+  readonly exchange: Exchange;
+  readonly idText: string;
+  /** JSON text of the client's progress token; undefined when it wants no progress. */
+  readonly progressToken: string | undefined;
+  readonly accepts: { readonly json: boolean; readonly stream: boolean };
+  /** A comment goes out when nothing else did for so long; a waiting JSON answer becomes a stream then. */
+  readonly keepAliveMs: number;
+}
+
+export interface AnswerStream {
+  /** The call may be answered now; `headers` go out with the first byte. */
+  allowed(headers: Readonly<Record<string, string>>): void;
+  notification(method: string, params: string): void | Promise<void>;
+  response(member: "result" | "error", json: string): void | Promise<void>;
+  /** Whether a byte of an answer has gone out. */
+  begun(): boolean;
+  /** Whether `response` was called. */
+  answered(): boolean;
+  /** Stops the timer. Idempotent. */
+  end(): void;
+}
+
+export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
+  const { exchange, idText, accepts } = options;
+  const { response } = exchange;
+  let headers: Readonly<Record<string, string>> = {};
+  let streaming = false;
+  let answered = false;
+  let keepAlive: NodeJS.Timeout | undefined;
+
+  function begin(): void {
+    if (streaming || response.headersSent || response.destroyed) return;
+    streaming = true;
+    response.writeHead(
+      200,
+      streamHeaders({ ...headers, "content-type": "text/event-stream", "x-accel-buffering": "no" }),
+    );
+    response.flushHeaders();
+  }
+
+  function end(): void {
+    clearInterval(keepAlive);
+    keepAlive = undefined;
+  }
+
+  return {
+    begun: () => response.headersSent,
+    answered: () => answered,
+    end,
+    allowed(extra) {
+      headers = extra;
+      if (!accepts.stream) return;
+      if (options.progressToken !== undefined || !accepts.json) begin();
+      keepAlive = setInterval(() => {
+        begin();
+        // A peer that does not read is cut by the listener's own limit.
+        if (streaming) void exchange.write(": waiting\n\n");
+      }, options.keepAliveMs);
+      keepAlive.unref();
+    },
+    notification(method, params) {
+      if (!accepts.stream || answered) return;
+      if (method === "notifications/progress" && options.progressToken === undefined) return;
+      begin();
+      const own =
+        method === "notifications/progress" ? withMember(params, "progressToken", options.progressToken ?? "") : params;
+      return exchange.write(event(`{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${own}}`));
+    },
+    response(member, json) {
+      if (answered) return;
+      answered = true;
+      end();
+      const text = `{"jsonrpc":"2.0","id":${idText},"${member}":${json}}`;
+      if (!streaming) {
+        exchange.answer(200, { ...headers, "content-type": "application/json" }, text);
+        return;
+      }
+      const written = exchange.write(event(text));
+      if (written === undefined) {
+        response.end();
+        return;
+      }
+      return written.then(() => void response.end());
+    },
+  };
+}
+
+/** Line ends between the tokens of a JSON text become further `data` lines, which a reader joins again. */
+function event(json: string): string {
+  const data = /[\r\n]/.test(json) ? json.replaceAll(/\r\n|\r|\n/g, "\ndata: ") : json;
+  return `event: message\ndata: ${data}\n\n`;
+}

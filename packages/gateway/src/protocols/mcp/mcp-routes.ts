@@ -1,0 +1,389 @@
+/**
+ * The MCP adapter: `/mcp/NAME` over Streamable HTTP, for the revisions with sessions (2025-11-25 and the two before
+ * it) and the stateless one (2026-07-28). It reads, hands the attempt to the gate, and writes what comes back. It
+ * decides nothing: which tools exist, who may list or call them and how a refusal is worded lies elsewhere.
+ *
+ *   credential ─▶ body ─▶ one message ─▶ era ─▶ method ─▶ gate.handleCall ─▶ answer
+ */
+import type { IncomingHttpHeaders } from "node:http";
+import type { JsonObject, JsonValue, Reason } from "@writ/contract";
+import { type DenialContext, encodeBroken, encodeDenial } from "../../encode-denial.ts";
+import type { Authenticated, CallEnd, CallSink, Gate } from "../../gate.ts";
+import type { AgentCall, Clock, Random } from "../../ports.ts";
+import type { Exchange, Route } from "../../server/data-listener.ts";
+import { type AnswerStream, createAnswerStream } from "./answer-stream.ts";
+import {
+  CLIENT_CAPABILITIES,
+  decodeHeaderValue,
+  decodeMessage,
+  isObject,
+  keyOf,
+  type McpRequest,
+  PROTOCOL_VERSION,
+  readToolCall,
+  SESSION_REVISION,
+  SESSION_REVISIONS,
+  STATELESS_REVISION,
+} from "./decode.ts";
+import {
+  createMcpSessions,
+  type InFlight,
+  MCP_SESSION_LIMITS,
+  type McpSession,
+  type McpSessionLimits,
+} from "./mcp-sessions.ts";
+
+export interface McpRoutesOptions {
+  readonly gate: Gate;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How agents reach the gateway, without a trailing slash; a function, because the port may be found late. */
+  readonly publicUrl: () => string;
+  readonly version: string;
+  readonly sessionLimits?: McpSessionLimits;
+  readonly keepAliveMs?: number;
+}
+
+const KEEP_ALIVE_MS = 15_000;
+/** JSON-RPC codes that MCP 2026-07-28 defines, sent in their own meaning only. */
+const HEADER_MISMATCH = -32020;
+const UNSUPPORTED_VERSION = -32022;
+
+/** What one HTTP request turned out to be about. */
+interface Turn {
+  readonly exchange: Exchange;
+  readonly upstream: string;
+  readonly authenticated: Authenticated;
+  readonly resourceMetadataUrl: string;
+}
+
+type Era = { readonly kind: "stateless" } | { readonly kind: "session"; readonly session: McpSession | undefined };
+
+export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
+  const { gate, clock, random } = options;
+  const sessions = createMcpSessions({ clock, random, limits: options.sessionLimits ?? MCP_SESSION_LIMITS });
+  const serverInfo = JSON.stringify({ name: "writ", version: options.version });
+  const inFlightMax = (options.sessionLimits ?? MCP_SESSION_LIMITS).inFlightMax;
+  /** Requests in flight of connections that use no session. */
+  const connections = new WeakMap<object, Map<string, InFlight>>();
+
+  return [
+    { method: "POST", pattern: "/mcp/:upstream", handle: (exchange) => authenticated(exchange, post) },
+    { method: "GET", pattern: "/mcp/:upstream", handle: (exchange) => authenticated(exchange, get) },
+    { method: "DELETE", pattern: "/mcp/:upstream", handle: (exchange) => authenticated(exchange, remove) },
+    { method: "GET", pattern: "/.well-known/oauth-protected-resource/mcp/:upstream", handle: describeResource },
+  ];
+
+  /** RFC 9728: where a challenge points. It says nothing about whether such an upstream exists. */
+  async function describeResource(exchange: Exchange): Promise<void> {
+    const resource = `${options.publicUrl()}/mcp/${exchange.params["upstream"]}`;
+    const body = JSON.stringify({ resource, bearer_methods_supported: ["header"], resource_name: "Writ" });
+    exchange.answer(200, { "content-type": "application/json" }, body);
+  }
+
+  async function authenticated(exchange: Exchange, next: (turn: Turn) => Promise<void>): Promise<void> {
+    const upstream = exchange.params["upstream"] ?? "";
+    const resourceMetadataUrl = `${options.publicUrl()}/.well-known/oauth-protected-resource/mcp/${upstream}`;
+    const { authorization } = exchange.request.headers;
+    const answer = gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress });
+    const authentication = "kind" in answer ? answer : await answer;
+    if (authentication.kind === "rejected") {
+      const context: DenialContext = { callId: undefined, idText: "null", tool: "", resourceMetadataUrl };
+      return exchange.problem(encodeDenial({ reason: authentication.reason, hidden: false, data: {} }, context));
+    }
+    return next({ exchange, upstream, authenticated: authentication, resourceMetadataUrl });
+  }
+
+  /** Server-to-client streams are not offered, which the session revisions answer so. */
+  async function get({ exchange }: Turn): Promise<void> {
+    exchange.problem({ status: 405, headers: { allow: "POST, DELETE" }, body: "" });
+  }
+
+  async function remove(turn: Turn): Promise<void> {
+    const session = findSession(turn);
+    if (session === undefined) return fault(turn, "fault_session", "null");
+    sessions.end(session);
+    turn.exchange.answer(204, {}, "");
+  }
+
+  async function post(turn: Turn): Promise<void> {
+    const { exchange } = turn;
+    const { headers } = exchange.request;
+    if (!isJson(headers["content-type"])) return fault(turn, "fault_media_type", "null");
+    const accepts = readAccept(headers.accept);
+    if (!accepts.json && !accepts.stream) return fault(turn, "fault_media_type", "null");
+    const body = await exchange.readBody();
+    if (body.kind === "fault") return fault(turn, body.reason, "null");
+    const message = decodeMessage(body.bytes);
+    if (message.kind === "fault") return fault(turn, message.reason, message.idText);
+
+    if (message.kind === "notification") {
+      if (eraOf(headers, message.params) === "stateless") return exchange.answer(202, {}, "");
+      const session = findSession(turn);
+      if (session === undefined) return noSession(turn, "null");
+      // Only the sender's own request, and only while it is in flight; anything else is ignored, as MCP says.
+      if (message.method === "notifications/cancelled") {
+        const key = keyOf(message.params["requestId"]);
+        if (key !== undefined) session.inFlight.get(key)?.cut.abort();
+      }
+      return exchange.answer(202, {}, "");
+    }
+
+    const version = eraOf(headers, message.params);
+    if (version === "stateless") {
+      const refusal = checkStateless(headers, message);
+      if (refusal !== undefined) return jsonRpc(turn, 400, message.idText, refusal);
+      return dispatch(turn, message, accepts, { kind: "stateless" });
+    }
+    if (version === "unknown") return fault(turn, "fault_header", message.idText);
+    if (message.method === "initialize")
+      return dispatch(turn, message, accepts, { kind: "session", session: undefined });
+    const session = findSession(turn);
+    if (session === undefined) return noSession(turn, message.idText);
+    return dispatch(turn, message, accepts, { kind: "session", session });
+  }
+
+  function findSession({ exchange, authenticated: { tokenDigest }, upstream }: Turn): McpSession | undefined {
+    const id = exchange.request.headers["mcp-session-id"];
+    return typeof id === "string" ? sessions.find(id, { tokenDigest, upstream }) : undefined;
+  }
+
+  function noSession(turn: Turn, idText: string): void {
+    const missing = turn.exchange.request.headers["mcp-session-id"] === undefined;
+    fault(turn, missing ? "fault_header" : "fault_session", idText);
+  }
+
+  function fault(turn: Turn, reason: Reason, idText: string): void {
+    const { resourceMetadataUrl } = turn;
+    turn.exchange.problem(
+      encodeDenial({ reason, hidden: false, data: {} }, { callId: undefined, idText, tool: "", resourceMetadataUrl }),
+    );
+  }
+
+  function jsonRpc(turn: Turn, status: number, idText: string, error: object): void {
+    const text = `{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(error)}}`;
+    turn.exchange.answer(status, { "content-type": "application/json" }, text);
+  }
+
+  async function dispatch(turn: Turn, request: McpRequest, accepts: Accepts, era: Era): Promise<void> {
+    const stateless = era.kind === "stateless";
+    const mcpSession = era.kind === "session" ? era.session?.id : undefined;
+    const base = { protocol: "mcp", upstream: turn.upstream, mcpSession } as const;
+    const empty = { tool: "", arguments: NO_ARGUMENTS, argumentsText: "", message: undefined } as const;
+    switch (request.method) {
+      case "initialize":
+        if (stateless) break;
+        return initialize(turn, request, accepts, { ...base, ...empty, action: "mcp.session" });
+      case "server/discover":
+        if (!stateless) break;
+        return attempt(turn, request, accepts, era, { ...base, ...empty, action: "mcp.session" }, () => ({
+          json: `{"resultType":"complete","supportedVersions":["${STATELESS_REVISION}"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`,
+          headers: {},
+        }));
+      case "ping":
+        if (stateless) break;
+        turn.exchange.answer(
+          200,
+          { "content-type": "application/json" },
+          `{"jsonrpc":"2.0","id":${request.idText},"result":{}}`,
+        );
+        return;
+      case "tools/list":
+        // Everything is on one page, so that no cursor was ever given out.
+        if (request.params["cursor"] !== undefined) return fault(turn, "fault_params", request.idText);
+        return attempt(turn, request, accepts, era, { ...base, ...empty, action: "tool.list" }, (tools) => ({
+          json: stateless
+            ? `{"resultType":"complete","tools":${tools},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`
+            : `{"tools":${tools}}`,
+          headers: {},
+        }));
+      case "tools/call": {
+        const call = readToolCall(request);
+        if (call === undefined) return fault(turn, "fault_params", request.idText);
+        const progress = request.progressToken !== undefined && accepts.stream;
+        return attempt(turn, request, accepts, era, {
+          ...base,
+          ...call,
+          action: "tool.call",
+          argumentsText: request.argumentsText,
+          message: { method: "tools/call", params: request.paramsText, progress, name: call.tool },
+        });
+      }
+    }
+    jsonRpc(turn, stateless ? 404 : 200, request.idText, { code: -32601, message: "Method not found" });
+  }
+
+  async function initialize(turn: Turn, request: McpRequest, accepts: Accepts, call: AgentCall): Promise<void> {
+    const asked = request.params["protocolVersion"];
+    if (typeof asked !== "string" || !isObject(request.params["capabilities"])) {
+      return fault(turn, "fault_params", request.idText);
+    }
+    const revision = SESSION_REVISIONS.includes(asked) ? asked : SESSION_REVISION;
+    const { tokenDigest } = turn.authenticated;
+    return attempt(turn, request, accepts, { kind: "session", session: undefined }, call, () => {
+      const session = sessions.open({ tokenDigest, upstream: turn.upstream, revision });
+      if (session === undefined) return undefined;
+      return {
+        json: `{"protocolVersion":"${revision}","capabilities":{"tools":{}},"serverInfo":${serverInfo}}`,
+        headers: { "mcp-session-id": session.id },
+      };
+    });
+  }
+
+  /** One attempt at the gate, from its place among the requests in flight to its answer. */
+  async function attempt(
+    turn: Turn,
+    request: McpRequest,
+    accepts: Accepts,
+    era: Era,
+    call: AgentCall,
+    local: (json: string) => LocalAnswer | undefined = () => undefined,
+  ): Promise<void> {
+    const { exchange, resourceMetadataUrl } = turn;
+    const { idText } = request;
+    const inFlight = era.kind === "session" && era.session !== undefined ? era.session.inFlight : inFlightOf(exchange);
+    const first = inFlight.get(request.idKey);
+    if (first !== undefined) {
+      const context = { callId: first.callId, idText, tool: call.tool, resourceMetadataUrl };
+      return exchange.problem(encodeDenial({ reason: "duplicate_in_flight", hidden: false, data: {} }, context));
+    }
+    if (inFlight.size >= inFlightMax) return fault(turn, "gateway_overloaded", idText);
+    const flight: InFlight = { cut: new AbortController(), callId: undefined };
+    inFlight.set(request.idKey, flight);
+    const onGone = (): void => flight.cut.abort();
+    exchange.signal.addEventListener("abort", onGone, { once: true });
+    if (exchange.signal.aborted) flight.cut.abort();
+
+    const stream = createAnswerStream({
+      exchange,
+      idText,
+      progressToken: request.progressToken,
+      accepts,
+      keepAliveMs: options.keepAliveMs ?? KEEP_ALIVE_MS,
+    });
+    const sink: CallSink = {
+      allowed(callId) {
+        flight.callId = callId;
+        // What Writ answers by itself may add a header, and is never a stream.
+        if (call.action === "tool.call") stream.allowed({ "writ-call-id": callId });
+      },
+      notification: (method, params) => stream.notification(method, params),
+      response: (member, json) => stream.response(member, json),
+      local(json) {
+        const answer = local(json);
+        if (answer === undefined) return fault(turn, "gateway_overloaded", idText);
+        const headers = {
+          ...answer.headers,
+          ...(flight.callId === undefined ? {} : { "writ-call-id": flight.callId }),
+        };
+        exchange.answer(
+          200,
+          { ...headers, "content-type": "application/json" },
+          `{"jsonrpc":"2.0","id":${idText},"result":${answer.json}}`,
+        );
+      },
+    };
+    try {
+      const end = await gate.handleCall(turn.authenticated, call, sink, flight.cut.signal);
+      finish(turn, request, call, stream, end);
+    } finally {
+      stream.end();
+      inFlight.delete(request.idKey);
+      exchange.signal.removeEventListener("abort", onGone);
+    }
+  }
+
+  function finish(turn: Turn, request: McpRequest, call: AgentCall, stream: AnswerStream, end: CallEnd): void {
+    const { exchange, resourceMetadataUrl } = turn;
+    const { idText } = request;
+    switch (end.kind) {
+      case "answered":
+        return;
+      case "denied":
+        return exchange.problem(
+          encodeDenial(end.denial, { callId: end.callId, idText, tool: call.tool, resourceMetadataUrl }),
+        );
+      case "broken":
+        if (stream.answered()) return;
+        // Allowed, but without an answer from the upstream: the header was set when it was allowed.
+        if (!stream.begun()) {
+          const text = `{"jsonrpc":"2.0","id":${idText},"error":${encodeBroken(end.reason, end.callId)}}`;
+          return exchange.answer(200, { "content-type": "application/json", "writ-call-id": end.callId }, text);
+        }
+        void stream.response("error", encodeBroken(end.reason, end.callId)); // the last thing on this stream
+        return;
+    }
+  }
+
+  function inFlightOf(exchange: Exchange): Map<string, InFlight> {
+    const { socket } = exchange.request;
+    const known = connections.get(socket);
+    if (known !== undefined) return known;
+    const made = new Map<string, InFlight>();
+    connections.set(socket, made);
+    return made;
+  }
+}
+
+interface LocalAnswer {
+  readonly json: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+interface Accepts {
+  readonly json: boolean;
+  readonly stream: boolean;
+}
+
+const NO_ARGUMENTS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
+
+/** Which revisions a request is of: by its header, and by the metadata that only the stateless one has. */
+function eraOf(headers: IncomingHttpHeaders, params: JsonObject): "stateless" | "session" | "unknown" {
+  const meta = params["_meta"];
+  if (isObject(meta) && meta[PROTOCOL_VERSION] !== undefined) return "stateless";
+  const version = headers["mcp-protocol-version"];
+  if (version === STATELESS_REVISION) return "stateless";
+  if (version === undefined || (typeof version === "string" && SESSION_REVISIONS.includes(version))) return "session";
+  return "unknown";
+}
+
+/** What the stateless revision demands of headers and metadata; undefined when all of it holds. */
+function checkStateless(headers: IncomingHttpHeaders, request: McpRequest): object | undefined {
+  const meta: JsonValue | undefined = request.params["_meta"];
+  const version = isObject(meta) ? meta[PROTOCOL_VERSION] : undefined;
+  const mismatch = (name: string): object => ({
+    code: HEADER_MISMATCH,
+    message: `Header mismatch: ${name} is missing or does not match the body`,
+  });
+  if (headers["mcp-protocol-version"] === undefined) return mismatch("MCP-Protocol-Version");
+  if (!isObject(meta) || typeof version !== "string" || !isObject(meta[CLIENT_CAPABILITIES])) {
+    return { code: -32602, message: "Invalid params: _meta lacks a field that every request carries" };
+  }
+  if (headers["mcp-protocol-version"] !== version) return mismatch("MCP-Protocol-Version");
+  if (version !== STATELESS_REVISION) {
+    const data = { supported: [STATELESS_REVISION, SESSION_REVISION], requested: version };
+    return { code: UNSUPPORTED_VERSION, message: "Unsupported protocol version", data };
+  }
+  if (headers["mcp-method"] !== request.method) return mismatch("Mcp-Method");
+  const name = headers["mcp-name"];
+  const source = request.method === "tools/call" || request.method === "prompts/get" ? "name" : "uri";
+  const named = source === "name" || request.method === "resources/read";
+  if (named) {
+    if (typeof name !== "string" || decodeHeaderValue(name) !== request.params[source]) return mismatch("Mcp-Name");
+  }
+  return undefined;
+}
+
+function isJson(contentType: string | undefined): boolean {
+  return contentType !== undefined && /^application\/json\s*(?:;|$)/i.test(contentType);
+}
+
+function readAccept(accept: string | undefined): Accepts {
+  if (accept === undefined) return { json: true, stream: false };
+  const types = accept.split(",").map((part) => part.split(";")[0]?.trim().toLowerCase());
+  const any = types.includes("*/*");
+  return {
+    json: any || types.includes("application/json") || types.includes("application/*"),
+    stream: types.includes("text/event-stream"),
+  };
+}

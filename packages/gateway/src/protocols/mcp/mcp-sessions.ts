@@ -1,0 +1,124 @@
+/**
+ * The sessions of the revisions that have them: unguessable, bound to the exact token and endpoint that opened them,
+ * bounded in number and idle time. A session grants nothing: every request on it is judged by its own token.
+ */
+import type { Clock, Random } from "../../ports.ts";
+
+export interface McpSession {
+  readonly id: string;
+  readonly tokenDigest: string;
+  readonly upstream: string;
+  readonly revision: string;
+  /** Requests in flight by the key of their id. */
+  readonly inFlight: Map<string, InFlight>;
+  lastUsedMs: number;
+}
+
+export interface InFlight {
+  readonly cut: AbortController;
+  callId: string | undefined;
+}
+
+export interface McpSessions {
+  open(owner: {
+    readonly tokenDigest: string;
+    readonly upstream: string;
+    readonly revision: string;
+  }): McpSession | undefined;
+  /** The session, for the token and endpoint that opened it only; to anybody else it does not exist. */
+  find(id: string, owner: { readonly tokenDigest: string; readonly upstream: string }): McpSession | undefined;
+  end(session: McpSession): void;
+  size(): number;
+}
+
+export interface McpSessionLimits {
+  readonly sessionsMax: number;
+  /** So that one token cannot push out everybody else's. */
+  readonly sessionsPerTokenMax: number;
+  readonly sessionIdleMs: number;
+  readonly inFlightMax: number;
+}
+
+export const MCP_SESSION_LIMITS: McpSessionLimits = {
+  sessionsMax: 10_000,
+  sessionsPerTokenMax: 1000,
+  sessionIdleMs: 30 * 60_000,
+  inFlightMax: 256,
+};
+
+export function createMcpSessions(options: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: McpSessionLimits;
+}): McpSessions {
+  const { clock, random, limits } = options;
+  /** In the order of last use: what is first has been idle the longest. */
+  const sessions = new Map<string, McpSession>();
+  const byToken = new Map<string, Set<McpSession>>();
+
+  function end(session: McpSession): void {
+    if (!sessions.delete(session.id)) return;
+    const own = byToken.get(session.tokenDigest);
+    own?.delete(session);
+    if (own?.size === 0) byToken.delete(session.tokenDigest);
+    for (const flight of session.inFlight.values()) flight.cut.abort();
+    session.inFlight.clear();
+  }
+
+  function endIdle(): void {
+    const idleSince = clock.monotonicMs() - limits.sessionIdleMs;
+    for (const session of sessions.values()) {
+      if (session.lastUsedMs > idleSince) return;
+      if (session.inFlight.size === 0) end(session);
+    }
+  }
+
+  function firstIdle(among: Iterable<McpSession>): McpSession | undefined {
+    for (const session of among) if (session.inFlight.size === 0) return session;
+    return undefined;
+  }
+
+  return {
+    size: () => sessions.size,
+    end,
+    open({ tokenDigest, upstream, revision }) {
+      endIdle();
+      const own = byToken.get(tokenDigest) ?? new Set();
+      if (own.size >= limits.sessionsPerTokenMax || sessions.size >= limits.sessionsMax) {
+        const victim = firstIdle(own.size >= limits.sessionsPerTokenMax ? own : sessions.values());
+        if (victim === undefined) return undefined;
+        end(victim);
+      }
+      const id = Buffer.from(random.bytes(16)).toString("base64url");
+      const session: McpSession = {
+        id,
+        tokenDigest,
+        upstream,
+        revision,
+        inFlight: new Map(),
+        lastUsedMs: clock.monotonicMs(),
+      };
+      sessions.set(id, session);
+      own.add(session);
+      byToken.set(tokenDigest, own);
+      return session;
+    },
+    find(id, { tokenDigest, upstream }) {
+      const session = sessions.get(id);
+      if (session === undefined || session.tokenDigest !== tokenDigest || session.upstream !== upstream)
+        return undefined;
+      const nowMs = clock.monotonicMs();
+      if (session.inFlight.size === 0 && session.lastUsedMs <= nowMs - limits.sessionIdleMs) {
+        end(session);
+        return undefined;
+      }
+      session.lastUsedMs = nowMs;
+      sessions.delete(id);
+      sessions.set(id, session);
+      const own = byToken.get(tokenDigest);
+      own?.delete(session);
+      own?.add(session);
+      return session;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * What is checked of every request from its first lines alone: that it has one reading, was meant for this listener
+ * (DNS rebinding) and carries no credential where credentials get logged. Pure.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Reason } from "@writ/contract";
+
+export interface RequestRules {
+  /** Hosts that are served: `name` for any port, or `name:port`. Lower case. */
+  readonly allowedHosts: ReadonlySet<string>;
+  /** Origins of web pages that may call, besides the listener's own. */
+  readonly allowedOrigins: ReadonlySet<string>;
+  readonly urlBytesMax: number;
+  readonly headersMax: number;
+}
+
+export type RequestCheck =
+  | { readonly kind: "accepted"; readonly path: string }
+  | { readonly kind: "refused"; readonly reason: Reason; readonly status?: number };
+
+/** Headers that decide something: one value or none, never a choice between two. */
+const SINGLE = new Set([
+  "authorization",
+  "host",
+  "origin",
+  "content-type",
+  "content-length",
+  "mcp-session-id",
+  "mcp-protocol-version",
+  "mcp-method",
+  "mcp-name",
+]);
+
+const CREDENTIAL_NAMES = /^(?:access[-_]?token|token|auth|authorization|api[-_]?key|key|password|secret|bearer)$/i;
+const CREDENTIAL_VALUES = /(?:^|[^A-Za-z0-9])(?:writ_|st_|wadm_|wpep_|bearer[ +])/i;
+
+export function checkRequest(
+  request: Pick<IncomingMessage, "url" | "headers" | "rawHeaders">,
+  rules: RequestRules,
+): RequestCheck {
+  const url = request.url ?? "";
+  if (url.length > rules.urlBytesMax) return { kind: "refused", reason: "fault_too_large", status: 414 };
+  if (request.rawHeaders.length / 2 > rules.headersMax)
+    return { kind: "refused", reason: "fault_too_large", status: 431 };
+  if (!url.startsWith("/")) return { kind: "refused", reason: "fault_request" };
+  if (repeats(request.rawHeaders)) return { kind: "refused", reason: "fault_header" };
+  const query = url.indexOf("?");
+  const path = query < 0 ? url : url.slice(0, query);
+  if (carriesCredential(path, query < 0 ? "" : url.slice(query + 1)))
+    return { kind: "refused", reason: "fault_request" };
+  const { host, origin } = request.headers;
+  if (host === undefined || !servesHost(host.toLowerCase(), rules)) return { kind: "refused", reason: "fault_origin" };
+  if (origin !== undefined && !servesOrigin(origin.toLowerCase(), host.toLowerCase(), rules)) {
+    return { kind: "refused", reason: "fault_origin" };
+  }
+  return { kind: "accepted", path };
+}
+
+function repeats(rawHeaders: readonly string[]): boolean {
+  const seen = new Set<string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]?.toLowerCase() ?? "";
+    if (!SINGLE.has(name)) continue;
+    if (seen.has(name)) return true;
+    seen.add(name);
+  }
+  return false;
+}
+
+function carriesCredential(path: string, query: string): boolean {
+  if (CREDENTIAL_VALUES.test(decode(path))) return true;
+  if (query === "") return false;
+  for (const part of query.split("&")) {
+    const equals = part.indexOf("=");
+    const name = decode(equals < 0 ? part : part.slice(0, equals));
+    if (CREDENTIAL_NAMES.test(name) || CREDENTIAL_VALUES.test(decode(part))) return true;
+  }
+  return false;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Not percent-encoding: it is looked at as it came.
+    return text;
+  }
+}
+
+function servesHost(host: string, rules: RequestRules): boolean {
+  if (rules.allowedHosts.has(host)) return true;
+  const name = /^(.*?)(?::[0-9]{1,5})?$/.exec(host)?.[1];
+  return name !== undefined && name !== "" && rules.allowedHosts.has(name);
+}
+
+function servesOrigin(origin: string, host: string, rules: RequestRules): boolean {
+  if (rules.allowedOrigins.has(origin)) return true;
+  return origin === `http://${host}` || origin === `https://${host}`;
+}

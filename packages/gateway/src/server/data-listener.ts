@@ -1,0 +1,355 @@
+/**
+ * The data plane's HTTP listener: limits, header rules, bodies, health, a table of routes, and the drain. It knows no
+ * protocol and no credential; what a route answers is the route's business.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Reason } from "@writ/contract";
+import { checkRequest } from "./check-request.ts";
+import type { ListenerLimits } from "./limits.ts";
+import { makeProblem, type Problem } from "./problem.ts";
+
+export interface DataListenerOptions {
+  readonly limits: ListenerLimits;
+  /** `name` or `name:port`; in lower case. */
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  readonly routes: readonly Route[];
+  /** Why no calls are taken; undefined when they are. Asked by `/readyz`. */
+  readonly notReady: () => Reason | undefined;
+  readonly log: (event: string, fields: Readonly<Record<string, string | number>>) => void;
+}
+
+/** One entry of the table. A segment `:name` of the pattern matches one path segment. */
+export interface Route {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly pattern: string;
+  /** May reject: that is a failure of ours, logged and answered 500. */
+  readonly handle: (exchange: Exchange) => Promise<void>;
+}
+
+/** One request and the way to answer it. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly params: Readonly<Record<string, string>>;
+  readonly remoteAddress: string;
+  /** Aborted when the peer is gone before its answer was complete, or the drain is over. */
+  readonly signal: AbortSignal;
+  /** Reads the body whole, once. A fault is to be answered by the caller. */
+  readBody(): Promise<Body>;
+  /** Sends a whole answer. */
+  answer(status: number, headers: Readonly<Record<string, string>>, body: string): void;
+  problem(problem: Problem): void;
+  /** Writes a part of a stream that has begun; resolves when there is room for more, or nobody to read it. */
+  write(text: string): void | Promise<void>;
+}
+
+export type Body =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "fault"; readonly reason: Reason };
+
+export interface DataListener {
+  /** Resolves to the port. Rejects with code EADDRINUSE when it is taken. */
+  listen(port: number, host: string): Promise<number>;
+  /** Accepts nothing more, lets what runs end, then cuts it. */
+  drain(timeoutMs: number): Promise<void>;
+  close(): Promise<void>;
+  /** Requests that are not answered yet. */
+  running(): number;
+}
+
+const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
+
+interface CompiledRoute {
+  readonly route: Route;
+  readonly expression: RegExp;
+  readonly names: readonly string[];
+}
+
+export function createDataListener(options: DataListenerOptions): DataListener {
+  const { limits, log } = options;
+  const routes = options.routes.map(compileRoute);
+  const rules = {
+    allowedHosts: new Set(options.allowedHosts.map((host) => host.toLowerCase())),
+    allowedOrigins: new Set(options.allowedOrigins.map((origin) => origin.toLowerCase())),
+    urlBytesMax: limits.urlBytesMax,
+    headersMax: limits.headersMax,
+  };
+  const running = new Set<AbortController>();
+  const unanswered = new WeakMap<Socket, number>();
+  let bodiesBytes = 0;
+  let draining = false;
+  let idle: (() => void) | undefined;
+
+  const server: Server = createServer(
+    {
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, limits.headersTimeoutMs, limits.requestTimeoutMs),
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+      noDelay: true,
+    },
+    accept,
+  );
+  server.maxConnections = limits.connectionsMax;
+  // One more than allowed: the parser drops what is beyond, and a header that is dropped unseen decides nothing here.
+  server.maxHeadersCount = limits.headersMax + 1;
+  server.on("checkContinue", accept);
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (!socket.writable || socket.destroyed) {
+      socket.destroy();
+      return;
+    }
+    const fault = clientFault(error.code);
+    const problem = makeProblem(fault.reason, { status: fault.status });
+    // Only a connection that has not begun another answer may be written to.
+    if (socket.bytesWritten > 0 && (unanswered.get(socket) ?? 0) > 0) {
+      socket.destroy();
+      return;
+    }
+    socket.end(
+      `HTTP/1.1 ${problem.status} ${fault.phrase}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(problem.body)}\r\nconnection: close\r\n\r\n${problem.body}`,
+      () => socket.destroy(),
+    );
+  });
+
+  function accept(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    const before = unanswered.get(socket) ?? 0;
+    if (before >= limits.pipelinedMax) {
+      log("listener.pipelined", { unanswered: before });
+      socket.destroy();
+      return;
+    }
+    unanswered.set(socket, before + 1);
+    const gone = new AbortController();
+    running.add(gone);
+    let held = 0;
+    response.once("close", () => {
+      unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1);
+      bodiesBytes -= held;
+      held = 0;
+      running.delete(gone);
+      if (!response.writableFinished) gone.abort();
+      if (running.size === 0) idle?.();
+    });
+    // A peer that is gone shows on the response, which closes; the error itself says nothing more.
+    request.on("error", () => undefined);
+    response.on("error", () => undefined);
+
+    const exchange: Exchange = {
+      request,
+      response,
+      params: {},
+      remoteAddress: socket.remoteAddress ?? "",
+      signal: gone.signal,
+      readBody: () => readBody(request, response, (bytes) => reserve(bytes)),
+      answer: (status, headers, body) => answer(request, response, status, headers, body),
+      problem: (problem) => answer(request, response, problem.status, problem.headers, problem.body),
+      write: (text) => write(response, text),
+    };
+    function reserve(bytes: number): boolean {
+      if (bodiesBytes + bytes > limits.bodiesBytesMax) return false;
+      bodiesBytes += bytes;
+      held += bytes;
+      return true;
+    }
+    route(exchange).catch((error: unknown) => {
+      // A route that throws has failed, and says no more than that to its peer.
+      log("listener.route_failed", { error: error instanceof Error ? (error.stack ?? error.message) : "unknown" });
+      if (response.headersSent) response.destroy();
+      else exchange.problem(makeProblem("internal_error"));
+    });
+  }
+
+  async function route(exchange: Exchange): Promise<void> {
+    const { request } = exchange;
+    if (request.method === "GET" && (request.url === "/healthz" || request.url === "/readyz")) {
+      const reason = request.url === "/readyz" ? (draining ? "gateway_draining" : options.notReady()) : undefined;
+      if (reason === undefined) return exchange.answer(200, { "content-type": "application/json" }, '{"status":"ok"}');
+      return exchange.problem(makeProblem(reason, { status: 503 }));
+    }
+    const check = checkRequest(request, rules);
+    if (check.kind === "refused") {
+      return exchange.problem(makeProblem(check.reason, check.status === undefined ? {} : { status: check.status }));
+    }
+    const methods: string[] = [];
+    for (const { route: candidate, expression, names } of routes) {
+      const match = expression.exec(check.path);
+      if (match === null) continue;
+      if (candidate.method !== request.method) {
+        methods.push(candidate.method);
+        continue;
+      }
+      const params = Object.fromEntries(names.map((name, index) => [name, match[index + 1] ?? ""]));
+      return candidate.handle({ ...exchange, params });
+    }
+    if (methods.length === 0) return exchange.problem(makeProblem("fault_request", { status: 404 }));
+    exchange.problem(makeProblem("fault_method", { status: 405, headers: { allow: methods.join(", ") } }));
+  }
+
+  function readBody(
+    request: IncomingMessage,
+    response: ServerResponse,
+    reserve: (bytes: number) => boolean,
+  ): Promise<Body> {
+    const announced = Number(request.headers["content-length"] ?? 0);
+    if (announced > limits.bodyBytesMax) return Promise.resolve({ kind: "fault", reason: "fault_too_large" });
+    if (request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
+    return new Promise((resolve) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      const end = (body: Body): void => {
+        request.off("data", onData);
+        request.off("end", onEnd);
+        request.off("close", onClose);
+        resolve(body);
+      };
+      const onData = (chunk: Buffer): void => {
+        length += chunk.length;
+        if (length > limits.bodyBytesMax) {
+          request.pause();
+          end({ kind: "fault", reason: "fault_too_large" });
+        } else if (!reserve(chunk.length)) {
+          request.pause();
+          end({ kind: "fault", reason: "gateway_overloaded" });
+        } else chunks.push(chunk);
+      };
+      const onEnd = (): void =>
+        end({ kind: "bytes", bytes: chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks) });
+      const onClose = (): void => end({ kind: "fault", reason: "fault_timeout" });
+      request.on("data", onData);
+      request.on("end", onEnd);
+      request.on("close", onClose);
+    });
+  }
+
+  function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    headers: Readonly<Record<string, string>>,
+    body: string,
+  ): void {
+    if (response.headersSent || response.destroyed) return;
+    // Whoever is refused before the body was read is not listened to any further.
+    const unread = !request.complete && !request.readableEnded && hasBody(request);
+    const bytes = Buffer.from(body, "utf8");
+    response.writeHead(status, {
+      ...SECURITY_HEADERS,
+      ...headers,
+      ...(status === 202 || status === 204 ? {} : { "content-length": String(bytes.length) }),
+      ...(unread || draining ? { connection: "close" } : {}),
+    });
+    response.end(bytes.length === 0 ? undefined : bytes);
+    if (!unread) return;
+    const { socket } = request;
+    request.pause();
+    setTimeout(() => socket.destroy(), limits.refusedLingerMs).unref();
+  }
+
+  function write(response: ServerResponse, text: string): void | Promise<void> {
+    if (response.destroyed || response.writableEnded) return;
+    if (!response.headersSent) throw new TypeError("a stream is written to before it has begun");
+    if (response.write(text)) return;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        response.off("drain", done);
+        response.off("close", done);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        log("listener.stalled", {});
+        response.destroy();
+        done();
+      }, limits.writeStallMs);
+      response.once("drain", done);
+      response.once("close", done);
+    });
+  }
+
+  return {
+    running: () => running.size,
+    listen(port, host) {
+      return new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(port, host, () => {
+          server.off("error", reject);
+          server.on("error", (error) => log("listener.error", { error: error.message }));
+          resolve((server.address() as AddressInfo).port); // a TCP listener's address is this
+        });
+      });
+    },
+    async drain(timeoutMs) {
+      draining = true;
+      server.close();
+      server.closeIdleConnections();
+      if (running.size > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, timeoutMs);
+          idle = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      for (const gone of running) gone.abort();
+      server.closeIdleConnections();
+    },
+    close() {
+      draining = true;
+      for (const gone of running) gone.abort();
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}
+
+/** The headers of every answer, for routes that begin a stream by themselves. */
+export function streamHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return { ...SECURITY_HEADERS, ...headers };
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  return request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"] ?? 0) > 0;
+}
+
+function compileRoute(route: Route): CompiledRoute {
+  const names: string[] = [];
+  const expression = route.pattern
+    .split("/")
+    .map((segment) => {
+      if (!segment.startsWith(":")) return segment.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+      names.push(segment.slice(1));
+      return "([A-Za-z0-9._~-]{1,128})";
+    })
+    .join("/");
+  return { route, expression: new RegExp(`^${expression}$`), names };
+}
+
+function clientFault(code: string | undefined): {
+  readonly reason: Reason;
+  readonly status: number;
+  readonly phrase: string;
+} {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return { reason: "fault_too_large", status: 431, phrase: "Request Header Fields Too Large" };
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return { reason: "fault_timeout", status: 408, phrase: "Request Timeout" };
+    default:
+      return { reason: "fault_request", status: 400, phrase: "Bad Request" };
+  }
+}
