@@ -128,6 +128,11 @@ export const REASONS = {
   upstream_unavailable: { http: 503, jsonRpc: -32019, sentence: "The upstream has no free slot or does not answer." },
   upstream_failed: { http: 502, jsonRpc: -32019, sentence: "The upstream failed after the call was sent." },
   gateway_draining: { http: 503, jsonRpc: -32019, sentence: "The gateway is stopping; try again at another one." },
+  gateway_overloaded: {
+    http: 503,
+    jsonRpc: -32019,
+    sentence: "The gateway holds as many requests as it can; try again in a moment.",
+  },
   internal_error: { http: 500, jsonRpc: -32019, sentence: "The gateway failed; the call was not allowed." },
   // Duplicates.
   duplicate_in_flight: {
