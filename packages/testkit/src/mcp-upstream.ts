@@ -142,7 +142,7 @@ async function callTool(message: JsonRpc, received: string, conversation: Conver
 /** What both transports answer alike; undefined when it is not such a method. */
 function answerCommon(message: JsonRpc, era: "session" | "stateless"): string | undefined {
   const stateless = era === "stateless";
-  switch (message.method) {
+  switch (String(message.method)) {
     case "ping":
       return result(message.id, "", false);
     case "tools/list": {
