@@ -1,8 +1,9 @@
 /**
- * The reference pages that are generated from the contract: pure functions from its tables to Markdown. Writing and
+ * The reference pages that are generated, from the contract and from the schema of the configuration: Markdown out of tables. Writing and
  * comparing them is for reference.ts and for the check.
  */
 import { ACTIONS, EVENTS, type EventEntry, isCharged, REASONS, type ReasonEntry } from "@writ/contract";
+import { describeConfig } from "@writ/runtime";
 
 /** Where a page goes, from the root of the repository, and what it says. */
 export interface ReferencePage {
@@ -10,12 +11,15 @@ export interface ReferencePage {
   readonly text: string;
 }
 
-const NOTICE = "<!-- Written by `npm run docs:reference` from packages/contract. Do not edit. -->";
+function notice(source: string): string {
+  return `<!-- Written by \`npm run docs:reference\` from ${source}. Do not edit. -->`;
+}
 
 /** Every generated page. */
 export function referencePages(): readonly ReferencePage[] {
   return [
     { path: "docs/reference/actions.md", text: actionsPage() },
+    { path: "docs/reference/configuration.md", text: `${notice("packages/runtime")}\n\n${describeConfig()}` },
     { path: "docs/reference/events.md", text: eventsPage() },
     { path: "docs/reference/reasons.md", text: reasonsPage() },
   ];
@@ -69,7 +73,7 @@ function actionsPage(): string {
 }
 
 function page(title: string, lines: readonly string[]): string {
-  return `${[NOTICE, "", `# ${title}`, "", ...lines].join("\n")}\n`;
+  return `${[notice("packages/contract"), "", `# ${title}`, "", ...lines].join("\n")}\n`;
 }
 
 function cell(text: string): string {

