@@ -178,7 +178,7 @@ function readFooter(line: string): ExportFooter | undefined {
 
 function readEntry(line: string): LogEntry | undefined {
   const value = readLine(line);
-  if (value === undefined) return undefined;
+  if (value === undefined || Object.keys(value).length !== 4) return undefined;
   const { sequence, committedAtMicros, hash, event } = value;
   if (!isCount(sequence) || typeof committedAtMicros !== "string" || !/^\d{1,19}$/.test(committedAtMicros))
     return undefined;

@@ -1,0 +1,62 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { chainLink, genesis } from "./chain.ts";
+import { leafOfText } from "./event-bytes.ts";
+import { makeSeal } from "./seal.ts";
+import { EPOCH, TENANT } from "./testing/make-log.ts";
+import { appendLeaf, EMPTY_FRONTIER, rootOf } from "./tree.ts";
+import { genesisHash, leafHash, linkHash, pushLeaf, readTree, type TreeState, treeRoot } from "./verify/link.ts";
+import { checkSeal } from "./verify/seal.ts";
+
+const hash = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+it("writer and verifier compute the same leaves, links, genesis and seals", () => {
+  fc.assert(
+    fc.property(
+      hash,
+      hash,
+      fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      fc.bigInt(0n, 2n ** 63n - 1n),
+      fc.string({ unit: "grapheme" }),
+      (previous, leaf, sequence, micros, text) => {
+        expect(hex(leafHash(text))).toBe(hex(leafOfText(text)));
+        expect(hex(linkHash(previous, sequence, micros, leaf))).toBe(hex(chainLink(previous, sequence, micros, leaf)));
+        expect(hex(genesisHash(TENANT, sequence))).toBe(hex(genesis(TENANT, sequence)));
+        const seal = makeSeal(previous, { tenantId: TENANT, epoch: EPOCH, sequence, hash: leaf });
+        expect(checkSeal(previous, TENANT, { epoch: EPOCH, sequence, hash: hex(leaf), keyId: "k", seal })).toBe(
+          "genuine",
+        );
+        expect(checkSeal(leaf, TENANT, { epoch: EPOCH, sequence, hash: hex(leaf), keyId: "k", seal })).toBe(
+          hex(leaf) === hex(previous) ? "genuine" : "forged",
+        );
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+it("writer and verifier grow the same tree, leaf by leaf", () => {
+  const tree: TreeState = { size: 0, subtrees: [] };
+  let frontier = EMPTY_FRONTIER;
+  for (let size = 0; size < 300; size += 1) {
+    expect(hex(treeRoot(tree))).toBe(hex(rootOf(frontier, size)));
+    expect(hex(Buffer.concat(tree.subtrees))).toBe(hex(frontier));
+    expect(readTree(frontier, size)?.subtrees).toHaveLength(frontier.length / 32);
+    const leaf = leafOfText(`${size}`);
+    pushLeaf(tree, leaf);
+    frontier = appendLeaf(frontier, size, leaf);
+  }
+});
+
+it("what has no fixed width is refused", () => {
+  const leaf = Buffer.alloc(32);
+  expect(() => chainLink(Buffer.alloc(31), 1, 1n, leaf)).toThrow(TypeError);
+  expect(() => chainLink(leaf, 0, 1n, leaf)).toThrow(TypeError);
+  expect(() => chainLink(leaf, 1, -1n, leaf)).toThrow(TypeError);
+  expect(() => chainLink(leaf, 1, 2n ** 63n, leaf)).toThrow(TypeError);
+  expect(() => genesis("acme", 1)).toThrow(TypeError);
+  expect(() => appendLeaf(leaf, 2 ** 32 + 1, leaf)).toThrow(TypeError);
+  expect(() => rootOf(EMPTY_FRONTIER, 1)).toThrow(TypeError);
+  expect(() => makeSeal(Buffer.alloc(16), { tenantId: TENANT, epoch: 1, sequence: 1, hash: leaf })).toThrow(TypeError);
+});
