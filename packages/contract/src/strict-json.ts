@@ -437,7 +437,13 @@ function skipDigits(text: string, from: number): number {
  * neighbours, and the dotted and dotless i, which depend on the language, are each joined with their plain letters.
  */
 export function foldName(name: string): string {
+  if (isAscii(name)) return name.toLowerCase();
   return name.toLowerCase().toUpperCase().toLowerCase().replaceAll("ς", "σ").replaceAll("i\u0307", "i");
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
 }
 
 // --- numbers --------------------------------------------------------------------------------------------------
