@@ -75,6 +75,7 @@ describe("what has no single reading is a fault", () => {
 
   test("a raw lone surrogate in a text is a fault, also beside an escaped one", () => {
     expect(parseStrictJsonText('"\ud83d"').kind).toBe("fault");
+    expect(parseStrictJsonText('"\udc00\udc00"').kind).toBe("fault");
     expect(parseStrictJsonText('"\\ud83d\ude00"').kind).toBe("fault");
     expect(readText('"\\ud83d\\ude00"')).toBe("😀");
   });

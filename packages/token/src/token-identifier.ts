@@ -18,7 +18,7 @@ export interface TokenIdentifier {
 const NAME = /^[A-Za-z0-9._:-]{1,128}$/;
 const ID = /^[0-9a-f]{32}$/;
 /** The last second of the year 9999: later times are mistakes of unit. */
-export const SECONDS_MAX = 253_402_300_799;
+const SECONDS_MAX = 253_402_300_799;
 
 /** Why these values make no identifier, or undefined when they do. */
 export function identifierFlaw(identifier: TokenIdentifier): string | undefined {
