@@ -39,6 +39,7 @@ export class PostgresLink {
   readonly #events: PostgresLinkEvents;
   readonly #inFlight = new Set<(error: DatabaseError) => void>();
   #lost: DatabaseError | undefined;
+  #whenLost: ((error: DatabaseError) => void) | undefined;
 
   private constructor(sql: postgres.Sql, socket: net.Socket, events: PostgresLinkEvents) {
     this.#sql = sql;
@@ -92,6 +93,11 @@ export class PostgresLink {
         cause: error,
       });
     }
+  }
+
+  /** Has `listener` called when the connection is lost, in place of an earlier one; for who uses it at the time. */
+  whenLost(listener: ((error: DatabaseError) => void) | undefined): void {
+    this.#whenLost = listener;
   }
 
   get isLost(): boolean {
@@ -159,6 +165,7 @@ export class PostgresLink {
     this.#lost = new DatabaseError(sqlState, message, { commitUnknown: true });
     // postgres.js forgets statements that it had queued behind others: every one in flight is answered here.
     for (const fail of [...this.#inFlight]) fail(this.#lost);
+    this.#whenLost?.(this.#lost);
     this.#events.lost();
   }
 }

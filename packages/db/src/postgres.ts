@@ -90,13 +90,15 @@ class PostgresDatabase implements Database {
     const link = await this.#pool.acquire();
     const transaction = new PostgresTransaction(link, begin, this.#deadlineMs);
     try {
-      const value = await work(transaction);
+      // A lost connection ends the transaction at once, whatever its work still waits for.
+      const value = await Promise.race([work(transaction), transaction.lost]);
       await transaction.commit();
       return value;
     } catch (error) {
       await transaction.rollback();
       throw error;
     } finally {
+      link.whenLost(undefined);
       this.#pool.release(link);
     }
   }
@@ -129,14 +131,21 @@ class PostgresDatabase implements Database {
 class PostgresTransaction implements Queryable {
   readonly #link: PostgresLink;
   readonly #deadlineMs: number | undefined;
+  /** Rejects when the connection is lost. */
+  readonly lost: Promise<never>;
   #begun: Promise<unknown> | undefined;
   #tail: Promise<unknown>;
   #ended = false;
+  #running = 0;
   #idleSinceMs = performance.now();
 
   constructor(link: PostgresLink, begin: string, deadlineMs: number | undefined) {
     this.#link = link;
     this.#deadlineMs = deadlineMs;
+    this.lost = new Promise((_, reject) => {
+      link.whenLost((error) => reject(this.#judge(error, false)));
+    });
+    this.lost.catch(() => undefined);
     this.#begun = link.runScript(begin, deadlineMs);
     // Its failure is reported by the first statement; here it only must not count as unhandled.
     this.#tail = this.#begun.catch(() => undefined);
@@ -180,28 +189,39 @@ class PostgresTransaction implements Queryable {
     const step = this.#tail.then(async () => {
       const begun = this.#begun;
       this.#begun = undefined;
+      if (!this.#link.isLost) this.#running++;
       try {
         if (begun === undefined) return await send();
         // BEGIN and the first statement are on their way together; BEGIN's failure is the one that tells.
         const sent = send();
         sent.catch(() => undefined);
-        await begun;
+        await begun.catch((error: unknown) => this.#refuseBegin(error));
         return await sent;
       } catch (error) {
         throw this.#judge(error, committing);
       } finally {
-        this.#idleSinceMs = performance.now();
+        if (!this.#link.isLost) {
+          this.#running--;
+          this.#idleSinceMs = performance.now();
+        }
       }
     });
     this.#tail = step.catch(() => undefined);
     return step;
   }
 
+  /** When BEGIN was refused (cancelled, say), the statement behind it ran alone and may have committed. */
+  #refuseBegin(error: unknown): never {
+    if (this.#link.isLost || !(error instanceof DatabaseError)) throw error;
+    this.#link.destroy();
+    throw new DatabaseError(error.sqlState, error.message, { cause: error, commitUnknown: true });
+  }
+
   /** Only a lost COMMIT is unknown; a transaction that lost its connection earlier was surely rolled back. */
   #judge(error: unknown, committing: boolean): unknown {
     if (!(error instanceof DatabaseError) || !error.sqlState.startsWith("08")) return error;
     if (committing && error.commitUnknown) return error;
-    const idle = !error.commitUnknown && performance.now() - this.#idleSinceMs >= STATEMENT_TIMEOUT_MS;
+    const idle = this.#running === 0 && performance.now() - this.#idleSinceMs >= STATEMENT_TIMEOUT_MS;
     return idle
       ? new DatabaseError("25P03", "the transaction was idle for too long and was rolled back", { cause: error })
       : new DatabaseError(error.sqlState, error.message, { cause: error.cause });
@@ -244,6 +264,7 @@ class Pool {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        this.#endWhenQuiet();
         reject(new DatabaseError("08001", `no connection became free within ${CONNECTION_WAIT_MS} ms`));
       }, CONNECTION_WAIT_MS);
       const waiter: Waiter = { resolve, reject, timer };
@@ -255,21 +276,21 @@ class Pool {
   release(link: PostgresLink): void {
     this.#busy--;
     this.#offer(link);
-    if (this.#busy === 0) this.#closed?.();
+    this.#endWhenQuiet();
   }
 
-  /** Waits for what is running, refuses what waits or comes, closes every connection. */
+  /** Refuses what comes, waits for what runs or waits already, closes every connection. */
   async close(): Promise<void> {
     if (this.#closed !== undefined) return;
-    for (const waiter of this.#waiters.splice(0)) {
-      clearTimeout(waiter.timer);
-      waiter.reject(new DatabaseError("08003", "the database is closed"));
-    }
     await new Promise<void>((resolve) => {
       this.#closed = resolve;
-      if (this.#busy === 0) resolve();
+      this.#endWhenQuiet();
     });
     await Promise.all([...this.#all].map((link) => link.close()));
+  }
+
+  #endWhenQuiet(): void {
+    if (this.#busy === 0 && this.#waiters.length === 0) this.#closed?.();
   }
 
   #offer(link: PostgresLink): void {
@@ -298,29 +319,31 @@ class Pool {
   /** Never rejects: a failure goes to the waiter that has waited longest. */
   async #open(): Promise<void> {
     let opened: PostgresLink | undefined;
+    const lost = (): void => {
+      if (opened === undefined) return;
+      this.#all.delete(opened);
+      const position = this.#idle.indexOf(opened);
+      if (position >= 0) this.#idle.splice(position, 1);
+      this.#pump();
+    };
     try {
-      const link = await PostgresLink.open(this.#target, {
-        lost: () => {
-          if (opened === undefined) return;
-          this.#all.delete(opened);
-          const position = this.#idle.indexOf(opened);
-          if (position >= 0) this.#idle.splice(position, 1);
-          this.#pump();
-        },
-      });
-      this.#opening--;
-      opened = link;
-      if (this.#closed !== undefined) return await link.close();
-      if (!link.isLost) this.#all.add(link);
-      this.#offer(link);
+      opened = await PostgresLink.open(this.#target, { lost });
     } catch (error) {
-      this.#opening--;
       const waiter = this.#waiters.shift();
       if (waiter !== undefined) {
         clearTimeout(waiter.timer);
         waiter.reject(error instanceof DatabaseError ? error : new DatabaseError("08001", String(error)));
       }
+    }
+    this.#opening--;
+    if (opened === undefined) {
       this.#pump();
+      this.#endWhenQuiet();
+    } else if (this.#closed !== undefined && this.#waiters.length === 0) {
+      opened.destroy();
+    } else {
+      if (!opened.isLost) this.#all.add(opened);
+      this.#offer(opened);
     }
   }
 }

@@ -7,10 +7,10 @@ import net from "node:net";
 
 export interface CutRule {
   /**
-   * The message at which to cut: the first one whose bytes contain this text (`COMMIT`), or the n-th message of a
-   * connection after it has signed in, counted from 1.
+   * The message at which to cut: COMMIT, the first one whose bytes contain a text, or the n-th message of a connection
+   * after it has signed in, counted from 1.
    */
-  readonly at: { readonly text: string } | { readonly message: number };
+  readonly at: "commit" | { readonly text: string } | { readonly message: number };
   /** `before`: the server never sees it. `after`: the server has carried it out, the client never hears of it. */
   readonly when: "before" | "after";
 }
@@ -34,6 +34,9 @@ interface Armed {
   readonly rule: CutRule;
   readonly done: () => void;
 }
+
+/** How long a server may take over a message to cut after, when no end of its answer is seen. */
+const ANSWER_MS = 300;
 
 /** Starts a proxy to `127.0.0.1:port`. */
 export async function startTcpProxy(port: number): Promise<TcpProxy> {
@@ -103,6 +106,7 @@ class Pair {
   #messages = 0;
   /** Set once the message to cut after has been passed on: the next bytes of the server are its answer. */
   #swallowing = false;
+  #cutTimer: NodeJS.Timeout | undefined;
 
   constructor(
     client: net.Socket,
@@ -126,6 +130,7 @@ class Pair {
   }
 
   cut(): void {
+    clearTimeout(this.#cutTimer);
     this.#client.destroy();
     this.#server.destroy();
     this.#closed();
@@ -170,13 +175,21 @@ class Pair {
       return true;
     }
     this.#messages++;
-    const rule = this.#take(({ at }) => ("text" in at ? message.includes(at.text) : this.#messages === at.message));
+    const rule = this.#take(({ at }) => {
+      // Whole, with its end: the text of BEGIN has READ COMMITTED in it.
+      if (at === "commit") return message.subarray(5).equals(Buffer.from("COMMIT\0"));
+      return "text" in at ? message.includes(at.text) : this.#messages === at.message;
+    });
     if (rule?.when === "before") {
       this.cut();
       return false;
     }
     this.#server.write(message);
-    if (rule?.when === "after") this.#swallowing = true;
+    if (rule?.when === "after") {
+      this.#swallowing = true;
+      // A message that asks for no ReadyForQuery is given time enough to be carried out.
+      this.#cutTimer = setTimeout(() => this.cut(), ANSWER_MS);
+    }
     return true;
   }
 }
