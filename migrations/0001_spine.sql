@@ -5,9 +5,9 @@
 --
 -- Every table that belongs to tenants has tenant_id and one policy: only rows of the tenants named in the setting
 -- writ.tenants (comma separated, set for the length of one transaction). It is forced, so that it binds the owner's
--- functions as well. Two functions of the owner must look across tenants (to bump every revision with the
--- instance's, and to find calls that a lost gateway left open); they turn on writ.instance_wide, which means
--- something to the owner only.
+-- functions as well. Some functions of the owner must look across tenants (to bump every revision with the
+-- instance's, to find calls that a lost gateway left open or a key by its id); they turn on writ.instance_wide, which
+-- means something to the owner only.
 
 CREATE FUNCTION writ_tenants() RETURNS uuid[]
   LANGUAGE sql STABLE PARALLEL SAFE
@@ -44,7 +44,8 @@ END $$;
 CREATE TRIGGER head_only_grows BEFORE UPDATE OR DELETE ON tenant_head
   FOR EACH ROW EXECUTE FUNCTION writ_head_only_grows();
 
--- All objects that a decision may rest on, each with a version. `created_ms` is the time of the first put.
+-- All objects that a decision may rest on, each with a version. One that ends is kept with the time of its end, out
+-- of every state; if it begins again, its version goes on, so that a version never names two values.
 CREATE TABLE authority (
   tenant_id uuid NOT NULL,
   kind text NOT NULL,
@@ -57,7 +58,7 @@ CREATE TABLE authority (
   PRIMARY KEY (tenant_id, kind, id)
 );
 CREATE UNIQUE INDEX authority_name ON authority (tenant_id, kind, (value ->> 'name'))
-  WHERE kind IN ('agent', 'principal', 'upstream');
+  WHERE kind IN ('agent', 'principal', 'upstream') AND deactivated_ms IS NULL;
 
 -- What each revision changed, so that a gateway follows without loading everything. `value` null: it ended.
 CREATE TABLE authority_change (
@@ -204,7 +205,7 @@ BEGIN
     -- The inner SELECT makes the list a constant of each statement instead of a call for each row.
     EXECUTE format('CREATE POLICY tenants ON %I USING (tenant_id = ANY ((SELECT writ_tenants())::uuid[]))', name);
   END LOOP;
-  FOREACH name IN ARRAY ARRAY['tenant_head', 'open_call'] LOOP
+  FOREACH name IN ARRAY ARRAY['tenant_head', 'open_call', 'admin_key'] LOOP
     EXECUTE format('CREATE POLICY instance_wide ON %I TO CURRENT_USER
       USING ((SELECT current_setting(''writ.instance_wide'', true)) = ''on'')', name);
   END LOOP;

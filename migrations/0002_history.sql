@@ -51,14 +51,16 @@ BEGIN
   RETURN made;
 END $$;
 
--- Takes the heads of these tenants for the rest of the transaction, and lets it see their rows. Missing tenants are
+-- Takes the heads of these tenants for the rest of the transaction, and lets it see their rows besides those that it
+-- sees already. Missing tenants are
 -- missing in the answer.
 CREATE FUNCTION writ_lock_heads(p_tenants uuid[])
   RETURNS TABLE (tenant_id uuid, epoch int8, revision int8, sequence int8, hash bytea)
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
 BEGIN
-  PERFORM set_config('writ.tenants', array_to_string(p_tenants, ','), true);
+  PERFORM set_config('writ.tenants',
+    concat_ws(',', nullif(current_setting('writ.tenants', true), ''), array_to_string(p_tenants, ',')), true);
   RETURN QUERY SELECT h.tenant_id, h.epoch, h.revision, h.sequence, h.hash FROM tenant_head h
     WHERE h.tenant_id = ANY (p_tenants) ORDER BY h.tenant_id FOR NO KEY UPDATE;
 END $$;
@@ -431,3 +433,400 @@ BEGIN
     INTO epochs, revisions, sequences, hashes, committed
     FROM writ_append(t_ids, e_tenant, statuses, string_to_array(e_events, E'\n'), e_leaves) AS a;
 END $$;
+
+-- Claims a batch id as refused, unless it was committed. Takes the heads first, so that a transaction which still
+-- holds them is over when the answer is given; after `refused` its COMMIT can only fail.
+CREATE FUNCTION writ_resolve_batch(p_batch uuid, p_tenants uuid[]) RETURNS text
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+BEGIN
+  PERFORM writ_lock_heads(p_tenants);
+  INSERT INTO journal_batch (batch_id, status, at) VALUES (p_batch, 'refused', clock_timestamp())
+    ON CONFLICT (batch_id) DO NOTHING;
+  RETURN (SELECT status FROM journal_batch WHERE batch_id = p_batch);
+END $$;
+
+-- Moves every other tenant's revision with the instance's, which the caller has locked.
+CREATE FUNCTION writ_bump_tenants() RETURNS void
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+BEGIN
+  PERFORM set_config('writ.instance_wide', 'on', true);
+  PERFORM FROM tenant_head h WHERE h.tenant_id <> writ_instance() ORDER BY h.tenant_id FOR NO KEY UPDATE;
+  UPDATE tenant_head SET revision = revision + 1 WHERE tenant_id <> writ_instance();
+  PERFORM set_config('writ.instance_wide', '', true);
+END $$;
+
+-- One command: these objects as they now are, one revision, these events. p_values: JSON text, '' for an object that
+-- ends. p_expected: the version of the row, ended or not, 0 for one that never was. Without objects only the events are
+-- appended.
+CREATE FUNCTION writ_apply(
+  p_tenant uuid, p_now_ms int8, p_kinds text[], p_ids text[], p_values text[], p_expected int8[],
+  p_events text[], p_leaves bytea,
+  OUT epoch int8, OUT revision int8, OUT sequence int8, OUT hash bytea, OUT committed_us int8
+)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  head record;
+  changes int4 := cardinality(p_kinds);
+  moved int8;
+  found_rows int4;
+  appended record;
+BEGIN
+  SELECT * INTO head FROM writ_lock_heads(ARRAY[p_tenant]);
+  IF head.tenant_id IS NULL THEN
+    RAISE EXCEPTION 'tenant % has no head', p_tenant USING ERRCODE = 'WR002';
+  END IF;
+  moved := head.revision;
+  IF changes > 0 THEN
+    moved := moved + 1;
+    IF (SELECT count(*) FROM unnest(p_kinds, p_ids, p_expected) AS c(kind, id, expected)
+        JOIN authority a ON a.tenant_id = p_tenant AND a.kind = c.kind AND a.id = c.id AND a.version = c.expected)
+      <> (SELECT count(*) FROM unnest(p_expected) AS e(version) WHERE e.version > 0) THEN
+      RAISE EXCEPTION 'an object is not at the version that was seen' USING ERRCODE = 'WR409';
+    END IF;
+    UPDATE authority a SET deactivated_ms = p_now_ms, version = a.version + 1, revision = moved
+      FROM unnest(p_kinds, p_ids, p_values) AS c(kind, id, value)
+      WHERE c.value = '' AND a.tenant_id = p_tenant AND a.kind = c.kind AND a.id = c.id;
+    INSERT INTO authority AS a (tenant_id, kind, id, value, version, revision, created_ms)
+      SELECT p_tenant, c.kind, c.id, c.value::jsonb, c.expected + 1, moved, p_now_ms
+      FROM unnest(p_kinds, p_ids, p_values, p_expected) AS c(kind, id, value, expected)
+      WHERE c.value <> ''
+    ON CONFLICT (tenant_id, kind, id) DO UPDATE SET
+      value = excluded.value, version = excluded.version, revision = excluded.revision, deactivated_ms = NULL
+      WHERE a.version = excluded.version - 1;
+    GET DIAGNOSTICS found_rows = ROW_COUNT;
+    IF found_rows <> (SELECT count(*) FROM unnest(p_values) AS v(value) WHERE v.value <> '') THEN
+      RAISE EXCEPTION 'an object exists already' USING ERRCODE = 'WR409';
+    END IF;
+    INSERT INTO authority_change (tenant_id, revision, position, kind, id, value, version)
+      SELECT p_tenant, moved, c.ordinal::int4, c.kind, c.id, nullif(c.value, '')::jsonb,
+        c.expected + 1
+      FROM unnest(p_kinds, p_ids, p_values, p_expected)
+        WITH ORDINALITY AS c(kind, id, value, expected, ordinal);
+    UPDATE tenant_head h SET revision = moved WHERE h.tenant_id = p_tenant;
+    IF moved % 100 = 0 THEN
+      DELETE FROM authority_change c WHERE c.tenant_id = p_tenant AND c.revision <= moved - writ_changes_kept();
+    END IF;
+    IF p_tenant = writ_instance() THEN
+      PERFORM writ_bump_tenants();
+    END IF;
+    PERFORM pg_notify('writ_authority', p_tenant::text);
+  END IF;
+  SELECT * INTO appended FROM writ_append(ARRAY[p_tenant], array_fill(1, ARRAY[cardinality(p_events)]),
+    array_fill(0, ARRAY[cardinality(p_events)]), p_events, p_leaves);
+  epoch := appended.epochs[1];
+  revision := moved;
+  sequence := appended.sequences[1];
+  hash := appended.hashes;
+  committed_us := appended.committed[1];
+END $$;
+
+-- The head of a new tenant. The instance's head is held FOR SHARE until the transaction ends, so that a change of the
+-- instance comes before it, or finds this tenant.
+CREATE FUNCTION writ_create_tenant(p_tenant uuid) RETURNS void
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+BEGIN
+  PERFORM set_config('writ.tenants', writ_instance() || ',' || p_tenant, true);
+  IF p_tenant <> writ_instance() THEN
+    PERFORM FROM tenant_head h WHERE h.tenant_id = writ_instance() FOR SHARE;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'the instance has no head' USING ERRCODE = 'WR002';
+    END IF;
+  END IF;
+  INSERT INTO tenant_head (tenant_id, epoch, revision, sequence, hash, frontier, last_committed_us)
+    VALUES (p_tenant, 1, 0, 0, writ_genesis(p_tenant, 1), ''::bytea, 0);
+END $$;
+
+-- Begins a new log after a restore. The answer is where the old one ended; log.recovered, the first event of the new
+-- one, and the kill switch are applied in the same transaction. The revision leaps by 2^32: a state loaded before the
+-- restore may be ahead of what was restored, and must never match a revision that comes after.
+CREATE FUNCTION writ_open_epoch(p_tenant uuid, OUT epoch int8, OUT previous_sequence int8, OUT previous_hash bytea)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  head record;
+  opened int8;
+BEGIN
+  SELECT * INTO head FROM writ_lock_heads(ARRAY[p_tenant]);
+  IF head.tenant_id IS NULL THEN
+    RAISE EXCEPTION 'tenant % has no head', p_tenant USING ERRCODE = 'WR002';
+  END IF;
+  opened := head.epoch + 1;
+  UPDATE tenant_head h
+    SET epoch = opened, revision = h.revision + 4294967296, sequence = 0, hash = writ_genesis(p_tenant, opened), frontier = ''::bytea
+    WHERE h.tenant_id = p_tenant;
+  epoch := opened;
+  previous_sequence := head.sequence;
+  previous_hash := head.hash;
+END $$;
+
+-- Narrowing from the data plane: a closed list, each one event and one revision.
+
+-- Records a child of a token, and sets aside what it carves. It only adds a node; k_* has one element for each
+-- (carve, counter it comes out of). Answers recorded, exists, stale, refused (claim, remaining) or refused_nodes.
+CREATE FUNCTION writ_record_child(
+  p_tenant uuid, p_epoch int8, p_revision int8, p_now_ms int8, p_node text, p_value text, p_events text[],
+  p_leaves bytea, p_call uuid, p_salt bytea, p_root bytea, p_nodes_max int4, p_path text[], p_expires_ms int8,
+  k_parents bytea, k_children bytea, k_window_start int8[], k_amount int8[], k_limit int8[],
+  OUT status text, OUT claim int4, OUT remaining int8, OUT revision int8
+)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  head record;
+  counter_row record;
+  total int8;
+  parent bytea;
+BEGIN
+  SELECT * INTO head FROM writ_lock_heads(ARRAY[p_tenant]);
+  claim := 0;
+  remaining := 0;
+  revision := head.revision;
+  IF head.tenant_id IS NULL OR head.epoch <> p_epoch OR head.revision <> p_revision THEN
+    status := 'stale';
+    RETURN;
+  END IF;
+  IF EXISTS (SELECT FROM authority a WHERE a.tenant_id = p_tenant AND a.kind = 'node' AND a.id = p_node) THEN
+    status := 'exists';
+    RETURN;
+  END IF;
+  IF NOT EXISTS (SELECT FROM authority a
+      WHERE a.tenant_id = p_tenant AND a.kind = 'root_token' AND a.id = p_value::jsonb ->> 'root') THEN
+    RAISE EXCEPTION 'the root of a recorded child is unknown' USING ERRCODE = 'WR004';
+  END IF;
+  -- Nothing is written before everything is known to fit, since a refusal commits.
+  FOR k IN 1..cardinality(k_amount) LOOP
+    parent := substr(k_parents, k * 16 - 15, 16);
+    SELECT * INTO counter_row FROM budget_counter b WHERE b.tenant_id = p_tenant AND b.counter = parent;
+    total := 0;
+    IF counter_row.tenant_id IS NOT NULL THEN
+      total := counter_row.carved + CASE WHEN counter_row.window_start >= k_window_start[k]
+        THEN counter_row.used + counter_row.reserved + counter_row.unknown ELSE 0 END;
+    END IF;
+    FOR earlier IN 1..k - 1 LOOP
+      IF substr(k_parents, earlier * 16 - 15, 16) = parent THEN
+        total := total + k_amount[earlier];
+      END IF;
+    END LOOP;
+    IF k_limit[k] >= 0 AND total + k_amount[k] > k_limit[k] THEN
+      status := 'refused';
+      claim := k;
+      remaining := greatest(k_limit[k] - total, 0);
+      RETURN;
+    END IF;
+  END LOOP;
+  IF (SELECT count(*) FROM budget_counter b WHERE b.tenant_id = p_tenant AND b.root = p_root)
+    + (SELECT count(DISTINCT substr(k_parents, c.ordinal::int4 * 16 - 15, 16))
+        FROM unnest(k_amount) WITH ORDINALITY AS c(amount, ordinal)
+        WHERE NOT EXISTS (SELECT FROM budget_counter b
+          WHERE b.tenant_id = p_tenant AND b.counter = substr(k_parents, c.ordinal::int4 * 16 - 15, 16)))
+    > p_nodes_max THEN
+    status := 'refused_nodes';
+    RETURN;
+  END IF;
+  FOR k IN 1..cardinality(k_amount) LOOP
+    INSERT INTO budget_counter AS b (tenant_id, counter, root, window_start, carved)
+      VALUES (p_tenant, substr(k_parents, k * 16 - 15, 16), p_root, k_window_start[k], k_amount[k])
+      ON CONFLICT (tenant_id, counter) DO UPDATE SET carved = b.carved + excluded.carved;
+    INSERT INTO carve (tenant_id, node, parent_counter, child_counter, amount, path, expires_ms)
+      VALUES (p_tenant, p_node, substr(k_parents, k * 16 - 15, 16), substr(k_children, k * 16 - 15, 16), k_amount[k],
+        p_path, p_expires_ms);
+  END LOOP;
+  SELECT a.revision INTO revision FROM writ_apply(p_tenant, p_now_ms, ARRAY['node'], ARRAY[p_node], ARRAY[p_value],
+    ARRAY[0::int8], p_events, p_leaves) AS a;
+  INSERT INTO call_salt (tenant_id, call_id, salt) VALUES (p_tenant, p_call, p_salt);
+  status := 'recorded';
+END $$;
+
+-- Ends a node. Answers banned, or already when a revocation of it exists.
+CREATE FUNCTION writ_ban_node(
+  p_tenant uuid, p_now_ms int8, p_node text, p_value text, p_event text, p_leaf bytea,
+  OUT status text, OUT revision int8
+)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  head record;
+BEGIN
+  SELECT * INTO head FROM writ_lock_heads(ARRAY[p_tenant]);
+  revision := head.revision;
+  IF EXISTS (SELECT FROM authority a WHERE a.tenant_id = p_tenant AND a.kind = 'revocation' AND a.id = p_node) THEN
+    status := 'already';
+    RETURN;
+  END IF;
+  SELECT a.revision INTO revision FROM writ_apply(p_tenant, p_now_ms, ARRAY['revocation'], ARRAY[p_node],
+    ARRAY[p_value], ARRAY[0::int8], ARRAY[p_event], p_leaf) AS a;
+  status := 'banned';
+END $$;
+
+-- Carves whose node has ended and in which nothing is reserved or carved on, with what would return. The caller holds
+-- the head.
+CREATE FUNCTION writ_refundable(p_tenant uuid, p_limit int4)
+  RETURNS TABLE (node text, parent_counter bytea, child_counter bytea, amount int8, spent int8, cause text)
+  LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+  SELECT c.node, c.parent_counter, c.child_counter, c.amount,
+    CASE WHEN b.tenant_id IS NULL OR b.window_start < p.window_start THEN 0 ELSE b.used + b.unknown END AS spent,
+    CASE WHEN r.id IS NULL THEN 'expired' ELSE 'revoked' END AS cause
+  FROM carve c
+  JOIN budget_counter p ON p.tenant_id = c.tenant_id AND p.counter = c.parent_counter
+  LEFT JOIN budget_counter b ON b.tenant_id = c.tenant_id AND b.counter = c.child_counter
+  LEFT JOIN LATERAL (SELECT a.id FROM authority a
+    WHERE a.tenant_id = c.tenant_id AND a.kind = 'revocation' AND a.id = ANY (c.path) LIMIT 1) AS r ON true
+  WHERE c.tenant_id = p_tenant
+    AND (c.expires_ms < writ_now_us() / 1000 OR r.id IS NOT NULL)
+    AND (b.tenant_id IS NULL OR (b.reserved = 0 AND b.carved = 0))
+  ORDER BY c.node, c.parent_counter
+  LIMIT p_limit
+$$;
+
+-- Books the refunds that writ_refundable named in the same transaction: what was spent below stays charged above,
+-- the carve itself goes, once.
+CREATE FUNCTION writ_refund(p_tenant uuid, p_nodes text[], p_parents bytea, p_events text[], p_leaves bytea)
+  RETURNS int8
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+  gone record;
+  child record;
+  head record;
+BEGIN
+  SELECT * INTO head FROM writ_lock_heads(ARRAY[p_tenant]);
+  FOR k IN 1..cardinality(p_nodes) LOOP
+    DELETE FROM carve c WHERE c.tenant_id = p_tenant AND c.node = p_nodes[k]
+        AND c.parent_counter = substr(p_parents, k * 16 - 15, 16)
+        AND (c.expires_ms < writ_now_us() / 1000 OR EXISTS (SELECT FROM authority a
+          WHERE a.tenant_id = p_tenant AND a.kind = 'revocation' AND a.id = ANY (c.path)))
+      RETURNING * INTO gone;
+    IF gone.node IS NULL THEN
+      RAISE EXCEPTION 'carve of % is not to be refunded', p_nodes[k] USING ERRCODE = 'WR005';
+    END IF;
+    SELECT * INTO child FROM budget_counter b WHERE b.tenant_id = p_tenant AND b.counter = gone.child_counter;
+    IF child.reserved > 0 OR child.carved > 0 THEN
+      RAISE EXCEPTION 'carve of % is in use', p_nodes[k] USING ERRCODE = 'WR005';
+    END IF;
+    UPDATE budget_counter p SET
+      carved = p.carved - gone.amount,
+      window_start = greatest(p.window_start, coalesce(child.window_start, 0)),
+      used = CASE WHEN child.window_start > p.window_start THEN child.used
+        WHEN child.window_start = p.window_start THEN p.used + child.used ELSE p.used END,
+      unknown = CASE WHEN child.window_start > p.window_start THEN child.unknown
+        WHEN child.window_start = p.window_start THEN p.unknown + child.unknown ELSE p.unknown END,
+      reserved = CASE WHEN child.window_start > p.window_start THEN 0 ELSE p.reserved END
+      WHERE p.tenant_id = p_tenant AND p.counter = gone.parent_counter;
+  END LOOP;
+  RETURN (SELECT a.sequences[1] FROM writ_append(ARRAY[p_tenant], array_fill(1, ARRAY[cardinality(p_events)]),
+    array_fill(0, ARRAY[cardinality(p_events)]), p_events, p_leaves) AS a);
+END $$;
+
+-- Says that a gateway is alive. Sweeps out what no longer matters: ids of batches older than an hour (a transaction
+-- of ours lives seconds), a bounded number at a time.
+CREATE FUNCTION writ_renew_lease(p_gateway uuid, p_ttl_ms int8, OUT expires_ms int8, OUT database_ms int8, OUT live int4)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+  now_us int8 := writ_now_us();
+BEGIN
+  INSERT INTO gateway_lease AS l (gateway_id, started_us, renewed_us, expires_us)
+    VALUES (p_gateway, now_us, now_us, now_us + p_ttl_ms * 1000)
+    ON CONFLICT (gateway_id) DO UPDATE SET renewed_us = excluded.renewed_us, expires_us = excluded.expires_us;
+  DELETE FROM journal_batch b WHERE b.batch_id IN (
+    SELECT o.batch_id FROM journal_batch o WHERE o.at < clock_timestamp() - interval '1 hour'
+    ORDER BY o.at LIMIT 2000 FOR UPDATE SKIP LOCKED);
+  expires_ms := (now_us + p_ttl_ms * 1000) / 1000;
+  database_ms := now_us / 1000;
+  live := (SELECT count(*) FROM gateway_lease l WHERE l.expires_us > now_us);
+END $$;
+
+CREATE FUNCTION writ_end_lease(p_gateway uuid) RETURNS void
+  LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+  AS $$ DELETE FROM gateway_lease WHERE gateway_id = p_gateway $$;
+
+-- Open calls of gateways that hold no lease, and gateways whose lease has lapsed (call_id null).
+CREATE FUNCTION writ_lapsed(p_limit int4) RETURNS TABLE (gateway_id uuid, tenant_id uuid, call_id uuid)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('writ.instance_wide', 'on', true);
+  RETURN QUERY (SELECT c.gateway_id, c.tenant_id, c.call_id FROM open_call c
+    WHERE c.state = 'open' AND NOT EXISTS (
+      SELECT FROM gateway_lease l WHERE l.gateway_id = c.gateway_id AND l.expires_us > writ_now_us())
+    ORDER BY c.tenant_id, c.call_id LIMIT p_limit)
+  UNION ALL
+  (SELECT l.gateway_id, NULL::uuid, NULL::uuid FROM gateway_lease l WHERE l.expires_us <= writ_now_us() LIMIT p_limit);
+  PERFORM set_config('writ.instance_wide', '', true);
+END $$;
+
+-- Which of these calls are still open while their gateway holds no lease. The caller holds the tenant's head.
+CREATE FUNCTION writ_still_lapsed(p_tenant uuid, p_calls uuid[]) RETURNS uuid[]
+  LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+  SELECT coalesce(array_agg(c.call_id), ARRAY[]::uuid[]) FROM open_call c
+  WHERE c.tenant_id = p_tenant AND c.call_id = ANY (p_calls) AND c.state = 'open' AND NOT EXISTS (
+    SELECT FROM gateway_lease l WHERE l.gateway_id = c.gateway_id AND l.expires_us > writ_now_us())
+$$;
+
+-- Removes a lapsed lease; true for the one who did.
+CREATE FUNCTION writ_take_lapsed_lease(p_gateway uuid) RETURNS boolean
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+BEGIN
+  DELETE FROM gateway_lease l WHERE l.gateway_id = p_gateway AND l.expires_us <= writ_now_us();
+  RETURN FOUND;
+END $$;
+
+-- Tenants in order, with their heads, a page at a time; for the control plane's work across tenants.
+CREATE FUNCTION writ_list_tenants(p_after uuid, p_limit int4)
+  RETURNS TABLE (tenant_id uuid, epoch int8, revision int8, sequence int8, hash bytea, frontier bytea)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('writ.instance_wide', 'on', true);
+  RETURN QUERY SELECT h.tenant_id, h.epoch, h.revision, h.sequence, h.hash, h.frontier FROM tenant_head h
+  WHERE p_after IS NULL OR h.tenant_id > p_after ORDER BY h.tenant_id LIMIT p_limit;
+  PERFORM set_config('writ.instance_wide', '', true);
+END $$;
+
+-- An administrator's key by its id alone: whose it is, is what authentication finds out.
+CREATE FUNCTION writ_find_admin_key(p_key text)
+  RETURNS TABLE (tenant_id uuid, key_id text, name text, digest bytea, permissions text[], expires_ms int8,
+    revoked_ms int8)
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('writ.instance_wide', 'on', true);
+  RETURN QUERY SELECT k.tenant_id, k.key_id, k.name, k.digest, k.permissions, k.expires_ms, k.revoked_ms
+    FROM admin_key k WHERE k.key_id = p_key;
+  PERFORM set_config('writ.instance_wide', '', true);
+END $$;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION writ_tenants(), writ_lock_heads(uuid[]), writ_changes_kept(), writ_instance()
+  TO writ_gateway, writ_control;
+GRANT EXECUTE ON FUNCTION
+  writ_journal_commit(uuid, uuid, uuid[], int8[], int8[], int8[], bytea, int4[], int4[], uuid[], int8[], int8[], int4[],
+    text, bytea, bytea, int4[], int4[], int4[], bytea, bytea, int8[], int8[], int8[], int4[]),
+  writ_resolve_batch(uuid, uuid[]),
+  writ_record_child(uuid, int8, int8, int8, text, text, text[], bytea, uuid, bytea, bytea, int4, text[], int8, bytea,
+    bytea, int8[], int8[], int8[]),
+  writ_ban_node(uuid, int8, text, text, text, bytea),
+  writ_renew_lease(uuid, int8), writ_end_lease(uuid), writ_lapsed(int4), writ_still_lapsed(uuid, uuid[]),
+  writ_take_lapsed_lease(uuid)
+  TO writ_gateway;
+GRANT EXECUTE ON FUNCTION
+  writ_apply(uuid, int8, text[], text[], text[], int8[], text[], bytea), writ_create_tenant(uuid),
+  writ_open_epoch(uuid), writ_refundable(uuid, int4), writ_refund(uuid, text[], bytea, text[], bytea),
+  writ_list_tenants(uuid, int4), writ_find_admin_key(text), writ_make_partitions(int4)
+  TO writ_control;
+
+SELECT writ_make_partitions(3);

@@ -1,1 +1,51 @@
-export {};
+export {
+  commitIn,
+  commitJournal,
+  commitJournalUnderLock,
+  type EntryResult,
+  JOURNAL_ENTRIES_MAX,
+  type JournalBatch,
+  type JournalBatchResult,
+  type JournalEntry,
+  type JournalOutcome,
+  type LockedTenant,
+  resolveBatch,
+  type UnderLock,
+} from "./commit-journal.ts";
+export { AUTHORITY_CHANNEL, type CommittedHead, type HeadMark } from "./head-mark.ts";
+export { endLease, LAPSED_CALLS_MAX, type LapsedCount, type Lease, lapseLeases, renewLease } from "./lease.ts";
+export {
+  type BanNodeRequest,
+  banNode,
+  CARVE_CLAIMS_MAX,
+  type CarveClaim,
+  type RecordChildRequest,
+  type RecordChildResult,
+  recordChild,
+} from "./narrow.ts";
+export {
+  CHANGES_KEPT,
+  CHANGES_READ_MAX,
+  type ChangesRead,
+  type ChangesRequest,
+  listenAuthority,
+  readChanges,
+  readChangesIn,
+  readHeads,
+  readSnapshot,
+} from "./read-authority.ts";
+export { EVENTS_PAGE_MAX, type LogEntry, type LogHead, listTenants, readEvents, readHead } from "./read-log.ts";
+export { REFUNDS_PAGE_MAX, refundCarves } from "./refund-carves.ts";
+export {
+  AlreadyExists,
+  COMMAND_CHANGES_MAX,
+  type CommandResult,
+  type CommandScope,
+  type CommandTransaction,
+  createTenant,
+  ensureInstance,
+  openEpoch,
+  runCommand,
+  UnknownTenant,
+  VersionConflict,
+} from "./run-command.ts";

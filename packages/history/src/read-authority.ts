@@ -1,0 +1,191 @@
+/**
+ * Reading a tenant's authority: whole, in one snapshot; or by what changed since a revision. Also heads, and the
+ * announcement of changes. Not here: the state that is built from it (the gateway's), and changing it
+ * (`run-command.ts`).
+ */
+import {
+  type AuthorityChange,
+  type AuthorityKind,
+  type AuthorityObject,
+  type AuthoritySnapshot,
+  INSTANCE_TENANT,
+} from "@writ/contract";
+import type { Database, Queryable } from "@writ/db";
+import { AUTHORITY_CHANNEL, type HeadMark } from "./head-mark.ts";
+
+/** Changes that one reading returns at most; whoever is further behind loads the snapshot. */
+export const CHANGES_READ_MAX = 20_000;
+/** How many revisions the database keeps changes of (`writ_changes_kept` in the migrations). */
+export const CHANGES_KEPT = 10_000;
+
+interface AuthorityRow {
+  readonly [name: string]: unknown;
+  readonly tenant_id: string;
+  readonly kind: AuthorityKind;
+  readonly id: string;
+  readonly value: string;
+  readonly version: number;
+}
+
+/**
+ * Everything the state of one tenant is built from, with the revision it belongs to: one REPEATABLE READ snapshot, so
+ * that no object can be newer or older than the revision says. Undefined when there is no such tenant.
+ */
+export async function readSnapshot(db: Database, tenantId: string): Promise<AuthoritySnapshot | undefined> {
+  const tenants = [...new Set([INSTANCE_TENANT, tenantId])];
+  return db.transaction({ tenants, isolation: "repeatable read", readOnly: true }, async (q) => {
+    const heads = await readHeadsIn(q, tenants);
+    const head = heads.get(tenantId);
+    const instance = heads.get(INSTANCE_TENANT);
+    if (head === undefined || instance === undefined) return undefined;
+    const rows = await q.query<AuthorityRow>(
+      `SELECT tenant_id, kind, id, value, version FROM authority
+       WHERE tenant_id = ANY ($1::uuid[]) AND deactivated_ms IS NULL ORDER BY kind, id`,
+      [tenants],
+    );
+    const objects: AuthorityObject[] = [];
+    const instanceObjects: AuthorityObject[] = [];
+    for (const row of rows) {
+      const object = makeObject(row);
+      if (row.tenant_id === tenantId) objects.push(object);
+      if (row.tenant_id === INSTANCE_TENANT) instanceObjects.push(object);
+    }
+    return {
+      tenantId,
+      epoch: head.epoch,
+      revision: head.revision,
+      instanceRevision: instance.revision,
+      objects,
+      instanceObjects,
+    };
+  });
+}
+
+/** The object in a row. Its value has the shape of its kind because only typed commands write it. */
+export function makeObject(row: {
+  readonly kind: AuthorityKind;
+  readonly id: string;
+  readonly version: number;
+  readonly value: string;
+}): AuthorityObject {
+  // JSON.parse cannot know the shape; see above.
+  return { kind: row.kind, id: row.id, version: row.version, value: JSON.parse(row.value) } as AuthorityObject;
+}
+
+export interface ChangesRequest {
+  readonly tenantId: string;
+  readonly sinceRevision: number;
+  readonly sinceInstanceRevision: number;
+}
+
+export type ChangesRead =
+  | {
+      readonly kind: "changes";
+      readonly epoch: number;
+      /** What the tenant's authority is after these changes, and the instance's after its own. */
+      readonly revision: number;
+      readonly instanceRevision: number;
+      readonly changes: readonly AuthorityChange[];
+      readonly instanceChanges: readonly AuthorityChange[];
+    }
+  /** Too long ago, or not of this history: load the snapshot. */
+  | { readonly kind: "too_far" }
+  | { readonly kind: "unknown_tenant" };
+
+interface ChangeRow {
+  readonly [name: string]: unknown;
+  readonly tenant_id: string;
+  readonly epoch: number;
+  readonly head_revision: number;
+  readonly kind: AuthorityKind | null;
+  readonly id: string;
+  readonly value: string | null;
+  readonly version: number;
+}
+
+/** What changed since the caller's revisions, in order. */
+export async function readChanges(db: Database, request: ChangesRequest): Promise<ChangesRead> {
+  const tenants = [...new Set([INSTANCE_TENANT, request.tenantId])];
+  return db.transaction({ tenants, readOnly: true }, (q) => readChangesIn(q, request));
+}
+
+/** The same inside a transaction that may see the tenant and the instance. One statement, so one snapshot. */
+export async function readChangesIn(q: Queryable, request: ChangesRequest): Promise<ChangesRead> {
+  const rows = await q.query<ChangeRow>(
+    `SELECT h.tenant_id, h.epoch, h.revision AS head_revision, c.kind, c.id, c.value, c.version
+     FROM tenant_head h LEFT JOIN authority_change c ON c.tenant_id = h.tenant_id
+       AND c.revision > CASE WHEN h.tenant_id = $2::uuid THEN $4::int8 ELSE $3::int8 END
+     WHERE h.tenant_id IN ($1::uuid, $2::uuid)
+     ORDER BY h.tenant_id, c.revision, c.position
+     LIMIT $5`,
+    [request.tenantId, INSTANCE_TENANT, request.sinceRevision, request.sinceInstanceRevision, CHANGES_READ_MAX + 2],
+  );
+  const head = rows.find((row) => row.tenant_id === request.tenantId);
+  const instance = rows.find((row) => row.tenant_id === INSTANCE_TENANT);
+  if (rows.length > CHANGES_READ_MAX) return { kind: "too_far" };
+  if (head === undefined || instance === undefined) return { kind: "unknown_tenant" };
+  if (!follows(head.head_revision, request.sinceRevision)) return { kind: "too_far" };
+  if (!follows(instance.head_revision, request.sinceInstanceRevision)) return { kind: "too_far" };
+  const changes: AuthorityChange[] = [];
+  const instanceChanges: AuthorityChange[] = [];
+  for (const row of rows) {
+    if (row.kind === null) continue;
+    const change: AuthorityChange =
+      row.value === null
+        ? { type: "delete", kind: row.kind, id: row.id }
+        : {
+            type: "put",
+            object: makeObject({ kind: row.kind, id: row.id, version: row.version, value: row.value }),
+          };
+    if (row.tenant_id === request.tenantId) changes.push(change);
+    if (row.tenant_id === INSTANCE_TENANT) instanceChanges.push(change);
+  }
+  return {
+    kind: "changes",
+    epoch: head.epoch,
+    revision: head.head_revision,
+    instanceRevision: instance.head_revision,
+    changes,
+    instanceChanges,
+  };
+}
+
+/** Whether changes since `since` are all still there. A revision from the future is of another history. */
+function follows(revision: number, since: number): boolean {
+  return since <= revision && revision - since <= CHANGES_KEPT;
+}
+
+/** The heads of these tenants; those that do not exist are missing. Statements of tenants as many as 1,000 at once. */
+export async function readHeads(db: Database, tenants: readonly string[]): Promise<ReadonlyMap<string, HeadMark>> {
+  return db.transaction({ tenants, readOnly: true }, (q) => readHeadsIn(q, tenants));
+}
+
+async function readHeadsIn(q: Queryable, tenants: readonly string[]): Promise<ReadonlyMap<string, HeadMark>> {
+  const rows = await q.query<{
+    tenant_id: string;
+    epoch: number;
+    revision: number;
+    sequence: number;
+    hash: Uint8Array;
+  }>("SELECT tenant_id, epoch, revision, sequence, hash FROM tenant_head WHERE tenant_id = ANY ($1::uuid[])", [
+    tenants,
+  ]);
+  return new Map(
+    rows.map((row) => [
+      row.tenant_id,
+      { epoch: row.epoch, revision: row.revision, sequence: row.sequence, hash: row.hash },
+    ]),
+  );
+}
+
+/**
+ * Calls `onTenant` with the id of each tenant whose authority changed (the instance's id: everyone's), and `onGap`
+ * when announcements may have been missed. Announcements are a hint to read; a poll stands behind them.
+ */
+export async function listenAuthority(
+  db: Database,
+  onTenant: (tenantId: string) => void,
+  onGap: () => void,
+): Promise<{ close(): Promise<void> }> {
+  return db.listen(AUTHORITY_CHANNEL, onTenant, onGap);
+}
