@@ -159,6 +159,7 @@ test("tidy: names that say nothing, files that open without a word and bins that
   expectFinding(findings, "opening: src/utils.ts");
   expectFinding(findings, "executable: packages/cli/bin/writ.mjs");
   expectFinding(findings, "readme: README.md", "npm ci && npm test");
+  expectFinding(findings, "missing: LICENSE");
 });
 
 test("tidy: loose versions, another licence and a lockfile that is not the same everywhere are refused", async () => {

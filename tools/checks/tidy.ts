@@ -81,7 +81,9 @@ export const tidy: Check = {
       if (path.startsWith(".ci/") || /^packages\/[^/]+\/bin\//.test(path))
         findings.push(...(await judgeExecutable(root, path)));
     }
-    if (!paths.includes("package-lock.json")) findings.push("lockfile: package-lock.json is not in the repository");
+    for (const needed of ["README.md", "LICENSE", "package-lock.json"]) {
+      if (!paths.includes(needed)) findings.push(`missing: ${needed} is not in the repository`);
+    }
     if (findings.length > 0) return { kind: "failed", findings: `${findings.join("\n")}\n` };
     return { kind: "passed", seen: `${seen} files` };
   },
