@@ -57,13 +57,14 @@ export async function verifyExport(lines: AsyncIterable<string>, trust: ExportTr
   let verifier: LogVerifier | undefined;
   let footer: ExportFooter | undefined;
   let sequence = 0;
+  let otherLog = false;
   for await (const line of lines) {
     if (header === undefined) {
       header = readHeader(line);
       if (header === undefined) break;
       sequence = header.from?.sequence ?? 0;
       if ((trust.tenantId ?? header.tenantId) !== header.tenantId || (trust.epoch ?? header.epoch) !== header.epoch) {
-        refuse(1, "the export is of another log than was asked for");
+        otherLog = true;
         break;
       }
     } else if (footer !== undefined) {
@@ -92,8 +93,8 @@ export async function verifyExport(lines: AsyncIterable<string>, trust: ExportTr
     tenantId: header?.tenantId ?? "",
     epoch: header?.epoch ?? 0,
   };
-  if (header === undefined) {
-    refuse(1, "the first line is no header");
+  if (header === undefined || otherLog) {
+    refuse(1, otherLog ? "the export is of another log than was asked for" : "the first line is no header");
     return { ...described, start: "self_asserted", verdict: damaged(undefined, malformed) };
   }
   const verdict = (verifier ?? open(header)).end(footer?.head);
@@ -176,27 +177,35 @@ function readFooter(line: string): ExportFooter | undefined {
   return { head: { sequence, hash: hex(hash), root: hex(root) } };
 }
 
+const ENTRY_START =
+  /^\{"sequence":([1-9]\d{0,15}),"committedAtMicros":"(0|[1-9]\d{0,18})","hash":"([0-9a-f]{64})","event":/;
+
+/** An entry in its one spelling: the members of the format in its order, and no other. */
 function readEntry(line: string): LogEntry | undefined {
-  const value = readLine(line);
-  if (value === undefined || Object.keys(value).length !== 4) return undefined;
-  const { sequence, committedAtMicros, hash, event } = value;
-  if (!isCount(sequence) || typeof committedAtMicros !== "string" || !/^\d{1,19}$/.test(committedAtMicros))
+  if (line.length > EXPORT_LINE_CHARACTERS_MAX) return undefined;
+  const [start, sequence, committedAtMicros, hash] = ENTRY_START.exec(line) ?? [];
+  if (start === undefined || sequence === undefined || committedAtMicros === undefined || hash === undefined)
     return undefined;
-  if (!isHex(hash, 64) || typeof event !== "string") return undefined;
-  return { sequence, committedAtMicros: BigInt(committedAtMicros), hash: hex(hash), event };
+  const quoted = line.slice(start.length, -1);
+  const event = line.endsWith('"}') ? readJson(quoted) : undefined;
+  if (typeof event !== "string" || JSON.stringify(event) !== quoted) return undefined;
+  return { sequence: Number(sequence), committedAtMicros: BigInt(committedAtMicros), hash: hex(hash), event };
 }
 
 /** The object on a line, when printing it gives the line again: no spaces, no duplicate names, one kind of escape. */
 function readLine(line: string): Record<string, unknown> | undefined {
   if (line.length > EXPORT_LINE_CHARACTERS_MAX) return undefined;
-  let value: unknown;
+  const value = readJson(line);
+  return isRecord(value) && JSON.stringify(value) === line ? value : undefined;
+}
+
+function readJson(text: string): unknown {
   try {
-    value = JSON.parse(line);
+    return JSON.parse(text);
   } catch {
-    // A line that is no JSON is a fault of the export, which the caller names.
+    // What is no JSON is a fault of the export, which the caller names.
     return undefined;
   }
-  return isRecord(value) && JSON.stringify(value) === line ? value : undefined;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -119,7 +119,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
   let sealsUnchecked = 0;
   let sealedThrough = start.sequence;
   let sealGapReported = false;
-  const seals: { readonly sequence: number; readonly agrees: boolean }[] = [];
+  const seals: { readonly sequence: number; readonly disagrees: string | undefined }[] = [];
   const agreements: { readonly checkpoint: Checkpoint; readonly disagrees: string | undefined }[] = [];
 
   function report(finding: Finding): void {
@@ -192,9 +192,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
     const here = seal.epoch === epoch ? hashOf(seal.sequence) : undefined;
     const agrees = here === undefined ? undefined : Buffer.from(here).toString("hex") === seal.hash;
     const chainKey = chainKeys?.get(seal.keyId);
-    if (seal.epoch === epoch && seal.sequence >= at) {
-      report({ damage: "seal_wrong", sequence: at, detail: `it seals entry ${seal.sequence}, which comes later` });
-    } else if (chainKeys !== undefined && chainKey === undefined) {
+    if (chainKeys !== undefined && chainKey === undefined) {
       report({
         damage: "seal_wrong",
         sequence: at,
@@ -206,15 +204,23 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         sequence: at,
         detail: `it was not made with the chain key ${JSON.stringify(seal.keyId)}`,
       });
+    } else if (seal.epoch === epoch && seal.sequence >= at) {
+      seals.push({
+        sequence: at,
+        disagrees: `the seal at ${at} speaks of entry ${seal.sequence}, which comes after it`,
+      });
     } else if (agrees === undefined) {
       sealsUnchecked += 1;
     } else {
-      seals.push({ sequence: seal.sequence, agrees });
+      const disagrees = agrees ? undefined : `a seal in it names another hash for entry ${seal.sequence}`;
+      seals.push({ sequence: seal.sequence, disagrees });
       if (agrees && chainKey !== undefined) {
         sealsAgreed += 1;
         sealedThrough = Math.max(sealedThrough, seal.sequence);
       } else if (agrees) sealsUnchecked += 1;
-      if (seals.length > REMEMBERED_HASHES) seals.splice(0, seals.length - REMEMBERED_HASHES);
+      // The oldest that agree are forgotten: only the last before a disagreement matters, and that one stays.
+      const oldest = seals.length > REMEMBERED_HASHES ? seals.findIndex((one) => one.disagrees === undefined) : -1;
+      if (oldest !== -1) seals.splice(oldest, 1);
     }
   }
 
@@ -254,8 +260,12 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
         lastSequence = found.end.sequence;
         lastHash = found.end.hash;
         remembered[lastSequence % REMEMBERED_HASHES] = lastHash;
-        if (found.leaf === undefined) tree = undefined;
-        else if (tree !== undefined) pushLeaf(tree, found.leaf);
+        // Where the content itself is in doubt, a checkpoint that disagrees would only say so a second time.
+        if (found.leaf === undefined) {
+          tree = undefined;
+          continue;
+        }
+        if (tree !== undefined) pushLeaf(tree, found.leaf);
         compareCheckpoints();
       }
     }
@@ -318,11 +328,11 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
           .slice(-1)
           .map((one) => one.checkpoint.size),
         ...seals
-          .filter((one) => one.agrees && one.sequence < before && chainKeys !== undefined)
+          .filter((one) => one.disagrees === undefined && one.sequence < before && chainKeys !== undefined)
           .slice(-1)
           .map((one) => one.sequence),
       );
-    const seal = seals.find((one) => !one.agrees);
+    const seal = seals.find((one) => one.disagrees !== undefined);
     const disagreement = agreements.find((one) => one.disagrees !== undefined);
     if (disagreement !== undefined) {
       const { size } = disagreement.checkpoint;
@@ -337,7 +347,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       if (signed === undefined) return;
     }
     if (seal !== undefined) {
-      const detail = `the chain agrees with itself, and a seal in it names another hash for entry ${seal.sequence}`;
+      const detail = `the chain agrees with itself, and ${seal.disagrees}`;
       report({ damage: "rehashed", sequence: vouched(seal.sequence) + 1, through: seal.sequence, detail });
     }
   }
