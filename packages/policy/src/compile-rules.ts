@@ -104,7 +104,7 @@ function buildPolicy(rules: readonly Rule[], digest: string): PolicyPort {
       const stepUp = firstListed(stepUps, input, bound);
       const allow = firstListed(allows, input, bound);
       const kind: Listable["kind"] =
-        deny === "whole" || allow === "none"
+        deny === "whole" || (allow === "none" && stepUp === "none")
           ? "no"
           : deny === "by_arguments" || stepUp !== "none" || allow === "by_arguments"
             ? "perhaps"
