@@ -278,6 +278,15 @@ export function describeDatabase(name: string, start: () => Promise<EngineUnderT
       await expect(migrate.query("SELECT * FROM one")).resolves.toEqual([]);
     });
 
+    test("a transaction that a script has broken leaves the connection fit for the next", async () => {
+      const broken = migrate.transaction({ tenants: [] }, (transaction) =>
+        transaction.script("CREATE TABLE three (a int4); SELECT * FROM absent;"),
+      );
+      await expect(broken).rejects.toMatchObject({ sqlState: "42P01" });
+      await expect(migrate.query("SELECT 1 AS x")).resolves.toEqual([{ x: 1 }]);
+      await expect(migrate.query("SELECT * FROM three")).rejects.toMatchObject({ sqlState: "42P01" });
+    });
+
     test("each role is what its statements run as, however they interleave", async () => {
       const asked = Array.from({ length: 30 }, async (_, index) => {
         const [database, role] = [

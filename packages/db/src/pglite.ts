@@ -207,6 +207,7 @@ class PgliteDatabase implements Database {
     try {
       return await work();
     } finally {
+      await this.#session.settle();
       this.#session.release();
     }
   }
@@ -266,7 +267,7 @@ class PgliteTransaction implements Queryable {
     const open = this.#state === "open";
     this.#end();
     if (!open) return;
-    const answer = await this.#session.statement(undefined, [], "COMMIT", [], true);
+    const answer = await this.#session.commit();
     // Postgres answers COMMIT with ROLLBACK when a statement had failed and its error was swallowed.
     if (answer.tag !== "COMMIT") throw new DatabaseError("25P02", "the transaction had failed and was rolled back");
   }
@@ -332,6 +333,7 @@ interface InFlight {
 /** The one session: who holds it, which role it has, what it has prepared, who listens. */
 class PgliteSession {
   readonly #worker: Worker;
+  readonly #onLost: (error: DatabaseError) => void;
   readonly #waiters: Readonly<Record<PgliteQueue, Waiter[]>> = { journal: [], other: [] };
   readonly #listeners = new Map<string, Set<(payload: string) => void>>();
   #prepared = new Map<string, PreparedStatement>();
@@ -339,6 +341,8 @@ class PgliteSession {
   #forgetPrepared = false;
   /** The role that the session surely has; undefined when an error may have undone the last switch. */
   #role: DatabaseRole | undefined;
+  /** Of the last answer: `I` when no transaction is open. */
+  #status = "I";
   #held = false;
   #inFlight: InFlight | undefined;
   #lost: DatabaseError | undefined;
@@ -349,22 +353,13 @@ class PgliteSession {
 
   private constructor(worker: Worker, lost: (error: DatabaseError) => void) {
     this.#worker = worker;
+    this.#onLost = lost;
     worker.on("message", (answer: WorkerAnswer) => {
       if (answer === "closed") this.#closedAnswer?.();
       else if (typeof answer !== "string") this.#answered(answer);
     });
-    const onEnd = (message: string, cause?: unknown): void => {
-      if (this.#lost !== undefined) return;
-      this.#lost = new DatabaseError("57P02", message, { cause });
-      this.#inFlight?.reject(new DatabaseError("57P02", message, { cause, commitUnknown: true }));
-      this.#inFlight = undefined;
-      this.#refuseWaiters(this.#lost);
-      clearTimeout(this.#checkpointTimer);
-      this.#closedAnswer?.();
-      if (this.#closing === undefined) lost(this.#lost);
-    };
-    worker.on("error", (error) => onEnd("the embedded database has crashed", error));
-    worker.on("exit", () => onEnd("the embedded database has ended"));
+    worker.on("error", (error) => this.#lose("the embedded database has crashed", error));
+    worker.on("exit", () => this.#lose("the embedded database has ended", undefined));
     this.#checkpointTimer = setTimeout(() => void this.#lookAtLog(), CHECKPOINT_LOOK_MS);
     this.#checkpointTimer.unref();
   }
@@ -465,17 +460,36 @@ class PgliteSession {
     // A script may have changed the role for itself.
     this.#role = undefined;
     if (answer.error !== undefined) {
-      // Outside a transaction of ours a script that failed may have left one of its own open.
-      if (canCommit && answer.status !== "I") await this.rollback();
       throw answer.error;
     }
     return answer;
   }
 
+  /** Sent as it is, without anything before it: in a failed transaction Postgres would refuse that. */
+  async commit(): Promise<ExchangeAnswer> {
+    const answer = await this.#exchange(encodeScript("COMMIT"), [], true);
+    if (answer.tag !== "COMMIT") this.#role = undefined;
+    if (answer.error !== undefined) throw answer.error;
+    return answer;
+  }
+
+  /** Like `commit`. The role may be switched back by it. */
   async rollback(): Promise<void> {
     this.#role = undefined;
-    await this.statement(undefined, [], "ROLLBACK", [], false);
-    this.#role = undefined;
+    const answer = await this.#exchange(encodeScript("ROLLBACK"), [], false);
+    if (answer.error !== undefined) throw answer.error;
+  }
+
+  /** Makes sure that who holds the session next finds no transaction open. Never throws. */
+  async settle(): Promise<void> {
+    if (this.#status === "I" || this.#lost !== undefined) return;
+    try {
+      await this.rollback();
+    } catch (error) {
+      // A session that cannot roll back is of no use to anybody; the log undoes what it had begun.
+      this.#lose("the embedded database could not roll back", error);
+      await this.#worker.terminate();
+    }
   }
 
   addListener(channel: string, notify: (payload: string) => void): void {
@@ -515,6 +529,17 @@ class PgliteSession {
       });
     }
     await this.#worker.terminate();
+  }
+
+  #lose(message: string, cause: unknown): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = new DatabaseError("57P02", message, { cause });
+    this.#inFlight?.reject(new DatabaseError("57P02", message, { cause, commitUnknown: true }));
+    this.#inFlight = undefined;
+    this.#refuseWaiters(this.#lost);
+    clearTimeout(this.#checkpointTimer);
+    this.#closedAnswer?.();
+    if (this.#closing === undefined) this.#onLost(this.#lost);
   }
 
   #refuseWaiters(error: DatabaseError): void {
@@ -558,6 +583,7 @@ class PgliteSession {
       this.#worker.postMessage(request satisfies WorkerRequest, [request.buffer as ArrayBuffer]);
     });
     const answer = decodeAnswer(bytes, statements);
+    this.#status = answer.status;
     for (const { channel, payload } of answer.notifications) {
       for (const notify of this.#listeners.get(channel) ?? []) queueMicrotask(() => notify(payload));
     }

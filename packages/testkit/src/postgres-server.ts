@@ -22,6 +22,8 @@ export interface PostgresServerOptions {
 
 export interface PostgresServer {
   readonly port: number;
+  /** What the server keeps in the temporary directory. */
+  readonly directory: string;
   /** URL of a database, signed in as the superuser. */
   url(database: string): string;
   /** Creates a database, as a copy of `template` when that is given, and returns its URL. */
@@ -87,6 +89,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   };
   return {
     port,
+    directory,
     url,
     createDatabase: async (name, template) => {
       await admin(`CREATE DATABASE "${name}"${template === undefined ? "" : ` TEMPLATE "${template}"`}`);
