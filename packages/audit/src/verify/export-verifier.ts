@@ -180,6 +180,9 @@ function readFooter(line: string): ExportFooter | undefined {
 const ENTRY_START =
   /^\{"sequence":([1-9]\d{0,15}),"committedAtMicros":"(0|[1-9]\d{0,18})","hash":"([0-9a-f]{64})","event":/;
 
+/** A string that parses and whose backslashes all stand before quotes has one spelling; printing others tells. */
+const ODD_ESCAPE = /\\[^"]/;
+
 /** An entry in its one spelling: the members of the format in its order, and no other. */
 function readEntry(line: string): LogEntry | undefined {
   if (line.length > EXPORT_LINE_CHARACTERS_MAX) return undefined;
@@ -188,7 +191,7 @@ function readEntry(line: string): LogEntry | undefined {
     return undefined;
   const quoted = line.slice(start.length, -1);
   const event = line.endsWith('"}') ? readJson(quoted) : undefined;
-  if (typeof event !== "string" || JSON.stringify(event) !== quoted) return undefined;
+  if (typeof event !== "string" || (ODD_ESCAPE.test(quoted) && JSON.stringify(event) !== quoted)) return undefined;
   return { sequence: Number(sequence), committedAtMicros: BigInt(committedAtMicros), hash: hex(hash), event };
 }
 
