@@ -4,6 +4,7 @@
  */
 import { hash } from "node:crypto";
 import type { AuthorityObject, BudgetClaim } from "@writ/contract";
+import { compileRules } from "@writ/policy";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { explain, judge, listTools } from "./judge.ts";
@@ -16,15 +17,19 @@ import {
   makeTestWorld,
   NOW_MS,
   PRINCIPAL,
+  RULES,
   type World,
 } from "./make-test-world.ts";
 
 const CHAINS = Number(process.env["WRIT_CHAINS"] ?? (process.env["WRIT_SOAK"] === "1" ? 1_000_000 : 100_000));
 /** Chains judged on each state; building a state and minting cost more than judging. */
-const CHAINS_PER_STATE = 20;
+const CHAINS_PER_STATE = 40;
 const RUNS = Math.ceil(CHAINS / CHAINS_PER_STATE);
 
 const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer");
+
+const compiled = compileRules(RULES, { digest: "policy-digest" });
+const compilePolicy = (): typeof compiled => compiled;
 
 const TOOLS = ["echo", "sum", "get-env", "wipe", "unmentioned", "ghost"];
 const pattern = fc.constantFrom("*/*", "everything/*", "everything/echo", "everything/s*", "other/*");
@@ -93,7 +98,7 @@ function makeWorld(
   first: Step,
   more: typeof authority extends fc.Arbitrary<infer T> ? T : never,
 ): { world: World; base: string } {
-  const plain = makeTestWorld({ sha256 });
+  const plain = makeTestWorld({ sha256, compilePolicy });
   const base = plain.child(
     plain.rootText,
     first.id,
@@ -146,7 +151,7 @@ function makeWorld(
       value: { scope: scope as "tool", scopeId: rest.join(":"), reason: "", engagedAtMs: 0 },
     });
   }
-  return { world: makeTestWorld({ sha256, objects }), base };
+  return { world: makeTestWorld({ sha256, objects, compilePolicy }), base };
 }
 
 /** Every claim of `before` is in `after`, no looser. */

@@ -165,6 +165,7 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
         break;
       case "tool":
         group(tools, object.value.upstream).set(id, object.value);
+        sortedTools.delete(object.value.upstream);
         break;
       case "kill":
         countKill(kills, object.value, 1);
