@@ -28,7 +28,7 @@ const MAY_IMPORT = {
 const WITHOUT_NODE = ["contract", "token", "rego", "policy", "core"];
 
 /** What is not part of the product: tests, the suites that adapters share, and what they are driven by. */
-const TEST_FILES = "[.](test|contract)[.]ts$";
+const TEST_FILES = "[.](test|contract|fixture)[.]ts$";
 
 const layers = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
   name: `layer-${name}`,

@@ -56,7 +56,7 @@ test("the check refuses a page that is missing, out of date or left over", async
 function productText(): string {
   const files = ["packages/*/src/**/*.ts", "migrations/*.sql"]
     .flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
-    .filter((file) => !/^packages\/(?:contract|testkit)\/|\.test\.ts$|\.contract\.ts$|\/fixtures\//.test(file));
+    .filter((file) => !/^packages\/(?:contract|testkit)\/|\.(?:test|contract|fixture)\.ts$|\/fixtures\//.test(file));
   return files.map((file) => readFileSync(join(ROOT, file), "utf8")).join("\n");
 }
 

@@ -75,7 +75,7 @@ function undeclaredSiblings(root: string, report: CruiseReport): string[] {
   };
   return report.modules.flatMap(({ source, dependencies }) => {
     const folder = /^packages\/[^/]+/.exec(source)?.[0];
-    if (folder === undefined || /\.(?:test|contract)\.ts$/.test(source)) return [];
+    if (folder === undefined || /\.(?:test|contract|fixture)\.ts$/.test(source)) return [];
     return dependencies.flatMap(({ module }) => {
       const name = /^@writ\/[^/]+/.exec(module)?.[0];
       return name === undefined || listedBy(folder).has(name) ? [] : [`undeclared: ${source} → ${module}\n`];
