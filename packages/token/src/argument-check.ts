@@ -84,9 +84,9 @@ function compileOperator(name: string, operand: JsonValue): ((value: JsonValue) 
     case "suffix":
       return typeof operand === "string" ? (value) => typeof value === "string" && value.endsWith(operand) : undefined;
     case "max_length": {
-      // In Unicode code points. A text never has more of them than code units, which are quicker to count.
+      // In UTF-16 code units: the strictest of the usual counts of characters, and the one that costs nothing.
       if (typeof operand !== "number" || !Number.isSafeInteger(operand) || operand < 0) return undefined;
-      return (value) => typeof value === "string" && (value.length <= operand || codePoints(value) <= operand);
+      return (value) => typeof value === "string" && value.length <= operand;
     }
     case "host": {
       const patterns = readTexts(operand);
@@ -111,12 +111,6 @@ function compileOperator(name: string, operand: JsonValue): ((value: JsonValue) 
     default:
       return undefined;
   }
-}
-
-function codePoints(text: string): number {
-  let count = 0;
-  for (const _ of text) count += 1;
-  return count;
 }
 
 /** One text, or a list of them. */
@@ -155,9 +149,16 @@ function findArgument(args: JsonObject, path: readonly string[]): Found {
   return { kind: "found", value };
 }
 
+/** The folded names of arguments, kept as long as they are: a token may ask hundreds of times for what is missing. */
+const foldingsByObject = new WeakMap<JsonObject, ReadonlySet<string>>();
+
 function hasFolded(object: JsonObject, name: string): boolean {
-  const folding = foldName(name);
-  return Object.keys(object).some((other) => foldName(other) === folding);
+  let foldings = foldingsByObject.get(object);
+  if (foldings === undefined) {
+    foldings = new Set(Object.keys(object).map(foldName));
+    foldingsByObject.set(object, foldings);
+  }
+  return foldings.has(foldName(name));
 }
 
 /** The reference tokens of a JSON Pointer (RFC 6901 section 4), or undefined when it is none. */

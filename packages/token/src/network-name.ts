@@ -15,12 +15,16 @@ const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
 const HOST = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
 /** Scheme, host without user information, port, and a rest that begins as RFC 3986 section 3 says. */
 const URL_FORM = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?:\/.*|[?#][^@]*)?$/;
+/** A longer URL is not read; others cut it or refuse it. */
+const URL_LENGTH_MAX = 8192;
+/** The longest form of an IPv6 address that ends in an IPv4 address. */
+const ADDRESS_LENGTH_MAX = 45;
 /** Printable ASCII without the characters that URL parsers disagree about. */
 const URL_CHARACTERS = /^[!-~]*$/;
 
 /** The host that a URL names, in lower case, or undefined when readers could differ about it. */
 export function readUrlHost(url: string): string | undefined {
-  if (!URL_CHARACTERS.test(url) || url.includes("\\")) return undefined;
+  if (url.length > URL_LENGTH_MAX || !URL_CHARACTERS.test(url) || url.includes("\\")) return undefined;
   const match = URL_FORM.exec(url);
   const host = match?.[1]?.toLowerCase();
   if (match === null || host === undefined || host.length > 253 || !HOST.test(host)) return undefined;
@@ -39,6 +43,7 @@ export function matchesHost(pattern: string, host: string): boolean {
 
 /** Reads an address in its plain form: no leading zeros, no zone, no brackets (RFC 4291 section 2.2 for IPv6). */
 export function readAddress(text: string): Address | undefined {
+  if (text.length > ADDRESS_LENGTH_MAX) return undefined;
   return text.includes(":") ? readIpv6(text) : readIpv4(text);
 }
 
@@ -54,7 +59,6 @@ function readIpv4(text: string): Address | undefined {
 }
 
 function readIpv6(text: string): Address | undefined {
-  if (text.length > 45) return undefined;
   const halves = text.split("::");
   const [left, right] = halves;
   if (left === undefined || halves.length > 2) return undefined;
