@@ -215,6 +215,7 @@ DECLARE
   slot_totals int8[];
   slot_known boolean[];
   slot_roots int4[];
+  slot_windows int8[];
   root_counts int8[];
   wanted_roots int8[];
   status int4;
@@ -322,18 +323,19 @@ BEGIN
           substr(c_counters, c.ordinal::int4 * 16 - 15, 16))::int4 AS slot
         FROM unnest(c_entry) WITH ORDINALITY AS c(entry, ordinal)) AS s;
       SELECT array_agg(k.total ORDER BY k.slot), array_agg(k.known ORDER BY k.slot),
-          array_agg(k.root_slot ORDER BY k.slot)
-        INTO slot_totals, slot_known, slot_roots
+          array_agg(k.root_slot ORDER BY k.slot), array_agg(k.newest ORDER BY k.slot)
+        INTO slot_totals, slot_known, slot_roots, slot_windows
         FROM (
           SELECT n.slot, coalesce(b.carved, 0)
               + CASE WHEN b.window_start >= n.newest THEN b.used + b.reserved + b.unknown ELSE 0 END AS total,
-            b.tenant_id IS NOT NULL AS known,
+            b.tenant_id IS NOT NULL AS known, n.newest,
             CASE WHEN n.root = no_root THEN 0
               ELSE dense_rank() OVER (ORDER BY n.root = no_root, n.tenant_id, n.root)::int4 END AS root_slot
           FROM (
             SELECT claim_slots[c.ordinal::int4] AS slot, t_ids[e_tenant[c.entry]] AS tenant_id,
               substr(c_counters, c.ordinal::int4 * 16 - 15, 16) AS counter,
-              substr(c_roots, c.ordinal::int4 * 16 - 15, 16) AS root, max(c.window_start) AS newest
+              substr(c_roots, c.ordinal::int4 * 16 - 15, 16) AS root,
+              coalesce(max(c.window_start) FILTER (WHERE statuses[c.entry] = 0), 0) AS newest
             FROM unnest(c_entry, c_window_start) WITH ORDINALITY AS c(entry, window_start, ordinal)
             GROUP BY 1, 2, 3, 4
           ) AS n LEFT JOIN budget_counter b ON b.tenant_id = n.tenant_id AND b.counter = n.counter
@@ -347,6 +349,9 @@ BEGIN
           FROM unnest(c_entry) WITH ORDINALITY AS c(entry, ordinal)
           WHERE substr(c_roots, c.ordinal::int4 * 16 - 15, 16) <> no_root
         ) AS r;
+      -- The totals are those of the newest window that the batch names, so what is admitted is charged there.
+      SELECT array_agg(slot_windows[s.slot] ORDER BY s.ordinal) INTO c_window_start
+        FROM unnest(claim_slots) WITH ORDINALITY AS s(slot, ordinal);
       refused_claims := array_fill(0, ARRAY[cardinality(e_kind)]);
       remaining := array_fill(0::int8, ARRAY[cardinality(e_kind)]);
       FOR entry IN 1..cardinality(e_kind) LOOP

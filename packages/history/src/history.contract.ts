@@ -1,0 +1,933 @@
+/**
+ * What history guarantees on every engine, as one suite that is called from the tests of each. The database given is
+ * migrated and is this suite's alone. What only concurrency can break is in `history-postgres.test.ts`.
+ */
+import { randomBytes } from "node:crypto";
+import { appendLeaf, chainLink, EMPTY_FRONTIER, encodeEvent, genesis, leafOfText } from "@writ/audit";
+import {
+  type AuthorityChange,
+  type AuthorityObject,
+  type BudgetClaim,
+  INSTANCE_TENANT,
+  makeUuidv7,
+  windowAt,
+} from "@writ/contract";
+import type { Database, DatabaseRole } from "@writ/db";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  commitJournal,
+  commitJournalUnderLock,
+  type EntryResult,
+  type JournalBatchResult,
+  type JournalEntry,
+  resolveBatch,
+} from "./commit-journal.ts";
+import type { HeadMark } from "./head-mark.ts";
+import { lapseLeases, renewLease } from "./lease.ts";
+import { banNode, type CarveClaim, recordChild } from "./narrow.ts";
+import { readChanges, readHeads, readSnapshot } from "./read-authority.ts";
+import { listTenants, readEvents, readHead } from "./read-log.ts";
+import { refundCarves } from "./refund-carves.ts";
+import {
+  AlreadyExists,
+  type CommandTransaction,
+  createTenant,
+  ensureInstance,
+  openEpoch,
+  runCommand,
+  UnknownTenant,
+  VersionConflict,
+} from "./run-command.ts";
+
+export interface HistoryUnderTest {
+  open(role: DatabaseRole): Database;
+  close(): Promise<void>;
+}
+
+export const newId = (): string => makeUuidv7(Date.now(), randomBytes(10));
+export const newNode = (): string => randomBytes(16).toString("hex");
+const nowMs = (): number => Date.now();
+
+/** An event that carries nothing: what it says is not what history looks at. */
+export function makeEvent(tenantId: string): { text: string; leaf: Uint8Array } {
+  return encodeEvent({
+    event: "gateway.stopped",
+    id: newId(),
+    timeMs: nowMs(),
+    tenantId,
+    fields: { gateway: newId() },
+  });
+}
+
+export function makeClaim(counter: string, options: Partial<BudgetClaim> = {}): BudgetClaim {
+  return {
+    counter,
+    scope: "agent",
+    scopeId: "agent",
+    unit: "calls",
+    window: "total",
+    windowStartMs: 0,
+    windowEndMs: Number.MAX_SAFE_INTEGER,
+    amount: 1,
+    limit: 10,
+    mode: "hard",
+    ...options,
+  };
+}
+
+type Allow = Extract<JournalEntry, { kind: "allow" }>;
+
+export function makeAllow(tenantId: string, options: Partial<Allow> = {}): Allow {
+  return {
+    kind: "allow",
+    tenantId,
+    callId: newId(),
+    revision: 1,
+    validUntilMs: nowMs() + 60_000,
+    claims: [],
+    root: newNode(),
+    budgetNodesMax: 100,
+    ...makeEvent(tenantId),
+    ...options,
+  };
+}
+
+export function makeOutcome(
+  call: { readonly tenantId: string; readonly callId: string },
+  outcome: "completed" | "failed" | "aborted" | "unknown",
+): JournalEntry {
+  return { kind: "outcome", tenantId: call.tenantId, callId: call.callId, outcome, ...makeEvent(call.tenantId) };
+}
+
+export function commit(
+  db: Database,
+  entries: readonly JournalEntry[],
+  options: { id?: string; gatewayId?: string; marks?: ReadonlyMap<string, HeadMark> } = {},
+): Promise<JournalBatchResult> {
+  return commitJournal(db, {
+    id: options.id ?? newId(),
+    gatewayId: options.gatewayId ?? newId(),
+    marks: options.marks ?? new Map(),
+    entries,
+  });
+}
+
+export async function makeTenant(control: Database): Promise<string> {
+  const tenantId = newId();
+  await createTenant(control, { tenantId, nowMs: nowMs(), newId }, (command) => putTenant(command, tenantId));
+  return tenantId;
+}
+
+async function putTenant(command: CommandTransaction, tenantId: string): Promise<void> {
+  const value = { name: "tenant", status: "active", tokenLifetimeMaxSeconds: 60, budgetNodesMax: 10 } as const;
+  const version = await command.put({ kind: "tenant", id: tenantId, value }, 0);
+  command.append({
+    event: "tenant.created",
+    id: newId(),
+    timeMs: nowMs(),
+    tenantId,
+    fields: { by: "test", version, tenantId },
+  });
+}
+
+/** Puts a principal of that name; the smallest command that changes authority. */
+export async function putPrincipal(control: Database, tenantId: string, name: string): Promise<number> {
+  const result = await runCommand(control, { tenantId, nowMs: nowMs() }, async (command) => {
+    const id = newId();
+    const version = await command.put({ kind: "principal", id, value: { name, type: "team", status: "active" } }, 0);
+    command.append({
+      event: "principal.created",
+      id: newId(),
+      timeMs: nowMs(),
+      tenantId,
+      fields: { by: "test", version, principalId: id },
+    });
+  });
+  return result.head.revision;
+}
+
+export async function engageKill(control: Database, tenantId: string): Promise<number> {
+  const scope = tenantId === INSTANCE_TENANT ? "instance" : "tenant";
+  const result = await runCommand(control, { tenantId, nowMs: nowMs() }, async (command) => {
+    const value = { scope, scopeId: "", reason: "test", engagedAtMs: nowMs() } as const;
+    const version = await command.put({ kind: "kill", id: `${scope}:`, value }, 0);
+    const fields = { by: "test", version, scope, scopeId: "", reason: "test" };
+    command.append({ event: "kill.engaged", id: newId(), timeMs: nowMs(), tenantId, fields });
+  });
+  return result.head.revision;
+}
+
+export async function releaseKill(control: Database, tenantId: string): Promise<void> {
+  const scope = tenantId === INSTANCE_TENANT ? "instance" : "tenant";
+  await runCommand(control, { tenantId, nowMs: nowMs() }, async (command) => {
+    const kill = await command.get("kill", `${scope}:`);
+    if (kill === undefined) throw new Error("no kill switch is engaged");
+    await command.remove("kill", kill.id, kill.version);
+    const fields = { by: "test", version: kill.version, scope, scopeId: "" };
+    command.append({ event: "kill.released", id: newId(), timeMs: nowMs(), tenantId, fields });
+  });
+}
+
+/** Recomputes a tenant's log from its events alone and compares every stored value with it. Returns its length. */
+export async function expectWholeLog(control: Database, tenantId: string): Promise<number> {
+  const head = await readHead(control, tenantId);
+  if (head === undefined) throw new Error("no head");
+  let hash = genesis(tenantId, head.epoch);
+  let frontier = EMPTY_FRONTIER;
+  let sequence = 0;
+  let committedUs = 0;
+  for (;;) {
+    const page = await readEvents(control, { tenantId, epoch: head.epoch, after: sequence, limit: 500 });
+    for (const entry of page) {
+      sequence += 1;
+      expect(entry.sequence).toBe(sequence);
+      expect(entry.committedUs).toBeGreaterThanOrEqual(committedUs);
+      committedUs = entry.committedUs;
+      const leaf = leafOfText(entry.event);
+      expect(Buffer.from(entry.leaf).equals(leaf)).toBe(true);
+      hash = chainLink(hash, sequence, BigInt(committedUs), leaf);
+      expect(Buffer.from(entry.hash).equals(hash)).toBe(true);
+      frontier = appendLeaf(frontier, sequence - 1, leaf);
+    }
+    if (page.length < 500) break;
+  }
+  expect(head.sequence).toBe(sequence);
+  expect(Buffer.from(head.hash).equals(hash)).toBe(true);
+  expect(Buffer.from(head.frontier).equals(frontier)).toBe(true);
+  return sequence;
+}
+
+export interface CounterRow {
+  readonly [name: string]: unknown;
+  readonly window_start: number;
+  readonly used: number;
+  readonly reserved: number;
+  readonly unknown: number;
+  readonly carved: number;
+}
+
+export async function readCounter(control: Database, tenantId: string, counter: string): Promise<CounterRow> {
+  const rows = await control.transaction({ tenants: [tenantId] }, (q) =>
+    q.query<CounterRow>(
+      `SELECT window_start, used, reserved, unknown, carved FROM budget_counter
+       WHERE tenant_id = $1::uuid AND counter = $2::bytea`,
+      [tenantId, Buffer.from(counter, "hex")],
+    ),
+  );
+  return rows[0] ?? { window_start: 0, used: 0, reserved: 0, unknown: 0, carved: 0 };
+}
+
+const kindsOf = (result: JournalBatchResult): string[] => result.results.map((entry) => entry.kind);
+
+export function describeHistory(name: string, start: () => Promise<HistoryUnderTest>): void {
+  describe(name, () => {
+    let engine: HistoryUnderTest;
+    let gateway: Database;
+    let control: Database;
+    let migrate: Database;
+
+    beforeAll(async () => {
+      engine = await start();
+      gateway = engine.open("gateway");
+      control = engine.open("control");
+      migrate = engine.open("migrate");
+      await ensureInstance(control, { nowMs: nowMs(), newId });
+    });
+    afterAll(async () => {
+      await Promise.all([gateway?.close(), control?.close(), migrate?.close()]);
+      await engine?.close();
+    });
+
+    describe("a new tenant", () => {
+      test("begins with log.opened and what its command put", async () => {
+        const tenantId = await makeTenant(control);
+        const events = await readEvents(control, { tenantId, epoch: 1, after: 0, limit: 10 });
+        expect(events.map((entry) => JSON.parse(entry.event).event)).toEqual(["log.opened", "tenant.created"]);
+        expect((await readSnapshot(gateway, tenantId))?.objects.map((object) => object.kind)).toEqual(["tenant"]);
+        expect((await listTenants(control, { limit: 1000 })).map((tenant) => tenant.tenantId)).toContain(tenantId);
+      });
+
+      test("is refused when there is one of that id", async () => {
+        const tenantId = await makeTenant(control);
+        const again = createTenant(control, { tenantId, nowMs: nowMs(), newId }, async () => undefined);
+        await expect(again).rejects.toBeInstanceOf(AlreadyExists);
+        expect(await ensureInstance(control, { nowMs: nowMs(), newId })).toBe(false);
+      });
+    });
+
+    describe("a command", () => {
+      test("sees its own changes and makes one revision of them", async () => {
+        const tenantId = await makeTenant(control);
+        const result = await runCommand(control, { tenantId, nowMs: nowMs() }, async (command) => {
+          const value = { name: "first", type: "team", status: "active" } as const;
+          await command.put({ kind: "principal", id: "p1", value }, 0);
+          await command.put({ kind: "principal", id: "p2", value: { ...value, name: "second" } }, 0);
+          await command.put({ kind: "principal", id: "p2", value: { ...value, name: "third" } }, 1);
+          const fields = { by: "test", version: 1, principalId: newId() };
+          command.append({ event: "principal.created", id: newId(), timeMs: nowMs(), tenantId, fields });
+          const named = await command.find("principal", { member: "name", equals: "third" });
+          return { named: named.map((object) => object.id), all: (await command.find("principal")).length };
+        });
+        expect(result.value).toEqual({ named: ["p2"], all: 2 });
+        expect(result.head.revision).toBe(2);
+        await expectWholeLog(control, tenantId);
+      });
+
+      test("with a version that is no longer there changes nothing", async () => {
+        const tenantId = await makeTenant(control);
+        const before = await readHead(control, tenantId);
+        const stale = runCommand(control, { tenantId, nowMs: nowMs() }, (command) => putTenant(command, tenantId));
+        await expect(stale).rejects.toMatchObject({ expected: 0, actual: 1 });
+        await expect(stale).rejects.toBeInstanceOf(VersionConflict);
+        expect(await readHead(control, tenantId)).toEqual(before);
+      });
+
+      test("is refused for a name that is taken, and for a tenant that does not exist", async () => {
+        const tenantId = await makeTenant(control);
+        await putPrincipal(control, tenantId, "same");
+        await expect(putPrincipal(control, tenantId, "same")).rejects.toBeInstanceOf(AlreadyExists);
+        await expect(putPrincipal(control, newId(), "same")).rejects.toBeInstanceOf(UnknownTenant);
+      });
+
+      test("that ends an object and begins it again never repeats a version", async () => {
+        const tenantId = await makeTenant(control);
+        await engageKill(control, tenantId);
+        await releaseKill(control, tenantId);
+        await engageKill(control, tenantId);
+        const kill = (await readSnapshot(gateway, tenantId))?.objects.find((object) => object.kind === "kill");
+        expect(kill?.version).toBe(3);
+      });
+    });
+
+    describe("following", () => {
+      test("by changes gives what loading gives, after any commands", async () => {
+        await fc.assert(
+          fc.asyncProperty(
+            fc.array(fc.record({ id: fc.integer({ min: 0, max: 4 }), remove: fc.boolean(), label: fc.string() }), {
+              minLength: 1,
+              maxLength: 12,
+            }),
+            fc.integer({ min: 1, max: 4 }),
+            async (steps, pollEvery) => {
+              const tenantId = await makeTenant(control);
+              const loaded = await readSnapshot(gateway, tenantId);
+              if (loaded === undefined) throw new Error("no snapshot");
+              const objects = new Map(loaded.objects.map((object) => [`${object.kind}:${object.id}`, object]));
+              let at = loaded.revision;
+              const follow = async (): Promise<void> => {
+                const read = await readChanges(gateway, {
+                  tenantId,
+                  sinceRevision: at,
+                  sinceInstanceRevision: loaded.instanceRevision,
+                });
+                if (read.kind !== "changes") throw new Error(read.kind);
+                for (const change of read.changes) applyChange(objects, change);
+                at = read.revision;
+              };
+              for (const [index, step] of steps.entries()) {
+                await runCommand(control, { tenantId, nowMs: nowMs() }, async (command) => {
+                  const id = `budget-${step.id}`;
+                  const present = await command.get("budget", id);
+                  const fields = { by: "test", version: 1, budgetId: id };
+                  command.append({ event: "budget.created", id: newId(), timeMs: nowMs(), tenantId, fields });
+                  if (step.remove && present !== undefined) return command.remove("budget", id, present.version);
+                  const value = {
+                    scope: "agent",
+                    scopeId: step.label.toWellFormed().replaceAll("\0", ""),
+                    unit: "calls",
+                    window: "day",
+                    limit: index,
+                    mode: "hard",
+                  } as const;
+                  await command.put({ kind: "budget", id, value }, present?.version ?? 0);
+                });
+                if (index % pollEvery === 0) await follow();
+              }
+              await follow();
+              const reloaded = await readSnapshot(gateway, tenantId);
+              expect(reloaded?.revision).toBe(at);
+              expect(new Map(reloaded?.objects.map((object) => [`${object.kind}:${object.id}`, object]))).toEqual(
+                new Map([...objects].sort(([a], [b]) => (a < b ? -1 : 1))),
+              );
+            },
+          ),
+          { numRuns: 8 },
+        );
+      });
+
+      test("from a revision of another history, or too long ago, says to load", async () => {
+        const tenantId = await makeTenant(control);
+        const since = (sinceRevision: number) =>
+          readChanges(gateway, { tenantId, sinceRevision, sinceInstanceRevision: 0 });
+        expect((await since(2)).kind).toBe("too_far");
+        await openEpoch(control, { tenantId, nowMs: nowMs(), newId, by: "test", reason: "restored" });
+        expect((await since(1)).kind).toBe("too_far");
+        const unknown = { tenantId: newId(), sinceRevision: 0, sinceInstanceRevision: 0 };
+        expect((await readChanges(gateway, unknown)).kind).toBe("unknown_tenant");
+      });
+
+      test("reaches every tenant when the instance's kill switch moves", async () => {
+        const tenants = [await makeTenant(control), await makeTenant(control)];
+        const before = await readHeads(gateway, tenants);
+        const instance = (await readSnapshot(gateway, tenants[0] as string))?.instanceRevision ?? 0;
+        await engageKill(control, INSTANCE_TENANT);
+        try {
+          const after = await readHeads(gateway, tenants);
+          for (const tenantId of tenants) {
+            const sinceRevision = before.get(tenantId)?.revision ?? 0;
+            expect(after.get(tenantId)?.revision).toBe(sinceRevision + 1);
+            const read = await readChanges(gateway, { tenantId, sinceRevision, sinceInstanceRevision: instance });
+            expect(read).toMatchObject({ kind: "changes", changes: [], instanceChanges: [{ type: "put" }] });
+            expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { revision: sinceRevision })]))).toEqual([
+              "stale",
+            ]);
+          }
+        } finally {
+          await releaseKill(control, INSTANCE_TENANT);
+        }
+        await expectWholeLog(control, INSTANCE_TENANT);
+      });
+    });
+
+    describe("a batch", () => {
+      test("leaves a chain and a frontier that an independent recomputation gives", async () => {
+        const tenants = [await makeTenant(control), await makeTenant(control), await makeTenant(control)];
+        await fc.assert(
+          fc.asyncProperty(
+            fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 80 }),
+            async (choices) => {
+              const entries = choices.map((choice): JournalEntry => {
+                const tenantId = tenants[choice] as string; // 0 to 2
+                return { kind: "record", tenantId, ...makeEvent(tenantId) };
+              });
+              const result = await commit(gateway, entries);
+              for (const [index, entry] of result.results.entries()) {
+                if (entry.kind !== "committed") throw new Error(entry.kind);
+                const tenantId = tenants[choices[index] as number] as string; // as above
+                const page = { tenantId, epoch: 1, after: entry.sequence - 1, limit: 1 };
+                if (index % 16 === 0) {
+                  expect((await readEvents(control, page))[0]?.event).toBe(entries[index]?.text);
+                }
+              }
+            },
+          ),
+          { numRuns: 12 },
+        );
+        for (const tenantId of tenants) await expectWholeLog(control, tenantId);
+      });
+
+      test("commits what is not bound to the moved revision and hands back the rest", async () => {
+        const [moved, still] = [await makeTenant(control), await makeTenant(control)];
+        await putPrincipal(control, moved, "a");
+        const denial: JournalEntry = {
+          kind: "denial",
+          tenantId: moved,
+          callId: newId(),
+          revision: 1,
+          ...makeEvent(moved),
+        };
+        const ended: JournalEntry = { ...makeAllow(moved), kind: "allow_ended" };
+        const result = await commit(gateway, [
+          makeAllow(moved),
+          makeAllow(still),
+          denial,
+          { kind: "record", tenantId: moved, ...makeEvent(moved) },
+          ended,
+          { kind: "with_previous", tenantId: moved, ...makeEvent(moved) },
+          makeAllow(moved, { revision: 2 }),
+        ]);
+        expect(kindsOf(result)).toEqual(["stale", "committed", "stale", "committed", "stale", "stale", "committed"]);
+        await expectWholeLog(control, moved);
+      });
+
+      test("refuses an allow whose time is over on the database's clock, and unknown tenants", async () => {
+        const tenantId = await makeTenant(control);
+        const result = await commit(gateway, [
+          makeAllow(tenantId, { validUntilMs: nowMs() - 10_000 }),
+          makeAllow(newId()),
+          makeAllow(tenantId),
+        ]);
+        expect(kindsOf(result)).toEqual(["expired", "absent", "committed"]);
+      });
+
+      test("keeps the salt of a call that was committed and of no other", async () => {
+        const tenantId = await makeTenant(control);
+        const kept = makeAllow(tenantId, { salt: randomBytes(16) });
+        const refused = makeAllow(tenantId, { salt: randomBytes(16), revision: 7 });
+        await commit(gateway, [kept, makeAllow(tenantId), refused]);
+        const rows = await control.transaction({ tenants: [tenantId] }, (q) =>
+          q.query("SELECT call_id, salt FROM call_salt"),
+        );
+        expect(rows).toEqual([{ call_id: kept.callId, salt: new Uint8Array(kept.salt ?? []) }]);
+      });
+
+      test("decided under the lock commits on the revision that the lock shows", async () => {
+        const tenantId = await makeTenant(control);
+        const since = (await readSnapshot(gateway, tenantId))?.instanceRevision ?? 0;
+        const revision = await putPrincipal(control, tenantId, "late");
+        const under = await commitJournalUnderLock(
+          gateway,
+          [{ tenantId, sinceRevision: 1, sinceInstanceRevision: since }],
+          (changes) => {
+            const read = changes.get(tenantId);
+            expect(read).toMatchObject({ kind: "changes", revision, changes: [{ type: "put" }] });
+            return { id: newId(), gatewayId: newId(), marks: new Map(), entries: [makeAllow(tenantId, { revision })] };
+          },
+        );
+        expect(under).toMatchObject({ kind: "committed", result: { results: [{ kind: "committed" }] } });
+        const released = await commitJournalUnderLock(
+          gateway,
+          [{ tenantId, sinceRevision: revision, sinceInstanceRevision: since }],
+          () => undefined,
+        );
+        expect(released.kind).toBe("released");
+        await expectWholeLog(control, tenantId);
+      });
+
+      test("trap-62 whose id was claimed as refused can never commit, and one that committed is found", async () => {
+        const tenantId = await makeTenant(control);
+        const [orphan, done] = [newId(), newId()];
+        expect(await resolveBatch(gateway, { id: orphan, tenants: [tenantId] })).toBe("refused");
+        await expect(commit(gateway, [makeAllow(tenantId)], { id: orphan })).rejects.toMatchObject({
+          sqlState: "23505",
+        });
+        expect(await resolveBatch(gateway, { id: orphan, tenants: [tenantId] })).toBe("refused");
+        await commit(gateway, [makeAllow(tenantId)], { id: done });
+        expect(await resolveBatch(gateway, { id: done, tenants: [tenantId] })).toBe("committed");
+        expect(await expectWholeLog(control, tenantId)).toBe(3);
+      });
+
+      test("trap-58 on a head behind the remembered one is regressed, until a new epoch is opened", async () => {
+        const tenantId = await makeTenant(control);
+        const head = await readHead(control, tenantId);
+        if (head === undefined) throw new Error("no head");
+        const fork = { ...head, hash: randomBytes(32) };
+        for (const mark of [{ ...head, sequence: head.sequence + 1 }, { ...head, revision: 9 }, fork]) {
+          const result = await commit(gateway, [makeAllow(tenantId)], { marks: new Map([[tenantId, mark]]) });
+          expect(kindsOf(result)).toEqual(["regressed"]);
+        }
+        const opened = await openEpoch(control, { tenantId, nowMs: nowMs(), newId, by: "test", reason: "restored" });
+        expect(opened.value.epoch).toBe(2);
+        const events = await readEvents(control, { tenantId, epoch: 2, after: 0, limit: 10 });
+        expect(events.map((entry) => JSON.parse(entry.event).event)).toEqual(["log.recovered", "kill.engaged"]);
+        expect((await readSnapshot(gateway, tenantId))?.objects.some((object) => object.kind === "kill")).toBe(true);
+        const marks = new Map([[tenantId, { ...head, sequence: head.sequence + 1 }]]);
+        const after = [makeAllow(tenantId), makeAllow(tenantId, { revision: opened.head.revision })];
+        expect(kindsOf(await commit(gateway, after, { marks }))).toEqual(["stale", "stale"]);
+        const current = new Map([[tenantId, opened.head]]);
+        expect(kindsOf(await commit(gateway, after, { marks: current }))).toEqual(["stale", "committed"]);
+        await expectWholeLog(control, tenantId);
+      });
+    });
+
+    describe("budgets", () => {
+      test("admit call by call exactly what fits, and say what is left", async () => {
+        const tenantId = await makeTenant(control);
+        const [shared, own] = [newNode(), newNode()];
+        const claims = [makeClaim(own, { limit: 100 }), makeClaim(shared, { limit: 5, amount: 2 })];
+        const result = await commit(gateway, [
+          makeAllow(tenantId, { claims }),
+          makeAllow(tenantId, { claims }),
+          makeAllow(tenantId, { claims }),
+          makeAllow(tenantId, { claims: [makeClaim(shared, { limit: 5 })] }),
+        ]);
+        expect(kindsOf(result)).toEqual(["committed", "committed", "refused", "committed"]);
+        expect(result.results[2]).toMatchObject({ claim: claims[1], remaining: 1 });
+        // A refused call takes nothing of its other claims either.
+        expect(await readCounter(control, tenantId, own)).toMatchObject({ reserved: 2 });
+        expect(await readCounter(control, tenantId, shared)).toMatchObject({ reserved: 5, used: 0 });
+      });
+
+      test("trap-51 bound the counters that a holder can make below one root", async () => {
+        const tenantId = await makeTenant(control);
+        const root = newNode();
+        const node = (counter: string) =>
+          makeAllow(tenantId, { root, budgetNodesMax: 2, claims: [makeClaim(counter, { scope: "node" })] });
+        const first = newNode();
+        const result = await commit(gateway, [node(first), node(newNode()), node(newNode()), node(first)]);
+        expect(kindsOf(result)).toEqual(["committed", "committed", "refused_nodes", "committed"]);
+        expect(kindsOf(await commit(gateway, [node(newNode()), node(first)]))).toEqual(["refused_nodes", "committed"]);
+        const other = makeAllow(tenantId, { budgetNodesMax: 2, claims: [makeClaim(newNode(), { scope: "node" })] });
+        expect(kindsOf(await commit(gateway, [other]))).toEqual(["committed"]);
+      });
+
+      test("follow a model of reserving and settling, and never exceed their limits", async () => {
+        const minute = windowAt("minute", nowMs()).startMs - 600_000;
+        const entry = fc.oneof(
+          {
+            weight: 3,
+            arbitrary: fc.record({
+              kind: fc.constantFrom("allow" as const, "allow_ended" as const),
+              claims: fc.uniqueArray(
+                fc.record({
+                  counter: fc.integer({ min: 0, max: 3 }),
+                  amount: fc.integer({ min: 1, max: 3 }),
+                  window: fc.integer({ min: 0, max: 2 }),
+                  hard: fc.boolean(),
+                }),
+                { maxLength: 3, selector: (claim) => claim.counter },
+              ),
+            }),
+          },
+          {
+            weight: 2,
+            arbitrary: fc.record({
+              kind: fc.constant("outcome" as const),
+              call: fc.nat(),
+              outcome: fc.constantFrom("completed" as const, "failed" as const, "aborted" as const, "unknown" as const),
+            }),
+          },
+        );
+        await fc.assert(
+          fc.asyncProperty(
+            fc.array(fc.array(entry, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 6 }),
+            async (batches) => {
+              const tenantId = await makeTenant(control);
+              const names = [newNode(), newNode(), newNode(), newNode()];
+              const limit = 8;
+              const model = new BudgetModel();
+              const calls: { callId: string; tenantId: string }[] = [];
+              for (const batch of batches) {
+                const entries = batch.map((step): JournalEntry => {
+                  if (step.kind === "outcome") {
+                    const call = calls[step.call % Math.max(calls.length, 1)] ?? { callId: newId(), tenantId };
+                    return makeOutcome(call, step.outcome);
+                  }
+                  const claims = step.claims.map((claim) =>
+                    makeClaim(names[claim.counter] as string, {
+                      amount: claim.amount,
+                      limit,
+                      mode: claim.hard ? "hard" : "soft",
+                      windowStartMs: minute + claim.window * 60_000,
+                    }),
+                  );
+                  return { ...makeAllow(tenantId, { claims }), kind: step.kind };
+                });
+                const expected = model.commit(entries);
+                expect(kindsOf(await commit(gateway, entries))).toEqual(expected);
+                for (const made of entries) if (made.kind === "allow") calls.push(made);
+                for (const counter of names) {
+                  expect(await readCounter(control, tenantId, counter)).toMatchObject(model.counter(counter));
+                }
+              }
+              await expectWholeLog(control, tenantId);
+            },
+          ),
+          { numRuns: 25 },
+        );
+      });
+
+      test("keep what may have run charged until its late outcome is known", async () => {
+        const tenantId = await makeTenant(control);
+        const counter = newNode();
+        const call = makeAllow(tenantId, { claims: [makeClaim(counter)] });
+        await commit(gateway, [call]);
+        await commit(gateway, [makeOutcome(call, "unknown")]);
+        expect(await readCounter(control, tenantId, counter)).toMatchObject({ reserved: 0, unknown: 1 });
+        expect(kindsOf(await commit(gateway, [makeOutcome(call, "completed")]))).toEqual(["late"]);
+        const late = { tenantId, callId: call.callId, kind: "late_outcome", outcome: "completed" } as const;
+        const entries = [
+          { ...late, ...makeEvent(tenantId) },
+          { ...late, ...makeEvent(tenantId) },
+        ];
+        expect(kindsOf(await commit(gateway, entries))).toEqual(["committed", "absent"]);
+        expect(await readCounter(control, tenantId, counter)).toMatchObject({ unknown: 0, used: 1 });
+      });
+    });
+
+    describe("narrowing", () => {
+      const makeChild = (tenantId: string, root: string, node: string, carves: readonly CarveClaim[]) => ({
+        tenantId,
+        epoch: 1,
+        revision: 2,
+        nowMs: nowMs(),
+        node,
+        value: {
+          parent: root,
+          root,
+          agentId: newId(),
+          caveats: [],
+          carves: [{ unit: "calls", window: "day", amount: 4 } as const],
+          recordedAtMs: nowMs(),
+          expiresAtMs: nowMs() + 60_000,
+        },
+        path: [node, root],
+        budgetNodesMax: 10,
+        carves,
+        callId: newId(),
+        salt: randomBytes(16),
+        events: [
+          {
+            event: "token.attenuated",
+            id: newId(),
+            timeMs: nowMs(),
+            tenantId,
+            fields: {
+              callId: newId(),
+              node,
+              parent: root,
+              root,
+              agentId: newId(),
+              caveats: [],
+              carves: [],
+              expiresAt: nowMs(),
+            },
+          } as const,
+        ],
+      });
+      const makeRoot = async (tenantId: string): Promise<string> => {
+        const root = newNode();
+        await runCommand(control, { tenantId, nowMs: nowMs() }, async (command) => {
+          const ids = { agentId: newId(), principalId: newId(), keyId: "k" };
+          const value = { ...ids, label: "", caveats: [], issuedAtMs: 0, expiresAtMs: 1 };
+          const version = await command.put({ kind: "root_token", id: root, value }, 0);
+          const fields = { by: "test", version, node: root, ...ids, caveats: [], expiresAt: 1 };
+          command.append({ event: "token.minted", id: newId(), timeMs: nowMs(), tenantId, fields });
+        });
+        return root;
+      };
+      const ban = (tenantId: string, node: string) =>
+        banNode(gateway, {
+          tenantId,
+          nowMs: nowMs(),
+          node,
+          value: { reason: "test", at: "gateway", revokedAtMs: nowMs() },
+          event: {
+            event: "token.banned",
+            id: newId(),
+            timeMs: nowMs(),
+            tenantId,
+            fields: { node, reason: "test", gateway: newId() },
+          },
+        });
+
+      test("records a child once, sets its carve aside, and refunds what was not spent, once", async () => {
+        const tenantId = await makeTenant(control);
+        const root = await makeRoot(tenantId);
+        const [node, parentCounter, childCounter] = [newNode(), newNode(), newNode()];
+        const carve = { parentCounter, childCounter, windowStartMs: 0, amount: 4, limit: 10 };
+        const child = makeChild(tenantId, root, node, [carve]);
+        expect(await recordChild(gateway, child)).toEqual({ kind: "recorded", revision: 3 });
+        expect((await recordChild(gateway, child)).kind).toBe("stale");
+        expect((await recordChild(gateway, { ...child, revision: 3 })).kind).toBe("exists");
+
+        const below = makeAllow(tenantId, { revision: 3, claims: [makeClaim(childCounter, { limit: 4 })] });
+        const above = (amount: number) =>
+          makeAllow(tenantId, { revision: 3, claims: [makeClaim(parentCounter, { limit: 10, amount })] });
+        expect(kindsOf(await commit(gateway, [below, above(7), above(6)]))).toEqual([
+          "committed",
+          "refused",
+          "committed",
+        ]);
+        const refund = () => refundCarves(control, tenantId, { nowMs: nowMs(), newId });
+        expect(await refund()).toBe(0);
+        expect((await ban(tenantId, root)).kind).toBe("banned");
+        expect((await ban(tenantId, root)).kind).toBe("already");
+        // Still open below: nothing returns yet.
+        expect(await refund()).toBe(0);
+        await commit(gateway, [makeOutcome(below, "completed")]);
+        expect(await refund()).toBe(1);
+        expect(await refund()).toBe(0);
+        expect(await readCounter(control, tenantId, parentCounter)).toMatchObject({ used: 1, reserved: 6, carved: 0 });
+        await expectWholeLog(control, tenantId);
+      });
+
+      test("refuses a carve for which there is no room, and then records nothing", async () => {
+        const tenantId = await makeTenant(control);
+        const root = await makeRoot(tenantId);
+        const parentCounter = newNode();
+        const carve = { parentCounter, childCounter: newNode(), windowStartMs: 0, amount: 4, limit: 6 };
+        const result = await recordChild(gateway, makeChild(tenantId, root, newNode(), [carve, carve]));
+        expect(result).toEqual({ kind: "refused", carve, remaining: 2 });
+        expect(await readCounter(control, tenantId, parentCounter)).toMatchObject({ carved: 0 });
+        expect((await readHead(control, tenantId))?.revision).toBe(2);
+      });
+
+      test("keeps a carve set aside when the parent's window begins anew", async () => {
+        const tenantId = await makeTenant(control);
+        const root = await makeRoot(tenantId);
+        const parentCounter = newNode();
+        const carve = { parentCounter, childCounter: newNode(), windowStartMs: 60_000, amount: 4, limit: 10 };
+        await recordChild(gateway, makeChild(tenantId, root, newNode(), [carve]));
+        const next = (amount: number) =>
+          makeAllow(tenantId, {
+            revision: 3,
+            claims: [makeClaim(parentCounter, { windowStartMs: 120_000, amount, limit: 10 })],
+          });
+        expect(kindsOf(await commit(gateway, [next(7), next(6)]))).toEqual(["refused", "committed"]);
+      });
+    });
+
+    describe("a lease", () => {
+      test("that lapses makes open calls unknown once, though two look at once", async () => {
+        const tenantId = await makeTenant(control);
+        const [lost, alive] = [newId(), newId()];
+        await renewLease(gateway, lost, -1_000);
+        await renewLease(gateway, alive, 60_000);
+        const counter = newNode();
+        const calls = [1, 2, 3].map(() => makeAllow(tenantId, { claims: [makeClaim(counter)] }));
+        await commit(gateway, calls, { gatewayId: lost });
+        const kept = makeAllow(tenantId, { claims: [makeClaim(counter)] });
+        await commit(gateway, [kept], { gatewayId: alive });
+
+        const options = { gatewayId: alive, nowMs: nowMs(), newId };
+        const counts = await Promise.all([lapseLeases(gateway, options), lapseLeases(gateway, options)]);
+        expect(counts.reduce((sum, count) => sum + count.calls, 0)).toBeGreaterThanOrEqual(3);
+        expect(await readCounter(control, tenantId, counter)).toMatchObject({ unknown: 3, reserved: 1 });
+        const events = await readEvents(control, { tenantId, epoch: 1, after: 2, limit: 100 });
+        const unknown = events
+          .map((entry) => JSON.parse(entry.event))
+          .filter((event) => event.event === "call.unknown");
+        expect(unknown.map((event) => event.callId).sort()).toEqual(calls.map((call) => call.callId).sort());
+        await expectWholeLog(control, tenantId);
+        await expectWholeLog(control, INSTANCE_TENANT);
+      });
+    });
+
+    describe("the roles", () => {
+      const TABLES_WITHOUT_TENANT = ["gateway_lease", "journal_batch", "writ_migration"];
+
+      test("see no rows of a tenant that the transaction does not name", async () => {
+        const [mine, other] = [await makeTenant(control), await makeTenant(control)];
+        const count = async (db: Database, tenants: readonly string[], table: string) =>
+          db.transaction({ tenants }, async (q) => {
+            const rows = await q.query<{ n: number }>(
+              `SELECT count(*)::int4 AS n FROM ${table} WHERE tenant_id = $1::uuid`,
+              [other],
+            );
+            return rows[0]?.n;
+          });
+        for (const table of ["tenant_head", "authority", "authority_change", "audit_event"]) {
+          expect(await count(control, [other], table)).toBeGreaterThan(0);
+          expect(await count(control, [mine], table)).toBe(0);
+          expect(await count(control, [], table)).toBe(0);
+        }
+        for (const table of ["tenant_head", "authority", "authority_change"]) {
+          expect(await count(gateway, [mine], table)).toBe(0);
+        }
+      });
+
+      test("trap-33 cannot change or remove events, nor touch a head", async () => {
+        const tenantId = await makeTenant(control);
+        const statements = [
+          "UPDATE audit_event SET event = 'x'",
+          "DELETE FROM audit_event",
+          "TRUNCATE audit_event",
+          "UPDATE tenant_head SET sequence = 0",
+          "DELETE FROM tenant_head",
+          "UPDATE authority SET version = 9",
+          "UPDATE budget_counter SET used = 0",
+          "DELETE FROM journal_batch",
+          "SELECT writ_append('{}', '{}', '{}', '{}', '')",
+        ];
+        for (const db of [gateway, control]) {
+          for (const statement of statements) {
+            const run = db.transaction({ tenants: [tenantId] }, (q) => q.query(statement));
+            await expect(run, statement).rejects.toMatchObject({ sqlState: "42501" });
+          }
+        }
+        for (const statement of ["SELECT * FROM admin_key", "SELECT * FROM audit_event", "SELECT * FROM call_salt"]) {
+          const run = gateway.transaction({ tenants: [tenantId] }, (q) => q.query(statement));
+          await expect(run, statement).rejects.toMatchObject({ sqlState: "42501" });
+        }
+      });
+
+      test("cannot lower a sequence even as the owner", async () => {
+        const tenantId = await makeTenant(control);
+        for (const change of ["sequence = 0", "revision = 0", "hash = sha256('x')"]) {
+          const run = migrate.transaction({ tenants: [tenantId] }, (q) =>
+            q.query(`UPDATE tenant_head SET ${change} WHERE tenant_id = $1::uuid`, [tenantId]),
+          );
+          await expect(run, change).rejects.toMatchObject({ sqlState: "WR001" });
+        }
+      });
+
+      test("are bound by a forced row policy on every table that belongs to tenants", async () => {
+        const rows = await migrate.query<{ name: string }>(
+          `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
+             AND NOT (c.relrowsecurity AND c.relforcerowsecurity) ORDER BY 1`,
+        );
+        expect(rows.map((row) => row.name)).toEqual(TABLES_WITHOUT_TENANT);
+      });
+
+      test("trap-59 wait for no head because of a foreign key, since none refers to one", async () => {
+        const rows = await migrate.query("SELECT conname FROM pg_constraint WHERE contype = 'f'");
+        expect(rows).toEqual([]);
+      });
+    });
+  });
+}
+
+function applyChange(objects: Map<string, AuthorityObject>, change: AuthorityChange): void {
+  if (change.type === "put") objects.set(`${change.object.kind}:${change.object.id}`, change.object);
+  else objects.delete(`${change.kind}:${change.id}`);
+}
+
+/** The same rules once more, one call at a time and without a database. */
+class BudgetModel {
+  readonly #counters = new Map<string, { window_start: number; used: number; reserved: number; unknown: number }>();
+  readonly #calls = new Map<
+    string,
+    { state: "open" | "unknown"; held: [counter: string, window: number, n: number][] }
+  >();
+
+  counter(name: string): { used: number; reserved: number; unknown: number } {
+    return this.#counters.get(name) ?? { used: 0, reserved: 0, unknown: 0 };
+  }
+
+  commit(entries: readonly JournalEntry[]): EntryResult["kind"][] {
+    const kinds = entries.map((entry) => (entry.kind === "outcome" ? this.#settle(entry) : undefined));
+    const newest = new Map<string, number>();
+    for (const entry of entries) {
+      if (!("claims" in entry)) continue;
+      for (const { counter, windowStartMs } of entry.claims) {
+        newest.set(counter, Math.max(newest.get(counter) ?? 0, windowStartMs));
+      }
+    }
+    return entries.map((entry, index) => kinds[index] ?? this.#reserve(entry, newest));
+  }
+
+  #settle(entry: Extract<JournalEntry, { kind: "outcome" }>): EntryResult["kind"] {
+    const call = this.#calls.get(entry.callId);
+    if (call?.state !== "open") return call !== undefined && entry.outcome !== "unknown" ? "late" : "absent";
+    for (const [name, window, amount] of call.held) {
+      const counter = this.#counters.get(name);
+      if (counter?.window_start !== window) continue;
+      counter.reserved -= amount;
+      if (entry.outcome === "unknown") counter.unknown += amount;
+      else if (entry.outcome !== "aborted") counter.used += amount;
+    }
+    if (entry.outcome === "unknown") call.state = "unknown";
+    else this.#calls.delete(entry.callId);
+    return "committed";
+  }
+
+  #reserve(entry: JournalEntry, newest: ReadonlyMap<string, number>): EntryResult["kind"] {
+    if (!("claims" in entry)) return "committed";
+    const present = entry.claims.map((claim) => {
+      const stored = this.#counters.get(claim.counter);
+      const window = newest.get(claim.counter) ?? 0;
+      if (stored !== undefined && stored.window_start >= window) return stored;
+      return { window_start: window, used: 0, reserved: 0, unknown: 0 };
+    });
+    for (const [index, claim] of entry.claims.entries()) {
+      const counter = present[index];
+      if (counter === undefined) continue;
+      const total = counter.used + counter.reserved + counter.unknown;
+      if (claim.mode === "hard" && total + claim.amount > claim.limit) return "refused";
+    }
+    const held: [string, number, number][] = [];
+    for (const [index, claim] of entry.claims.entries()) {
+      const counter = present[index];
+      if (counter === undefined) continue;
+      if (entry.kind === "allow") counter.reserved += claim.amount;
+      else counter.used += claim.amount;
+      this.#counters.set(claim.counter, counter);
+      held.push([claim.counter, counter.window_start, claim.amount]);
+    }
+    if (entry.kind === "allow") this.#calls.set(entry.callId, { state: "open", held });
+    return "committed";
+  }
+}
