@@ -5,7 +5,7 @@ import { chainLink, genesis } from "./chain.ts";
 import { signCheckpoint, verifierKey } from "./checkpoint.ts";
 import { encodeEvent, leafOfText } from "./event-bytes.ts";
 import { saltedDigest } from "./salted-digest.ts";
-import { makeSeal } from "./seal.ts";
+import { makeSeal, type SealedLink } from "./seal.ts";
 import { appendLeaf, EMPTY_FRONTIER, rootOf } from "./tree.ts";
 import { verifyCheckpoint } from "./verify/checkpoint.ts";
 import { verifyExport } from "./verify/export-verifier.ts";
@@ -67,16 +67,18 @@ describe("cases/audit", () => {
     }
   });
 
-  it.each(JSON.parse(read("seals.json")))(
-    "seals.json: the seal of sequence $sequence is as stated",
-    ({ chainKey, hash, seal, ...link }) => {
-      expect(makeSeal(bytes(chainKey), { ...link, hash: bytes(hash) })).toBe(seal);
+  it.each(
+    JSON.parse(read("seals.json")) as (Omit<SealedLink, "hash"> & { chainKey: string; hash: string; seal: string })[],
+  )("seals.json: the seal of sequence $sequence is as stated", ({ chainKey, hash, seal, ...link }) => {
+    expect(makeSeal(bytes(chainKey), { ...link, hash: bytes(hash) })).toBe(seal);
+  });
+
+  it.each(JSON.parse(read("digests.json")) as { salt: string; text: string; digest: string }[])(
+    "digests.json: $text has the stated digest",
+    ({ salt, text, digest }) => {
+      expect(saltedDigest(bytes(salt), text)).toBe(digest);
     },
   );
-
-  it.each(JSON.parse(read("digests.json")))("digests.json: $text has the stated digest", ({ salt, text, digest }) => {
-    expect(saltedDigest(bytes(salt), text)).toBe(digest);
-  });
 
   it("checkpoint.json: signing gives the note byte for byte, and the verifier key verifies it", () => {
     const stated = JSON.parse(read("checkpoint.json"));
