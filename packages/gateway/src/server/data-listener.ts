@@ -155,7 +155,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       readBody: () => readBody(request, response, (bytes) => reserve(bytes)),
       answer: (status, headers, body) => answer(request, response, status, headers, body),
       problem: (problem) => answer(request, response, problem.status, problem.headers, problem.body),
-      write: (text) => write(response, text),
+      write: (text) => write(response, gone, text),
     };
     function reserve(bytes: number): boolean {
       if (bodiesBytes + bytes > limits.bodiesBytesMax) return false;
@@ -257,8 +257,12 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     setTimeout(() => socket.destroy(), limits.refusedLingerMs).unref();
   }
 
-  function write(response: ServerResponse, text: string): void | Promise<void> {
-    if (response.destroyed || response.writableEnded) return;
+  function write(response: ServerResponse, gone: AbortController, text: string): void | Promise<void> {
+    if (response.destroyed || response.writableEnded) {
+      // Said at once: a writer that only looks at the signal must not go on until the next event.
+      gone.abort();
+      return;
+    }
     if (!response.headersSent) throw new TypeError("a stream is written to before it has begun");
     if (response.write(text)) return;
     return new Promise((resolve) => {
@@ -271,6 +275,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       const timer = setTimeout(() => {
         log("listener.stalled", {});
         response.destroy();
+        gone.abort();
         done();
       }, limits.writeStallMs);
       response.once("drain", done);

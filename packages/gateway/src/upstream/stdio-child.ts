@@ -55,6 +55,7 @@ export function startChild(options: ChildOptions): Child {
   function signalGroup(signal: NodeJS.Signals): void {
     if (child.pid === undefined) return;
     try {
+      // biome-ignore lint/style/noRestrictedGlobals: a process group can be signalled by no other means.
       process.kill(-child.pid, signal);
     } catch {
       // The group is gone already: that is what was wanted.

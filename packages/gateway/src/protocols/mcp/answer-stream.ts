@@ -2,7 +2,7 @@
  * The answer to one MCP request: a JSON body, or a stream of server-sent events once that is wanted or the answer
  * takes long. Nothing goes out before the call was allowed. Texts from upstream are framed, never re-serialised.
  */
-import { withMember } from "../../json-members.ts";
+import { findMember, membersOf, withMember } from "../../json-members.ts";
 import { type Exchange, streamHeaders } from "../../server/data-listener.ts";
 
 export interface AnswerStreamOptions {
@@ -10,6 +10,8 @@ export interface AnswerStreamOptions {
   readonly idText: string;
   /** JSON text of the client's progress token; undefined when it wants no progress. */
   readonly progressToken: string | undefined;
+  /** Whether the agent speaks the stateless revision, whose results say that they are complete. */
+  readonly stateless: boolean;
   readonly accepts: { readonly json: boolean; readonly stream: boolean };
   /** A comment goes out when nothing else did for so long; a waiting JSON answer becomes a stream then. */
   readonly keepAliveMs: number;
@@ -78,7 +80,8 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
       if (answered) return;
       answered = true;
       end();
-      const text = `{"jsonrpc":"2.0","id":${idText},"${member}":${json}}`;
+      const told = member === "result" && options.stateless ? complete(json) : json;
+      const text = `{"jsonrpc":"2.0","id":${idText},"${member}":${told}}`;
       if (!streaming) {
         exchange.answer(200, { ...headers, "content-type": "application/json" }, text);
         return;
@@ -97,4 +100,10 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
 function event(json: string): string {
   const data = /[\r\n]/.test(json) ? json.replaceAll(/\r\n|\r|\n/g, "\ndata: ") : json;
   return `event: message\ndata: ${data}\n\n`;
+}
+
+/** An upstream of an older revision does not say that its result is complete; the stateless revision demands it. */
+function complete(result: string): string {
+  if (findMember(membersOf(result), "resultType") !== undefined) return result;
+  return withMember(result, "resultType", '"complete"');
 }

@@ -258,6 +258,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       exchange,
       idText,
       progressToken: request.progressToken,
+      stateless: era.kind === "stateless",
       accepts,
       keepAliveMs: options.keepAliveMs ?? KEEP_ALIVE_MS,
     });
@@ -296,22 +297,16 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   function finish(turn: Turn, request: McpRequest, call: AgentCall, stream: AnswerStream, end: CallEnd): void {
     const { exchange, resourceMetadataUrl } = turn;
     const { idText } = request;
-    switch (end.kind) {
-      case "answered":
-        return;
-      case "denied":
-        return exchange.problem(
-          encodeDenial(end.denial, { callId: end.callId, idText, tool: call.tool, resourceMetadataUrl }),
-        );
-      case "broken":
-        if (stream.answered()) return;
-        // Allowed, but without an answer from the upstream: the header was set when it was allowed.
-        if (!stream.begun()) {
-          const text = `{"jsonrpc":"2.0","id":${idText},"error":${encodeBroken(end.reason, end.callId)}}`;
-          return exchange.answer(200, { "content-type": "application/json", "writ-call-id": end.callId }, text);
-        }
-        void stream.response("error", encodeBroken(end.reason, end.callId)); // the last thing on this stream
-        return;
+    if (end.kind === "denied") {
+      exchange.problem(encodeDenial(end.denial, { callId: end.callId, idText, tool: call.tool, resourceMetadataUrl }));
+    } else if (end.kind === "broken" && !stream.answered()) {
+      const error = encodeBroken(end.reason, end.callId);
+      if (stream.begun()) {
+        void stream.response("error", error); // the last thing on this stream: nobody waits for it
+      } else {
+        const text = `{"jsonrpc":"2.0","id":${idText},"error":${error}}`;
+        exchange.answer(200, { "content-type": "application/json", "writ-call-id": end.callId }, text);
+      }
     }
   }
 

@@ -1,0 +1,598 @@
+import { randomBytes } from "node:crypto";
+import { connect } from "node:net";
+import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
+import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { MCP_UPSTREAM_TOOLS, type McpUpstream, startMcpUpstream } from "@writ/testkit";
+import { afterEach, describe, expect, test } from "vitest";
+import type { Denial } from "../../gate.ts";
+import type { AgentCall } from "../../ports.ts";
+import { createDataListener } from "../../server/data-listener.ts";
+import { DATA_LISTENER_LIMITS } from "../../server/limits.ts";
+import { createUpstreams } from "../../upstream/upstreams.ts";
+import { createMcpRoutes, type McpRoutesOptions } from "./mcp-routes.ts";
+import { MCP_SESSION_LIMITS } from "./mcp-sessions.ts";
+import { createOpenGate, type OpenGate } from "./open-gate.fixture.ts";
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+interface Running {
+  readonly url: string;
+  readonly port: number;
+  readonly fake: McpUpstream;
+  readonly gate: OpenGate;
+}
+
+async function start(
+  options: {
+    readonly era?: "session" | "stateless";
+    readonly deny?: (call: AgentCall) => Denial | undefined;
+    readonly routes?: Partial<McpRoutesOptions>;
+  } = {},
+): Promise<Running> {
+  const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+  const random = { bytes: (length: number) => randomBytes(length) };
+  const fake = await startMcpUpstream({ era: options.era ?? "session" });
+  cleanups.push(() => fake.close());
+  const upstreams = createUpstreams({
+    clock,
+    random,
+    version: "0.1.0",
+    mode: "development",
+    stdioRunner: [],
+    childEnvironment: { path: "", home: "" },
+    callDeadlineMs: 20_000,
+    log: () => undefined,
+  });
+  cleanups.push(() => upstreams.close());
+  const transport = { type: "http" as const, url: fake.url };
+  const upstream = { transport, isolation: "shared", status: "active", timeoutMs: 20_000, concurrencyMax: 8 } as const;
+  const gate = createOpenGate({
+    upstreams,
+    upstream: { fake: { name: "fake", ...upstream }, other: { name: "other", ...upstream } },
+    bearers: ["good", "better"],
+    ...(options.deny === undefined ? {} : { deny: options.deny }),
+  });
+  let port = 0;
+  const listener = createDataListener({
+    limits: DATA_LISTENER_LIMITS,
+    allowedHosts: ["127.0.0.1"],
+    allowedOrigins: [],
+    notReady: () => undefined,
+    log: () => undefined,
+    routes: createMcpRoutes({
+      gate,
+      clock,
+      random,
+      version: "0.1.0",
+      publicUrl: () => `http://127.0.0.1:${port}`,
+      ...options.routes,
+    }),
+  });
+  port = await listener.listen(0, "127.0.0.1");
+  cleanups.push(() => listener.close());
+  return { url: `http://127.0.0.1:${port}/mcp/fake`, port, fake, gate };
+}
+
+interface Posted {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+async function post(url: string, body: string, headers: Record<string, string> = {}): Promise<Posted> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: {
+      authorization: "Bearer good",
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      ...headers,
+    },
+    body,
+  });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+const INITIALIZE =
+  '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}';
+
+async function openSession(url: string, headers: Record<string, string> = {}): Promise<Record<string, string>> {
+  const answer = await post(url, INITIALIZE, headers);
+  expect(answer.status).toBe(200);
+  return {
+    ...headers,
+    "mcp-session-id": answer.headers.get("mcp-session-id") ?? "",
+    "mcp-protocol-version": "2025-11-25",
+  };
+}
+
+const META =
+  '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"x","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}';
+
+function stateless(method: string, name?: string): Record<string, string> {
+  return {
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": method,
+    ...(name === undefined ? {} : { "mcp-name": name }),
+  };
+}
+
+const denial = (reason: Denial["reason"], hidden = false, data: Denial["data"] = {}): Denial => ({
+  reason,
+  detail: "for operators only",
+  hidden,
+  data,
+});
+
+const clients = [
+  {
+    name: "the official SDK 1.x",
+    async connect(url: string) {
+      const client = new ClientV1({ name: "test", version: "1" });
+      const requestInit = { headers: { Authorization: "Bearer good" } };
+      // The SDK's own types disagree with exactOptionalPropertyTypes about its own transport.
+      await client.connect(new TransportV1(new URL(url), { requestInit }) as Parameters<typeof client.connect>[0]);
+      return {
+        list: async () => (await client.listTools()).tools.map((tool) => tool.name),
+        call: (
+          name: string,
+          args: Record<string, unknown>,
+          options: { signal?: AbortSignal; onprogress?: (n: { progress: number }) => void } = {},
+        ) => client.callTool({ name, arguments: args }, undefined, options),
+        close: () => client.close(),
+      };
+    },
+  },
+  ...(["legacy", "auto"] as const).map((mode) => ({
+    name: `the official SDK 2.x (${mode})`,
+    async connect(url: string) {
+      const client = new ClientV2({ name: "test", version: "1" }, { versionNegotiation: { mode } });
+      const requestInit = { headers: { Authorization: "Bearer good" } };
+      await client.connect(new TransportV2(new URL(url), { requestInit }));
+      return {
+        list: async () => (await client.listTools()).tools.map((tool) => tool.name),
+        call: (
+          name: string,
+          args: Record<string, unknown>,
+          options: { signal?: AbortSignal; onprogress?: (n: { progress: number }) => void } = {},
+        ) => client.callTool({ name, arguments: args }, options),
+        close: () => client.close(),
+      };
+    },
+  })),
+];
+
+describe.each(clients)("$name", ({ connect: connectClient }) => {
+  test.each(["session", "stateless"] as const)(
+    "lists and calls tools of a %s upstream by URL and bearer token alone",
+    async (era) => {
+      const { url } = await start({ era });
+      const client = await connectClient(url);
+      expect(await client.list()).toEqual(MCP_UPSTREAM_TOOLS.map((tool) => JSON.parse(tool).name));
+      expect(await client.call("add", { a: 1, b: 2 })).toMatchObject({ content: [{ type: "text", text: "3" }] });
+      await client.close();
+    },
+  );
+
+  test("hears of progress", async () => {
+    const { url } = await start();
+    const client = await connectClient(url);
+    const heard: number[] = [];
+    const answer = await client.call("slow", { steps: 3 }, { onprogress: ({ progress }) => heard.push(progress) });
+    expect(answer).toMatchObject({ content: [{ text: "3 steps" }] });
+    expect(heard).toEqual([1, 2, 3]);
+    await client.close();
+  });
+
+  test("cancels a call, at the upstream too", async () => {
+    const { url, fake, gate } = await start();
+    const client = await connectClient(url);
+    const cut = new AbortController();
+    const call = client.call("slow", { steps: 9, wait: true }, { signal: cut.signal, onprogress: () => cut.abort() });
+    fake.step();
+    await expect(call).rejects.toThrow();
+    await expect.poll(() => gate.ends.at(-1)?.kind).toBe("broken");
+    await expect.poll(() => fake.cancelled.length).toBeGreaterThan(0);
+    await client.close();
+  });
+});
+
+describe("the MCP adapter", () => {
+  test("trap-17 trap-37 turns every unauthenticated request away before it is read: there is no other identity", async () => {
+    const { url, gate } = await start();
+    for (const authorization of ["", "Bearer invented", "Basic Z29vZA==", "good"]) {
+      for (const body of [INITIALIZE, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}', "not json"]) {
+        const answer = await post(url, body, { authorization });
+        expect(answer.status).toBe(401);
+        expect(answer.headers.get("www-authenticate")).toContain('resource_metadata="http://127.0.0.1');
+      }
+    }
+    expect((await fetch(url)).status).toBe(401);
+    expect((await fetch(url, { method: "DELETE" })).status).toBe(401);
+    expect(gate.calls).toEqual([]);
+    expect(gate.rejected.length).toBe(14);
+  });
+
+  test("says the same of a token with an unknown key as of a wrong signature", async () => {
+    const { url } = await start();
+    const answer = await post(url, INITIALIZE, { authorization: "Bearer invented" });
+    expect(JSON.parse(answer.text).reason).toBe("token_signature");
+  });
+
+  test("points to metadata of the resource that anybody may read", async () => {
+    const { port } = await start();
+    const answer = await fetch(`http://127.0.0.1:${port}/.well-known/oauth-protected-resource/mcp/fake`);
+    expect(await answer.json()).toMatchObject({ resource: `http://127.0.0.1:${port}/mcp/fake` });
+  });
+
+  test("trap-55 hands the agent's bytes on and the upstream's back, none re-serialised", async () => {
+    const { url, gate } = await start();
+    const headers = await openSession(url);
+    const args = '{ "n":9007199254740993,\n "p":1.10, "u":"\\u0041" }';
+    const answer = await post(
+      url,
+      `{"jsonrpc":"2.0","id":"a\\u0062","method":"tools/call","params":{"name":"raw","arguments":${args},"x":1.0,"_meta":{"y":2.0,"progressToken":7}}}`,
+      { ...headers, accept: "application/json" },
+    );
+    expect(gate.calls.at(-1)?.argumentsText).toBe(args);
+    expect(gate.calls.at(-1)?.message?.params).toBe(`{"name":"raw","arguments":${args},"x":1.0,"_meta":{"y":2.0}}`);
+    expect(answer.text).toContain('{"jsonrpc":"2.0","id":"a\\u0062","result":{');
+    expect(answer.text).toContain('"structuredContent" : {"big":9007199254740993,"price":1.10,"twice":1,"twice":2}');
+    expect(answer.headers.get("writ-call-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test("trap-22 refuses a name or argument that is there twice, also in another case", async () => {
+    const { url, gate } = await start();
+    const headers = await openSession(url);
+    const before = gate.calls.length;
+    for (const params of [
+      '{"name":"echo","name":"die"}',
+      '{"name":"echo","Name":"die"}',
+      '{"name":"echo","arguments":{"a":1,"a":2}}',
+      '{"name":"echo","arguments":{"a":1,"\\u0041":2}}',
+    ]) {
+      const answer = await post(url, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`, headers);
+      expect(answer.status).toBe(400);
+      expect(JSON.parse(answer.text).error.code).toBe(-32700);
+    }
+    expect(gate.calls.length).toBe(before);
+  });
+
+  test("trap-28 gives sessions of 128 random bits, which nobody else's token opens", async () => {
+    const { url, port } = await start();
+    const headers = await openSession(url);
+    const id = headers["mcp-session-id"] ?? "";
+    expect(Buffer.from(id, "base64url").length).toBe(16);
+    const list = '{"jsonrpc":"2.0","id":2,"method":"tools/list"}';
+    expect((await post(url, list, headers)).status).toBe(200);
+    const stolen = await post(url, list, { ...headers, authorization: "Bearer better" });
+    const unknown = await post(url, list, { ...headers, "mcp-session-id": "AAAAAAAAAAAAAAAAAAAAAA" });
+    const elsewhere = await post(`http://127.0.0.1:${port}/mcp/other`, list, headers);
+    expect([stolen.status, unknown.status, elsewhere.status]).toEqual([404, 404, 404]);
+    expect(stolen.text).toBe(unknown.text);
+    expect((await post(url, list, { ...headers, "mcp-session-id": "" })).status).toBe(404);
+  });
+
+  test("ends a session on DELETE, for its own token only", async () => {
+    const { url } = await start();
+    const headers = await openSession(url);
+    const remove = (authorization: string) => fetch(url, { method: "DELETE", headers: { ...headers, authorization } });
+    expect((await remove("Bearer better")).status).toBe(404);
+    expect((await remove("Bearer good")).status).toBe(204);
+    expect((await post(url, '{"jsonrpc":"2.0","id":2,"method":"ping"}', headers)).status).toBe(404);
+  });
+
+  test("keeps sessions within their number", async () => {
+    const { url } = await start({ routes: { sessionLimits: { ...MCP_SESSION_LIMITS, sessionsMax: 2 } } });
+    const ping = '{"jsonrpc":"2.0","id":2,"method":"ping"}';
+    const first = await openSession(url);
+    const second = await openSession(url);
+    await post(url, ping, first);
+    const third = await openSession(url);
+    expect((await post(url, ping, first)).text).toBe('{"jsonrpc":"2.0","id":2,"result":{}}');
+    expect((await post(url, ping, second)).status).toBe(404);
+    expect((await post(url, ping, third)).status).toBe(200);
+  });
+
+  test("a request whose id is in flight in its session is not forwarded again", async () => {
+    const { url, fake } = await start();
+    const headers = await openSession(url);
+    const slow =
+      '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"slow","arguments":{"steps":1,"wait":true}}}';
+    const first = post(url, slow, headers);
+    await expect.poll(() => fake.calls.length).toBe(1);
+    const second = await post(url, slow, headers);
+    const another = await post(url, slow.replace('"id":5', '"id":"5"').replace("slow", "echo"), headers);
+    expect(JSON.parse(second.text)).toMatchObject({
+      id: 5,
+      error: {
+        code: -32009,
+        data: { reason: "duplicate_in_flight", callId: expect.stringMatching(/^[0-9a-f-]{36}$/) },
+      },
+    });
+    expect(another.status).toBe(200);
+    fake.step();
+    expect(JSON.parse((await first).text).result.content[0].text).toBe("1 steps");
+    expect(fake.calls.map((call) => call.tool)).toEqual(["slow", "echo"]);
+  });
+
+  test("lets nobody cancel another session's request", async () => {
+    const { url, fake, gate } = await start();
+    const own = await openSession(url);
+    const other = await openSession(url);
+    const cancel = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}';
+    const slow =
+      '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"slow","arguments":{"steps":1,"wait":true}}}';
+    const call = post(url, slow, own);
+    await expect.poll(() => fake.calls.length).toBe(1);
+    expect((await post(url, cancel, other)).status).toBe(202);
+    expect(gate.ends.every((end) => end.kind === "answered")).toBe(true);
+    expect((await post(url, cancel, own)).status).toBe(202);
+    expect(JSON.parse((await call).text).error.data.reason).toBe("upstream_failed");
+  });
+
+  test("cuts the call when the agent goes away", async () => {
+    const { url, fake, gate } = await start();
+    const headers = await openSession(url);
+    const cut = new AbortController();
+    const call = fetch(url, {
+      method: "POST",
+      signal: cut.signal,
+      headers: {
+        authorization: "Bearer good",
+        "content-type": "application/json",
+        accept: "application/json",
+        ...headers,
+      },
+      body: '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"slow","arguments":{"steps":1,"wait":true}}}',
+    });
+    await expect.poll(() => fake.calls.length).toBe(1);
+    cut.abort();
+    await expect(call).rejects.toThrow();
+    await expect.poll(() => gate.ends.at(-1)?.kind).toBe("broken");
+  });
+
+  test("turns a long JSON answer into a stream only for those who accept one", async () => {
+    const { url, fake } = await start({ routes: { keepAliveMs: 10 } });
+    const headers = await openSession(url);
+    const slow =
+      '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"slow","arguments":{"steps":1,"wait":true}}}';
+    const streamed = await fetch(url, {
+      method: "POST",
+      headers: {
+        authorization: "Bearer good",
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        ...headers,
+      },
+      body: slow,
+    });
+    expect(streamed.headers.get("content-type")).toBe("text/event-stream");
+    expect(streamed.headers.get("writ-call-id")).not.toBeNull();
+    fake.step();
+    const text = await streamed.text();
+    expect(text).toContain(": waiting");
+    expect(text).toMatch(/data: \{"jsonrpc":"2.0","id":5,"result":.*\n\n$/);
+    const plain = post(url, slow, { ...headers, accept: "application/json" });
+    fake.step();
+    expect((await plain).headers.get("content-type")).toBe("application/json");
+  });
+
+  test("answers a call whose upstream broke with its reason", async () => {
+    const { url } = await start();
+    const headers = await openSession(url);
+    const answer = await post(url, '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"die"}}', headers);
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.text)).toMatchObject({
+      id: 5,
+      error: { code: -32019, data: { reason: "upstream_failed" } },
+    });
+    expect(answer.headers.get("writ-call-id")).toBe(JSON.parse(answer.text).error.data.callId);
+  });
+
+  test.each([
+    ["a batch", "[]", {}, 400],
+    ["a batch of requests", `[${INITIALIZE}]`, {}, 400],
+    ["an id that is null", '{"jsonrpc":"2.0","id":null,"method":"ping"}', {}, 400],
+    ["an id that is a fraction", '{"jsonrpc":"2.0","id":1.5,"method":"ping"}', {}, 400],
+    ["a response", '{"jsonrpc":"2.0","id":1,"result":{}}', {}, 400],
+    ["another media type", INITIALIZE, { "content-type": "text/plain" }, 415],
+    ["an answer of another media type", INITIALIZE, { accept: "image/png" }, 415],
+    [
+      "a revision that is not known",
+      '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+      { "mcp-protocol-version": "1999-01-01" },
+      400,
+    ],
+    ["a request without its session", '{"jsonrpc":"2.0","id":1,"method":"tools/list"}', {}, 400],
+    ["params that are a list", '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":[]}', {}, 400],
+    ["an initialize without a version", '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}', {}, 400],
+  ])("refuses %s", async (_name, body, headers, status) => {
+    const { url, gate } = await start();
+    expect((await post(url, body, headers)).status).toBe(status);
+    expect(gate.calls).toEqual([]);
+  });
+
+  test("answers other methods as not supported, in the manner of each revision", async () => {
+    const { url } = await start();
+    const headers = await openSession(url);
+    for (const method of ["resources/list", "prompts/list", "logging/setLevel", "server/discover"]) {
+      const answer = await post(url, `{"jsonrpc":"2.0","id":1,"method":"${method}"}`, headers);
+      expect(answer.status).toBe(200);
+      expect(JSON.parse(answer.text).error.code).toBe(-32601);
+    }
+    const answer = await post(
+      url,
+      `{"jsonrpc":"2.0","id":1,"method":"resources/list","params":{${META}}}`,
+      stateless("resources/list"),
+    );
+    expect(answer.status).toBe(404);
+    expect(JSON.parse(answer.text).error.code).toBe(-32601);
+    expect((await fetch(url, { headers: { authorization: "Bearer good" } })).status).toBe(405);
+  });
+
+  test("an unknown upstream is one that does not exist", async () => {
+    const { port } = await start();
+    const answer = await post(`http://127.0.0.1:${port}/mcp/nobody`, INITIALIZE);
+    expect(answer.status).toBe(404);
+    expect(JSON.parse(answer.text).reason).toBe("upstream_unknown");
+  });
+});
+
+describe("the stateless revision", () => {
+  const call = (name: string) =>
+    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}","arguments":{"message":"hi"},${META}}}`;
+
+  test("is served without a session", async () => {
+    const { url } = await start();
+    const discovered = await post(
+      url,
+      `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{${META}}}`,
+      stateless("server/discover"),
+    );
+    expect(JSON.parse(discovered.text).result).toMatchObject({
+      resultType: "complete",
+      supportedVersions: ["2026-07-28"],
+    });
+    expect(discovered.headers.get("mcp-session-id")).toBeNull();
+    const listed = await post(
+      url,
+      `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{${META}}}`,
+      stateless("tools/list"),
+    );
+    expect(JSON.parse(listed.text).result).toMatchObject({ resultType: "complete", ttlMs: 0, cacheScope: "private" });
+    expect(listed.text).toContain(MCP_UPSTREAM_TOOLS[0]);
+    const called = await post(url, call("echo"), stateless("tools/call", "echo"));
+    expect(JSON.parse(called.text).result.content[0].text).toBe("hi");
+    const encoded = await post(url, call("echo"), stateless("tools/call", `=?base64?${btoa("echo")}?=`));
+    expect(encoded.status).toBe(200);
+  });
+
+  test.each([
+    ["another tool in the header", stateless("tools/call", "add")],
+    ["no tool in the header", stateless("tools/call")],
+    ["another method in the header", stateless("tools/list", "echo")],
+    ["no method in the header", { "mcp-protocol-version": "2026-07-28", "mcp-name": "echo" }],
+    ["another revision in the header", { ...stateless("tools/call", "echo"), "mcp-protocol-version": "2025-11-25" }],
+    ["no revision in the header", { "mcp-method": "tools/call", "mcp-name": "echo" }],
+    ["a name that is not base64", stateless("tools/call", "=?base64?####?=")],
+  ])("refuses %s as a header mismatch", async (_name, headers) => {
+    const { url, gate } = await start();
+    const answer = await post(url, call("echo"), headers);
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.text)).toMatchObject({ id: 1, error: { code: -32020 } });
+    expect(gate.calls).toEqual([]);
+  });
+
+  test("names the revisions it knows to whoever asks for another", async () => {
+    const { url } = await start();
+    const body = call("echo").replace("2026-07-28", "2030-01-01");
+    const answer = await post(url, body, { ...stateless("tools/call", "echo"), "mcp-protocol-version": "2030-01-01" });
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.text).error).toMatchObject({ code: -32022, data: { requested: "2030-01-01" } });
+  });
+
+  test("demands the metadata that every request carries", async () => {
+    const { url } = await start();
+    const answer = await post(
+      url,
+      '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}',
+      stateless("tools/list"),
+    );
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.text).error.code).toBe(-32602);
+  });
+
+  test("a duplicate id on one connection is not forwarded", async () => {
+    const { url, port, fake } = await start();
+    const body = call("slow").replace('"message":"hi"', '"steps":1,"wait":true');
+    const request = (text: string): string =>
+      `POST ${new URL(url).pathname} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nauthorization: Bearer good\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: slow\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+    const socket = connect(port, "127.0.0.1");
+    let received = "";
+    socket.on("data", (chunk) => {
+      received += String(chunk);
+    });
+    socket.write(request(body) + request(body));
+    await expect.poll(() => fake.calls.length).toBe(1);
+    fake.step();
+    await expect.poll(() => received).toContain("duplicate_in_flight");
+    expect(fake.calls.length).toBe(1);
+    socket.destroy();
+  });
+});
+
+describe("a refusal on the wire", () => {
+  const cases: readonly [string, Denial, number, object][] = [
+    [
+      "an argument",
+      denial("caveat_args", false, { check: "args", secret: "x" }),
+      200,
+      { code: -32010, data: { reason: "caveat_args", check: "args" } },
+    ],
+    [
+      "a budget",
+      denial("budget_exhausted", false, { remaining: 0, resetsAt: "2026-01-01T00:00:00Z" }),
+      200,
+      { code: -32016, data: { remaining: 0 } },
+    ],
+    [
+      "a rate",
+      denial("rate_denials", false, { retryAfterSeconds: 0.2 }),
+      429,
+      { code: -32017, data: { retryAfterSeconds: 1 } },
+    ],
+    [
+      "a journal that does not answer",
+      denial("journal_unavailable"),
+      503,
+      { code: -32019, data: { reason: "journal_unavailable" } },
+    ],
+  ];
+  const echo = '{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"echo"}}';
+
+  test.each(cases)("because of %s is explained as far as the agent may know", async (_name, refused, status, error) => {
+    const { url } = await start({ deny: (call) => (call.action === "tool.call" ? refused : undefined) });
+    const answer = await post(url, echo, await openSession(url));
+    expect(answer.status).toBe(status);
+    expect(JSON.parse(answer.text)).toMatchObject({ id: 9, error });
+    expect(answer.text).not.toContain("operators");
+    expect(answer.text).not.toContain("secret");
+    if (status === 429) expect(answer.headers.get("retry-after")).toBe("1");
+  });
+
+  test("of a hidden tool cannot be told from a tool that does not exist", async () => {
+    const reasons: readonly Denial[] = [
+      denial("tool_unknown"),
+      denial("caveat_tool_not_listed", true),
+      denial("policy_denied", true, { check: "rule 7" }),
+      denial("policy_default_deny", true),
+      denial("tool_quarantined", true),
+    ];
+    const seen = new Set<string>();
+    for (const refused of reasons) {
+      const { url } = await start({ deny: (call) => (call.action === "tool.call" ? refused : undefined) });
+      const answer = await post(url, echo, await openSession(url));
+      const headers = [...answer.headers].filter(([name]) => name !== "date" && name !== "writ-call-id");
+      seen.add(JSON.stringify([answer.status, headers, answer.text]));
+    }
+    expect([...seen]).toEqual([expect.stringContaining("Unknown tool: echo")]);
+  });
+
+  test("of a revoked token or an engaged kill switch is a challenge", async () => {
+    for (const [reason, status] of [
+      ["token_revoked", 401],
+      ["kill_engaged", 403],
+    ] as const) {
+      const { url } = await start({ deny: () => denial(reason) });
+      const answer = await post(url, INITIALIZE);
+      expect(answer.status).toBe(status);
+      expect(answer.headers.get("www-authenticate")).toContain("resource_metadata");
+      expect(JSON.parse(answer.text)).toMatchObject({ reason });
+    }
+  });
+});
