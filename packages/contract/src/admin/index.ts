@@ -11,6 +11,7 @@ export type {
   AgentView,
   AuditEventsQuery,
   AuditEventView,
+  AuditFinding,
   AuditVerifyAnswer,
   BudgetCreate,
   BudgetUpdate,

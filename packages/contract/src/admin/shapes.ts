@@ -275,7 +275,17 @@ export interface AuditVerifyAnswer {
   readonly hash: string;
   readonly root: string;
   readonly checkpointsChecked: number;
-  readonly damage?: { readonly sequence: number; readonly kind: string; readonly detail: string };
+  /** The first damage; `findings` has all that are named. */
+  readonly damage?: AuditFinding;
+  readonly findings: readonly AuditFinding[];
+}
+export interface AuditFinding {
+  readonly sequence: number;
+  /** The last entry of a stretch that is damaged as a whole. */
+  readonly through?: number;
+  /** `mutated`, `removed_middle`, `truncated` and so on: the verifier's names. */
+  readonly kind: string;
+  readonly detail: string;
 }
 export interface CheckpointView {
   readonly epoch: number;
@@ -294,9 +304,8 @@ export interface LogRecoverAnswer {
 }
 
 export interface ExplainRequest {
-  /** The token itself, in the body only; or the node of a recorded token. One of the two. */
-  readonly token?: string;
-  readonly node?: string;
+  /** The token itself: in the body only, kept nowhere. A node alone cannot be explained: its caveats are the token's. */
+  readonly token: string;
   readonly action?: "tool.call" | "tool.list" | "mcp.session" | "token.attenuate";
   readonly upstream: string;
   readonly tool?: string;

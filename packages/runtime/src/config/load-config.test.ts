@@ -29,6 +29,7 @@ const PRODUCTION = {
   WRIT_CONTROL_PUBLIC_URL: "https://admin.writ.example",
   WRIT_CONTROL_ALLOWED_HOSTS: "admin.writ.example",
   WRIT_CHECKPOINTS_FILE: "/var/lib/checkpoints/writ.txt",
+  WRIT_KEYS_CHECKPOINT_KEY_FILE: "/run/secrets/checkpoint",
   WRIT_KEYS_MASTER_KEY_FILE: "/run/secrets/master",
 };
 

@@ -32,7 +32,11 @@ export interface Config {
     readonly publicUrl: string;
     readonly allowedHosts: readonly string[];
   };
-  readonly keys: { readonly masterKeyFile: string | undefined; readonly masterKey: string | undefined };
+  readonly keys: {
+    readonly masterKeyFile: string | undefined;
+    readonly masterKey: string | undefined;
+    readonly checkpointKeyFile: string;
+  };
   readonly checkpoints: { readonly file: string; readonly intervalSeconds: number };
   readonly upstreams: { readonly stdioRunner: readonly string[] };
   readonly log: { readonly level: "trace" | "debug" | "info" | "warn" | "error" | "silent" };
@@ -262,6 +266,7 @@ function resolveConfig(
       masterKeyFile:
         masterKeyFile ?? (mode === "development" && masterKey === undefined ? `${dataDir}/master.key` : undefined),
       masterKey,
+      checkpointKeyFile: resolvePath("keys.checkpointKeyFile") ?? `${dataDir}/checkpoint.key`,
     },
     checkpoints: {
       file: resolvePath("checkpoints.file") ?? `${dataDir}-checkpoints/checkpoints.txt`,

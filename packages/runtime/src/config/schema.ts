@@ -122,6 +122,12 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
         description: "The master key itself, 32 random bytes in base64.",
         environmentOnly: true,
       }),
+      checkpointKeyFile: text({
+        description:
+          "The Ed25519 key that signs checkpoints (PKCS #8, PEM), not readable by others. Only the control plane reads it.",
+        defaultNote: "`dataDir`/checkpoint.key, made on the first start in development",
+        productionRequires: true,
+      }),
     }),
   ),
   checkpoints: Type.Optional(

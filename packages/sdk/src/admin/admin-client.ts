@@ -34,7 +34,7 @@ export interface AdminClient {
    */
   call<K extends AdminOperation>(
     operation: K,
-    ...input: {} extends AdminInput<K>
+    ...input: Record<never, never> extends AdminInput<K>
       ? [input?: AdminInput<K>, options?: AdminCallOptions]
       : [input: AdminInput<K>, options?: AdminCallOptions]
   ): Promise<AdminAnswer<K>>;

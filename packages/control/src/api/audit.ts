@@ -1,0 +1,35 @@
+/** Routes of the log: reading, verifying, exporting, checkpoints, and opening a new epoch. */
+import { recoverLog } from "../commands/recover-log.ts";
+import { exportLog } from "../queries/export-log.ts";
+import { listAuditEvents } from "../queries/list-audit-events.ts";
+import { verifyLog } from "../queries/verify-log.ts";
+import { defineRoute } from "./route.ts";
+import * as schema from "./schemas.ts";
+
+export const auditRoutes = [
+  defineRoute("audit.events", {
+    query: schema.auditEventsQuery,
+    answer: schema.page(schema.auditEventView),
+    handle: ({ control, tenantId }, { query }) => listAuditEvents(control, tenantId, query),
+  }),
+  defineRoute("audit.verify", {
+    query: schema.auditVerifyQuery,
+    answer: schema.auditVerifyAnswer,
+    handle: ({ control, tenantId }, { query }) => verifyLog(control, tenantId, { full: query.full === "true" }),
+  }),
+  defineRoute("audit.export", {
+    query: schema.auditExportQuery,
+    answer: "ndjson",
+    handle: ({ control, tenantId }, { query }) =>
+      exportLog(control, tenantId, query.epoch === undefined ? undefined : Number(query.epoch)),
+  }),
+  defineRoute("audit.checkpoints", {
+    answer: schema.page(schema.checkpointView),
+    handle: async ({ control, tenantId }) => ({ items: await control.checkpoints.list(tenantId) }),
+  }),
+  defineRoute("log.recover", {
+    body: schema.logRecover,
+    answer: schema.logRecoverAnswer,
+    handle: ({ control, actor, tenantId }, { body }) => recoverLog(control, actor, tenantId, body),
+  }),
+] as const;

@@ -1,0 +1,29 @@
+/** Every route that the control plane serves behind an admin key. */
+import { adminKeyRoutes } from "./admin-keys.ts";
+import { agentRoutes } from "./agents.ts";
+import { auditRoutes } from "./audit.ts";
+import { budgetRoutes } from "./budgets.ts";
+import { explainRoutes } from "./explain.ts";
+import { killRoutes } from "./kill.ts";
+import { policyRoutes } from "./policy.ts";
+import { principalRoutes } from "./principals.ts";
+import { rootKeyRoutes } from "./root-keys.ts";
+import type { ServedRoute } from "./route.ts";
+import { tenantRoutes } from "./tenants.ts";
+import { tokenRoutes } from "./tokens.ts";
+import { upstreamRoutes } from "./upstreams.ts";
+
+export const ROUTES: readonly ServedRoute[] = [
+  ...tenantRoutes,
+  ...principalRoutes,
+  ...agentRoutes,
+  ...upstreamRoutes,
+  ...rootKeyRoutes,
+  ...tokenRoutes,
+  ...policyRoutes,
+  ...budgetRoutes,
+  ...killRoutes,
+  ...auditRoutes,
+  ...explainRoutes,
+  ...adminKeyRoutes,
+];

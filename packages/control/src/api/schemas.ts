@@ -1,0 +1,339 @@
+/**
+ * The JSON shapes of the admin API as schemas: what is refused before a handler runs, and what the OpenAPI document
+ * says. They write down packages/contract/src/admin; a test compares the two by use.
+ */
+import Type, { type TSchema } from "typebox";
+
+const closed = { additionalProperties: false } as const;
+const object = <P extends Record<string, TSchema>>(properties: P) => Type.Object(properties, closed);
+const oneOf = <const T extends readonly string[]>(values: T) => Type.Union(values.map((value) => Type.Literal(value)));
+const text = (maxLength: number, minLength = 1) => Type.String({ minLength, maxLength });
+const optional = Type.Optional;
+
+/** Names of agents, principals and tenants: printable, not padded, at most 128 characters. */
+const name = Type.String({ minLength: 1, maxLength: 128, pattern: "^[^\\s\\p{C}](?:[^\\p{C}]*[^\\s\\p{C}])?$" });
+const slug = Type.String({ minLength: 1, maxLength: 63, pattern: "^[a-z0-9][a-z0-9-]{0,62}$" });
+const version = Type.Integer({ minimum: 1 });
+const reference = text(128);
+const status = oneOf(["active", "suspended"]);
+const labels = Type.Record(Type.String({ pattern: "^[A-Za-z0-9._/-]{1,64}$" }), Type.String({ maxLength: 256 }), {
+  maxProperties: 32,
+});
+const lifetime = Type.Integer({ minimum: 1, maximum: 366 * 86_400 });
+const reason = text(512);
+const digits = Type.String({ pattern: "^[0-9]{1,15}$" });
+const objectId = { id: Type.String(), version: Type.Integer() };
+const scope = oneOf(["node", "agent", "principal", "tool", "upstream", "tenant"]);
+const unit = oneOf(["calls"]);
+const window = oneOf(["minute", "hour", "day", "week", "month", "total"]);
+const mode = oneOf(["hard", "soft", "shadow"]);
+const timeMs = Type.Integer();
+
+const transport = Type.Union([
+  object({ type: Type.Literal("http"), url: Type.String({ minLength: 1, maxLength: 2048, pattern: "^https?://" }) }),
+  object({
+    type: Type.Literal("stdio"),
+    command: text(4096),
+    args: Type.Array(Type.String({ maxLength: 4096 }), { maxItems: 128 }),
+    env: Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" }), Type.String({ maxLength: 32_768 }), {
+      maxProperties: 64,
+    }),
+  }),
+]);
+const isolation = oneOf(["shared", "principal", "session"]);
+const timeoutMs = Type.Integer({ minimum: 100, maximum: 3_600_000 });
+const concurrencyMax = Type.Integer({ minimum: 1, maximum: 10_000 });
+
+export const page = (item: TSchema) => object({ items: Type.Array(item), next: optional(Type.String()) });
+export const pageQuery = object({ after: optional(text(512)), limit: optional(digits) });
+export const versionQuery = object({ version: digits });
+
+export const tenantView = object({
+  ...objectId,
+  name: Type.String(),
+  status,
+  tokenLifetimeMaxSeconds: Type.Integer(),
+  budgetNodesMax: Type.Integer(),
+});
+const budgetNodesMax = Type.Integer({ minimum: 1, maximum: 1_000_000 });
+export const tenantCreate = object({
+  name: slug,
+  tokenLifetimeMaxSeconds: optional(lifetime),
+  budgetNodesMax: optional(budgetNodesMax),
+});
+export const tenantUpdate = object({
+  version,
+  name: optional(slug),
+  status: optional(status),
+  tokenLifetimeMaxSeconds: optional(lifetime),
+  budgetNodesMax: optional(budgetNodesMax),
+});
+
+const principalType = oneOf(["person", "team", "service"]);
+export const principalView = object({ ...objectId, name: Type.String(), type: principalType, status });
+export const principalCreate = object({ name, type: principalType });
+export const principalUpdate = object({ version, name: optional(name), status: optional(status) });
+
+export const agentView = object({
+  ...objectId,
+  name: Type.String(),
+  principalId: Type.String(),
+  status,
+  labels: Type.Record(Type.String(), Type.String()),
+});
+export const agentCreate = object({ name, principal: reference, labels: optional(labels) });
+export const agentUpdate = object({
+  version,
+  name: optional(name),
+  status: optional(status),
+  labels: optional(labels),
+});
+
+export const upstreamView = object({
+  ...objectId,
+  name: Type.String(),
+  transport,
+  isolation,
+  status,
+  timeoutMs: Type.Integer(),
+  concurrencyMax: Type.Integer(),
+  toolsPinned: Type.Integer(),
+});
+export const upstreamCreate = object({
+  name: slug,
+  transport,
+  isolation: optional(isolation),
+  timeoutMs: optional(timeoutMs),
+  concurrencyMax: optional(concurrencyMax),
+});
+export const upstreamUpdate = object({
+  version,
+  transport: optional(transport),
+  isolation: optional(isolation),
+  status: optional(status),
+  timeoutMs: optional(timeoutMs),
+  concurrencyMax: optional(concurrencyMax),
+});
+export const toolView = object({
+  ...objectId,
+  upstream: Type.String(),
+  name: Type.String(),
+  status: oneOf(["active", "quarantined"]),
+  digest: Type.String(),
+  definition: Type.String(),
+});
+export const pinAnswer = object({
+  upstream: Type.String(),
+  tools: Type.Array(
+    object({
+      name: Type.String(),
+      digest: Type.String(),
+      change: oneOf(["added", "changed", "unchanged", "removed"]),
+    }),
+  ),
+  digest: Type.String(),
+  observedAtMs: timeMs,
+});
+
+export const rootKeyView = object({ ...objectId, status: oneOf(["active", "verifying", "retired"]) });
+export const rootKeyRotateAnswer = object({ key: rootKeyView, previous: Type.String() });
+
+const revocation = object({ reason: Type.String(), at: oneOf(["control", "gateway"]), revokedAtMs: timeMs });
+const rootToken = {
+  agentId: Type.String(),
+  principalId: Type.String(),
+  keyId: Type.String(),
+  label: Type.String(),
+  caveats: Type.Array(Type.String()),
+  issuedAtMs: timeMs,
+  expiresAtMs: timeMs,
+};
+export const tokenView = object({ ...objectId, ...rootToken, node: Type.String(), revoked: optional(revocation) });
+export const tokenMint = object({
+  agent: reference,
+  caveats: optional(
+    Type.Array(
+      Type.Union([text(8_192, 2), Type.Record(Type.String(), Type.Unknown(), { minProperties: 1, maxProperties: 1 })]),
+      {
+        maxItems: 60,
+      },
+    ),
+  ),
+  expiresInSeconds: optional(lifetime),
+  label: optional(Type.String({ maxLength: 128 })),
+});
+export const tokenMintAnswer = object({
+  token: Type.String(),
+  node: Type.String(),
+  agentId: Type.String(),
+  principalId: Type.String(),
+  expiresAtMs: timeMs,
+  caveats: Type.Array(Type.String()),
+});
+export const nodeView = object({
+  node: Type.String(),
+  kind: oneOf(["root", "recorded", "unrecorded"]),
+  root: optional(object(rootToken)),
+  recorded: optional(Type.Unknown()),
+  revoked: optional(revocation),
+  children: Type.Array(Type.Unknown()),
+});
+export const nodeRevoke = object({ reason });
+export const nodeRevokeAnswer = object({ node: Type.String(), revokedAtMs: timeMs, changed: Type.Boolean() });
+
+export const policyView = object({
+  ...objectId,
+  versionId: Type.String(),
+  language: Type.Literal("rules"),
+  source: Type.String(),
+  digest: Type.String(),
+});
+export const policyVersionView = object({
+  id: Type.String(),
+  language: Type.Literal("rules"),
+  digest: Type.String(),
+  createdBy: Type.String(),
+  createdAtMs: timeMs,
+  active: Type.Boolean(),
+  source: optional(Type.String()),
+});
+export const policySource = object({
+  source: Type.String({ maxLength: 524_288 }),
+  skipTests: optional(Type.Boolean()),
+});
+export const policyValidateAnswer = object({
+  valid: Type.Boolean(),
+  digest: Type.String(),
+  problems: Type.Array(object({ line: Type.Integer(), column: Type.Integer(), message: Type.String() })),
+  tests: Type.Array(object({ name: Type.String(), passed: Type.Boolean(), message: Type.String() })),
+});
+export const policyActivate = object({ expectedActive: Type.Union([text(64), Type.Null()]) });
+export const policyDiffQuery = object({ from: text(64), to: text(64) });
+export const policyDiffAnswer = object({
+  from: Type.String(),
+  to: Type.String(),
+  lines: Type.Array(object({ kind: oneOf(["same", "added", "removed"]), text: Type.String() })),
+});
+
+const limit = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000 });
+const budget = { scope, scopeId: Type.String({ maxLength: 512 }), unit, window, limit, mode };
+export const budgetView = object({ ...objectId, ...budget });
+export const budgetCreate = object(budget);
+export const budgetUpdate = object({ version, limit: optional(limit), mode: optional(mode) });
+export const budgetUsage = object({
+  budgetId: Type.String(),
+  ...budget,
+  windowStartMs: timeMs,
+  windowEndMs: timeMs,
+  used: Type.Integer(),
+  reserved: Type.Integer(),
+  unknown: Type.Integer(),
+  carved: Type.Integer(),
+});
+
+export const killView = object({
+  ...objectId,
+  scope: oneOf(["instance", "tenant", "agent", "principal", "upstream", "tool"]),
+  scopeId: Type.String(),
+  reason: Type.String(),
+  engagedAtMs: timeMs,
+});
+export const killEngage = object({ reason });
+
+export const auditEventsQuery = object({
+  after: optional(digits),
+  limit: optional(digits),
+  epoch: optional(digits),
+  event: optional(text(64)),
+  callId: optional(text(64)),
+});
+export const auditEventView = object({
+  epoch: Type.Integer(),
+  sequence: Type.Integer(),
+  committedAtMs: timeMs,
+  hash: Type.String(),
+  leaf: Type.String(),
+  event: Type.Record(Type.String(), Type.Unknown()),
+  text: Type.String(),
+});
+export const auditVerifyQuery = object({ full: optional(oneOf(["true", "false"])) });
+const auditFinding = object({
+  sequence: Type.Integer(),
+  through: optional(Type.Integer()),
+  kind: Type.String(),
+  detail: Type.String(),
+});
+export const auditVerifyAnswer = object({
+  status: oneOf(["intact", "damaged"]),
+  epoch: Type.Integer(),
+  fromSequence: Type.Integer(),
+  toSequence: Type.Integer(),
+  size: Type.Integer(),
+  hash: Type.String(),
+  root: Type.String(),
+  checkpointsChecked: Type.Integer(),
+  damage: optional(auditFinding),
+  findings: Type.Array(auditFinding),
+});
+export const auditExportQuery = object({ epoch: optional(digits) });
+export const checkpointView = object({
+  epoch: Type.Integer(),
+  size: Type.Integer(),
+  root: Type.String(),
+  note: Type.String(),
+});
+export const logRecover = object({ reason });
+export const logRecoverAnswer = object({
+  epoch: Type.Integer(),
+  previousSequence: Type.Integer(),
+  previousHash: Type.String(),
+});
+
+export const explainRequest = object({
+  token: text(16_384),
+  action: optional(oneOf(["tool.call", "tool.list", "mcp.session", "token.attenuate"])),
+  upstream: Type.String({ maxLength: 63 }),
+  tool: optional(Type.String({ maxLength: 256 })),
+  argumentsText: optional(Type.String({ maxLength: 524_288 })),
+});
+export const explainAnswer = object({
+  decision: oneOf(["allow", "deny", "step_up"]),
+  reasons: Type.Array(Type.String()),
+  detail: Type.String(),
+  revision: Type.Integer(),
+  policyDigest: Type.String(),
+  stages: Type.Array(
+    object({
+      stage: Type.String(),
+      status: oneOf(["passed", "denied", "skipped"]),
+      reason: optional(Type.String()),
+      detail: Type.String(),
+    }),
+  ),
+});
+
+export const adminKeyView = object({
+  id: Type.String(),
+  name: Type.String(),
+  tenantId: optional(Type.String()),
+  permissions: Type.Array(Type.String()),
+  createdBy: Type.String(),
+  createdAtMs: timeMs,
+  expiresAtMs: optional(timeMs),
+  revokedAtMs: optional(timeMs),
+});
+export const adminKeyCreate = object({
+  name,
+  permissions: Type.Array(text(64), { minItems: 1, maxItems: 64, uniqueItems: true }),
+  expiresInSeconds: optional(Type.Integer({ minimum: 60, maximum: 10 * 366 * 86_400 })),
+});
+export const adminKeyCreateAnswer = object({ key: Type.String(), view: adminKeyView });
+
+export const problem = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  code: Type.String(),
+  detail: Type.String(),
+  requestId: Type.String(),
+});

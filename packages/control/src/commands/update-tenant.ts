@@ -1,0 +1,26 @@
+/** Changes a tenant's settings. A lower lifetime binds tokens minted from now on. */
+import type { TenantUpdate, TenantView } from "@writ/contract/admin";
+import type { Actor, ControlContext } from "../control-context.ts";
+import { Problem } from "../problem.ts";
+import { findTenant } from "../queries/find-tenant.ts";
+import { applyChange, getForChange } from "./change-object.ts";
+
+export async function updateTenant(
+  context: ControlContext,
+  actor: Actor,
+  tenantId: string,
+  input: TenantUpdate,
+): Promise<TenantView> {
+  const { version: expected, ...change } = input;
+  if (change.name !== undefined) {
+    const other = await findTenant(context, change.name);
+    if (other !== undefined && other !== tenantId) throw new Problem("name_taken", "There is a tenant of this name.");
+  }
+  return context.store.command(actor, tenantId, async (transaction) => {
+    const stored = await getForChange(transaction, "tenant", tenantId, expected);
+    const { value, changed } = applyChange(stored.value, change);
+    const version = await transaction.put("tenant", tenantId, value, expected);
+    transaction.record("tenant.updated", { version, changed });
+    return { id: tenantId, version, ...value };
+  });
+}

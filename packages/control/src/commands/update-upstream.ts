@@ -1,0 +1,32 @@
+/** Changes an upstream's transport, limits or status. Its name never changes: endpoints and tokens hold it. */
+import type { UpstreamUpdate, UpstreamView } from "@writ/contract/admin";
+import type { Actor, ControlContext } from "../control-context.ts";
+import { countTools } from "../queries/count-tools.ts";
+import { applyChange, getForChange, requireTarget } from "./change-object.ts";
+import { checkTransport } from "./create-upstream.ts";
+
+export function updateUpstream(
+  context: ControlContext,
+  actor: Actor,
+  tenantId: string,
+  reference: string,
+  input: UpstreamUpdate,
+): Promise<UpstreamView> {
+  const { version: expected, ...change } = input;
+  if (change.transport !== undefined) checkTransport(change.transport);
+  return context.store.command(actor, tenantId, async (transaction) => {
+    const id = await requireTarget(transaction, "upstream", reference);
+    const stored = await getForChange(transaction, "upstream", id, expected);
+    const { value, changed } = applyChange(stored.value, change);
+    const version = await transaction.put("upstream", id, value, expected);
+    if (changed.includes("transport")) {
+      // What was seen over the old transport must not be pinned for the new one.
+      await transaction.query("DELETE FROM catalogue_observation WHERE tenant_id = $1 AND upstream_id = $2", [
+        tenantId,
+        id,
+      ]);
+    }
+    transaction.record("upstream.updated", { version, upstreamId: id, changed });
+    return { id, version, ...value, toolsPinned: await countTools(transaction, tenantId, value.name) };
+  });
+}

@@ -1,0 +1,511 @@
+import { verifyExport } from "@writ/audit/verify";
+import { INSTANCE_TENANT } from "@writ/contract";
+import { ADMIN_ROUTES, type AdminOperation, type AdminRoute } from "@writ/contract/admin";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startTestPlane, type TestPlane } from "./test-plane.fixture.ts";
+
+let plane: TestPlane;
+const T = "/v1/tenants/default";
+
+beforeAll(async () => {
+  plane = await startTestPlane();
+});
+afterAll(async () => {
+  await plane.stop();
+});
+
+const operations = Object.entries(ADMIN_ROUTES) as [AdminOperation, AdminRoute][];
+
+function pathOf(route: AdminRoute, tenant = "default"): string {
+  return route.path
+    .replace("{tenant}", tenant)
+    .replace("{scope}", "agent")
+    .replace("{node}", "00".repeat(16))
+    .replaceAll(/\{\w+\}/g, "00000000-0000-7000-8000-00000000ffff");
+}
+
+async function events(tenantId = plane.tenantId): Promise<Record<string, unknown>[]> {
+  const rows = await plane.db.transaction({ tenants: [tenantId], readOnly: true }, (transaction) =>
+    transaction.query<{ event: string }>("SELECT event FROM audit_event WHERE tenant_id = $1 ORDER BY sequence", [
+      tenantId,
+    ]),
+  );
+  return rows.map((row) => JSON.parse(row.event) as Record<string, unknown>);
+}
+
+describe("the listener", () => {
+  test("answers its probes without a key", async () => {
+    expect((await plane.send("GET", "/healthz", { key: undefined })).status).toBe(200);
+    expect((await plane.send("GET", "/readyz", { key: undefined })).status).toBe(200);
+  });
+
+  test("describes exactly the routes of the contract", async () => {
+    const { json, status } = await plane.send("GET", "/openapi.json");
+    expect(status).toBe(200);
+    expect(json.openapi).toBe("3.1.0");
+    const described: string[] = [];
+    for (const [path, item] of Object.entries(json.paths as Record<string, Record<string, { operationId: string }>>)) {
+      for (const [method, { operationId }] of Object.entries(item)) described.push(`${operationId} ${method} ${path}`);
+    }
+    const wanted = operations.map(([operation, { method, path }]) => `${operation} ${method.toLowerCase()} ${path}`);
+    expect(described.sort()).toEqual(wanted.sort());
+  });
+
+  test("an unknown route is answered by a problem document, and only to a key", async () => {
+    const known = await plane.send("GET", "/v1/nothing");
+    expect([known.status, known.json.code]).toEqual([404, "route_unknown"]);
+    expect((await plane.send("GET", "/v1/nothing", { key: undefined })).status).toBe(401);
+  });
+
+  test("a Host that is not served is refused", async () => {
+    const { request } = await import("node:http");
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = { host: "evil.test", authorization: `Bearer ${plane.adminKey}` };
+      const call = request(`${plane.url}/v1/tenants`, { headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      call.on("error", reject);
+      call.end();
+    });
+    expect(status).toBe(400);
+  });
+});
+
+describe("admin keys", () => {
+  test.each(operations)("trap-35 %s denies without a key", async (_operation, route) => {
+    const { status, json } = await plane.send(route.method, pathOf(route), { key: undefined });
+    expect([status, json.code]).toEqual([401, "admin_key_missing"]);
+  });
+
+  test("an agent's token is no admin key (I12)", async () => {
+    expect(plane.token.startsWith("writ_")).toBe(true);
+    for (const [, route] of operations) {
+      expect((await plane.send(route.method, pathOf(route), { key: plane.token })).status).toBe(401);
+    }
+  });
+
+  test("another tenant behaves like one that does not exist (trap-33, I11)", async () => {
+    const other = await plane.send("POST", "/v1/tenants", { body: { name: "other" } });
+    expect(other.status).toBe(201);
+    const made = await plane.send("POST", `/v1/tenants/other/admin-keys`, { body: { name: "k", permissions: ["*"] } });
+    expect(made.status).toBe(201);
+    const key = made.json.key as string;
+    expect((await plane.send("GET", "/v1/tenants/other", { key })).status).toBe(200);
+    for (const [operation, route] of operations) {
+      if (!route.path.includes("{tenant}")) {
+        expect((await plane.send(route.method, pathOf(route), { key })).status, operation).toBe(403);
+        continue;
+      }
+      const answers = [];
+      for (const tenant of ["default", plane.tenantId, "nobody", "019a0000-0000-7000-8000-000000000000"]) {
+        const answer = await plane.send(route.method, pathOf(route, tenant), { key });
+        const { requestId, ...rest } = answer.json;
+        expect(requestId).toBeTypeOf("string");
+        answers.push({ status: answer.status, ...rest });
+      }
+      for (const answer of answers) expect(answer, operation).toEqual(answers[2]);
+      expect(answers[0]?.status, operation).toBe(404);
+    }
+  });
+
+  test("a key without the permission is refused, whatever the body is", async () => {
+    const made = await plane.send("POST", `${T}/admin-keys`, {
+      body: { name: "reader", permissions: ["agents:read"] },
+    });
+    const key = made.json.key as string;
+    expect((await plane.send("GET", `${T}/agents`, { key })).status).toBe(200);
+    const { status, json } = await plane.send("POST", `${T}/agents`, { key, body: { nonsense: 1 } });
+    expect([status, json.code]).toEqual([403, "permission_missing"]);
+  });
+
+  test("nobody hands out a permission that they lack", async () => {
+    const made = await plane.send("POST", `${T}/admin-keys`, {
+      body: { name: "limited", permissions: ["admin_keys:write", "agents:read"] },
+    });
+    const key = made.json.key as string;
+    for (const permissions of [["*"], ["tokens:mint"]]) {
+      expect((await plane.send("POST", `${T}/admin-keys`, { key, body: { name: "x", permissions } })).status).toBe(403);
+    }
+    const body = { name: "x", permissions: ["agents:read"] };
+    expect((await plane.send("POST", `${T}/admin-keys`, { key, body })).status).toBe(201);
+  });
+
+  test("a revoked and an expired key are refused like an unknown one", async () => {
+    const made = await plane.send("POST", `${T}/admin-keys`, {
+      body: { name: "short", permissions: ["agents:read"], expiresInSeconds: 60 },
+    });
+    const key = made.json.key as string;
+    const altered = `${key.slice(0, -2)}${key.endsWith("AA") ? "BA" : "AA"}`;
+    expect((await plane.send("GET", `${T}/agents`, { key: altered })).status).toBe(401);
+    expect((await plane.send("GET", `${T}/agents`, { key })).status).toBe(200);
+    plane.clock.advance(61_000);
+    expect((await plane.send("GET", `${T}/agents`, { key })).json.code).toBe("admin_key_invalid");
+    expect((await plane.send("DELETE", `${T}/admin-keys/${made.json.view.id}`)).status).toBe(204);
+    expect((await plane.send("DELETE", `${T}/admin-keys/${made.json.view.id}`)).status).toBe(404);
+    expect((await plane.send("GET", `${T}/agents`, { key })).json.code).toBe("admin_key_invalid");
+  });
+});
+
+describe("commands", () => {
+  test("trap-34 each leaves exactly one event, by the authenticated key and not by the body", async () => {
+    const made = await plane.send("POST", `${T}/admin-keys`, { body: { name: "author", permissions: ["*"] } });
+    const key = made.json.key as string;
+    const by = `admin_key:${made.json.view.id}`;
+    const run = async (event: string, method: string, path: string, body?: unknown) => {
+      const before = (await events()).length;
+      const answer = await plane.send(method, path, { key, ...(body === undefined ? {} : { body }) });
+      expect(answer.status, `${method} ${path} ${answer.text}`).toBeLessThan(300);
+      const added = (await events()).slice(before);
+      expect(added.map((one) => one["event"])).toEqual([event]);
+      expect(JSON.stringify(added[0])).toContain(`"by":"${by}"`);
+      return answer.json;
+    };
+    const forged = await plane.send("POST", `${T}/principals`, { key, body: { name: "f", type: "team", by: "root" } });
+    expect(forged.status).toBe(400);
+
+    const principal = await run("principal.created", "POST", `${T}/principals`, { name: "team", type: "team" });
+    await run("principal.updated", "PATCH", `${T}/principals/${principal.id}`, { version: 1, status: "suspended" });
+    await run("principal.updated", "PATCH", `${T}/principals/team`, { version: 2, status: "active" });
+    const agent = await run("agent.created", "POST", `${T}/agents`, { name: "a1", principal: "team" });
+    await run("agent.updated", "PATCH", `${T}/agents/a1`, { version: 1, labels: { env: "dev" } });
+    const minted = await run("token.minted", "POST", `${T}/tokens`, { agent: "a1", caveats: [{ tools: ["x/*"] }] });
+    await run("token.revoked", "POST", `${T}/nodes/${minted.node}/revoke`, { reason: "lost" });
+    await run("root_key.rotated", "POST", `${T}/root-keys/rotate`);
+    const keys = (await plane.send("GET", `${T}/root-keys`)).json.items as { id: string; status: string }[];
+    const old = keys.find((one) => one.status === "verifying");
+    await run("root_key.retired", "POST", `${T}/root-keys/${old?.id}/retire`);
+    const upstream = await run("upstream.created", "POST", `${T}/upstreams`, {
+      name: "files",
+      transport: { type: "http", url: "https://files.test/mcp" },
+    });
+    await run("upstream.updated", "PATCH", `${T}/upstreams/files`, { version: 1, timeoutMs: 1_000 });
+    await run("upstream.removed", "DELETE", `${T}/upstreams/${upstream.id}?version=2`);
+    const budget = await run("budget.created", "POST", `${T}/budgets`, {
+      scope: "agent",
+      scopeId: "a1",
+      unit: "calls",
+      window: "day",
+      limit: 10,
+      mode: "hard",
+    });
+    expect(budget.scopeId).toBe(agent.id);
+    await run("budget.updated", "PATCH", `${T}/budgets/${budget.id}`, { version: 1, limit: 20 });
+    await run("budget.removed", "DELETE", `${T}/budgets/${budget.id}?version=2`);
+    await run("kill.engaged", "PUT", `${T}/kill/tool/everything%2Fecho`, { reason: "drill" });
+    await run("kill.released", "DELETE", `${T}/kill/tool/everything%2Fecho`);
+    await run("kill.engaged", "PUT", `${T}/kill/tenant`, { reason: "drill" });
+    await run("kill.released", "DELETE", `${T}/kill/tenant`);
+    const active = (await plane.send("GET", `${T}/policy`)).json;
+    const source = active.source.replace("prefix: secret", "prefix: sec");
+    const version = await run("policy.proposed", "POST", `${T}/policy/versions`, { source });
+    await run("policy.activated", "POST", `${T}/policy/versions/${version.id}/activate`, {
+      expectedActive: active.versionId,
+    });
+    const diff = (await plane.send("GET", `${T}/policy/diff?from=${active.versionId}&to=active`)).json;
+    expect(diff.lines.filter((line: { kind: string }) => line.kind !== "same").length).toBe(2);
+    await run("tenant.updated", "PATCH", T, { version: 1, budgetNodesMax: 5 });
+    const other = await run("admin_key.created", "POST", `${T}/admin-keys`, { name: "o", permissions: ["kill:read"] });
+    await run("admin_key.revoked", "DELETE", `${T}/admin-keys/${other.view.id}`);
+  });
+
+  test("a stale version is answered 409 with both versions, and nothing happens", async () => {
+    await plane.send("POST", `${T}/principals`, { body: { name: "stale", type: "team" } });
+    await plane.send("PATCH", `${T}/principals/stale`, { body: { version: 1, status: "suspended" } });
+    const before = (await events()).length;
+    const { status, json } = await plane.send("PATCH", `${T}/principals/stale`, {
+      body: { version: 1, status: "active" },
+    });
+    expect([status, json.code, json.expectedVersion, json.actualVersion]).toEqual([409, "version_conflict", 1, 2]);
+    expect((await events()).length).toBe(before);
+  });
+
+  test("a name is taken once, and free again after its object was removed", async () => {
+    const body = { name: "twice", transport: { type: "http", url: "https://a.test/" } };
+    expect((await plane.send("POST", `${T}/upstreams`, { body })).status).toBe(201);
+    expect((await plane.send("POST", `${T}/upstreams`, { body })).json.code).toBe("name_taken");
+    expect((await plane.send("DELETE", `${T}/upstreams/twice?version=1`)).status).toBe(204);
+    expect((await plane.send("GET", `${T}/upstreams/twice`)).status).toBe(404);
+    expect((await plane.send("POST", `${T}/upstreams`, { body })).status).toBe(201);
+  });
+
+  test.each([
+    [{ caveats: [{ bind: { jkt: "x" } }] }, "caveat_unenforceable"],
+    [{ caveats: [{ rate: 5 }] }, "caveat_unenforceable"],
+    [{ caveats: [{ task: "x" }] }, "caveat_unenforceable"],
+    [{ caveats: [{ unheard_of: 1 }] }, "caveat_unenforceable"],
+    [{ caveats: [{ id: "x" }] }, "caveat_unenforceable"],
+    [{ caveats: ['{"tools":["a/*"],"exp":1}'] }, "caveat_unenforceable"],
+    [{ caveats: ["not json"] }, "caveat_unenforceable"],
+    [{ caveats: [{ exp: "tomorrow" }] }, "caveat_unenforceable"],
+    [{ expiresInSeconds: 365 * 86_400 }, "lifetime_exceeded"],
+    [{ caveats: [{ exp: 99_999_999_999 }] }, "lifetime_exceeded"],
+    [{ agent: "nobody" }, "reference_unknown"],
+  ])("trap-26 minting refuses %j", async (input, code) => {
+    const before = (await events()).length;
+    const { status, json } = await plane.send("POST", `${T}/tokens`, { body: { agent: "assistant", ...input } });
+    expect([status, json.code]).toEqual([422, code]);
+    expect((await events()).length).toBe(before);
+  });
+
+  test("a minted token is nowhere but in its answer (trap-29)", async () => {
+    const { json } = await plane.send("POST", `${T}/tokens`, { body: { agent: "assistant", label: "one" } });
+    const secret = (json.token as string).slice(-40);
+    const list = await plane.send("GET", `${T}/tokens`);
+    expect(list.text).toContain(json.node);
+    expect(list.text).not.toContain(secret);
+    expect(JSON.stringify(await events())).not.toContain(secret);
+    expect(plane.lines.join("")).not.toContain(secret);
+    expect((await plane.send("GET", `${T}/nodes/${json.node}`)).json.kind).toBe("root");
+  });
+
+  test("a rules file that does not compile or whose tests fail is not stored", async () => {
+    const broken = await plane.send("POST", `${T}/policy/versions`, { body: { source: "version: 1\nruls: []\n" } });
+    expect([broken.status, broken.json.code]).toEqual([422, "policy_invalid"]);
+    expect(broken.json.problems[0].line).toBe(2);
+    const { source } = (await plane.send("GET", `${T}/policy`)).json;
+    const failing = source.replace("arguments: { message: hello }", "arguments: { message: secret }");
+    const refused = await plane.send("POST", `${T}/policy/versions`, { body: { source: failing } });
+    expect([refused.status, refused.json.code]).toEqual([422, "policy_tests_failed"]);
+    const forced = await plane.send("POST", `${T}/policy/versions`, { body: { source: failing, skipTests: true } });
+    expect(forced.status).toBe(201);
+    const stale = await plane.send("POST", `${T}/policy/versions/${forced.json.id}/activate`, {
+      body: { expectedActive: null },
+    });
+    expect([stale.status, stale.json.code]).toEqual([409, "version_conflict"]);
+  });
+
+  test("a catalogue is pinned from what the gateway saw", async () => {
+    const { json: upstream } = await plane.send("POST", `${T}/upstreams`, {
+      body: { name: "seen", transport: { type: "http", url: "https://seen.test/" } },
+    });
+    const definitions = ['{"name":"one","inputSchema":{"type":"object"}}', '{ "name": "two" }'];
+    const observe = (list: readonly string[]) =>
+      plane.owner.transaction({ tenants: [plane.tenantId] }, (transaction) =>
+        transaction.query(
+          `INSERT INTO catalogue_observation (tenant_id, upstream_id, gateway_id, observed_ms, status, tools)
+           VALUES ($1, $2, $3, 1, 'ok', $4) ON CONFLICT (tenant_id, upstream_id) DO UPDATE SET tools = excluded.tools`,
+          [plane.tenantId, upstream.id, "019a0000-0000-7000-8000-000000000009", JSON.stringify(list)],
+        ),
+      );
+    await observe(definitions);
+    const first = await plane.send("POST", `${T}/upstreams/seen/pin`);
+    expect(first.json.tools.map((tool: { change: string }) => tool.change)).toEqual(["added", "added"]);
+    const tools = (await plane.send("GET", `${T}/upstreams/seen/tools`)).json.items;
+    expect(tools.map((tool: { definition: string }) => tool.definition)).toEqual(definitions);
+    await observe([definitions[1] ?? ""]);
+    const second = await plane.send("POST", `${T}/upstreams/seen/pin`);
+    const changes = second.json.tools.map((tool: { name: string; change: string }) => `${tool.name} ${tool.change}`);
+    expect(changes).toEqual(["two unchanged", "one removed"]);
+    expect((await plane.send("GET", `${T}/upstreams/seen`)).json.toolsPinned).toBe(1);
+  });
+
+  test("the instance's kill switch belongs to the instance's keys and is seen by tenants", async () => {
+    expect((await plane.send("PUT", "/v1/kill", { body: { reason: "drill" } })).status).toBe(200);
+    expect((await plane.send("GET", `${T}/kill`)).text).toContain('"instance"');
+    expect((await plane.send("DELETE", "/v1/kill")).status).toBe(204);
+    expect((await plane.send("DELETE", "/v1/kill")).status).toBe(404);
+    expect((await events(INSTANCE_TENANT)).at(-1)?.["event"]).toBe("kill.released");
+  });
+});
+
+describe("queries", () => {
+  test("lists come in pages that neither repeat nor skip", async () => {
+    for (let index = 0; index < 7; index += 1) {
+      await plane.send("POST", `${T}/principals`, { body: { name: `page ${index}`, type: "service" } });
+    }
+    const whole = (await plane.send("GET", `${T}/principals?limit=500`)).json.items.map(
+      (one: { id: string }) => one.id,
+    );
+    const paged: string[] = [];
+    for (let after = ""; ; ) {
+      const { json } = await plane.send("GET", `${T}/principals?limit=3${after === "" ? "" : `&after=${after}`}`);
+      paged.push(...json.items.map((one: { id: string }) => one.id));
+      if (json.next === undefined) break;
+      after = json.next;
+    }
+    expect(paged).toEqual(whole);
+  });
+
+  test("a call is explained stage by stage and leaves nothing behind", async () => {
+    const before = (await events()).length;
+    const { json: token } = await plane.send("POST", `${T}/tokens`, { body: { agent: "assistant" } });
+    const body = { token: token.token, upstream: "everything", tool: "echo", argumentsText: '{"message":"hello"}' };
+    const { json, status } = await plane.send("POST", `${T}/explain`, { body });
+    expect(status).toBe(200);
+    expect(json.stages[0]).toMatchObject({ stage: "verify", status: "passed" });
+    expect(json.stages.some((stage: { status: string }) => stage.status === "denied")).toBe(json.decision === "deny");
+    const forged = await plane.send("POST", `${T}/explain`, {
+      body: { ...body, token: `${token.token.slice(0, -1)}A` },
+    });
+    expect(forged.json.decision).toBe("deny");
+    expect(forged.json.reasons[0]).toMatch(/^token_/);
+    expect((await events()).length).toBe(before + 1);
+  });
+
+  test("budget usage lists every rule with its window", async () => {
+    const body = { scope: "tenant", scopeId: "", unit: "calls", window: "day", limit: 5, mode: "hard" };
+    const { json: budget } = await plane.send("POST", `${T}/budgets`, { body });
+    const usage = (await plane.send("GET", `${T}/budgets/usage`)).json.items;
+    expect(usage.find((one: { budgetId: string }) => one.budgetId === budget.id)).toMatchObject({ used: 0, limit: 5 });
+  });
+
+  test("events are read by page, by name and in order", async () => {
+    const { json } = await plane.send("GET", `${T}/audit/events?limit=5`);
+    expect(json.items.map((one: { sequence: number }) => one.sequence)).toEqual([1, 2, 3, 4, 5]);
+    expect(json.next).toBe("5");
+    const minted = await plane.send("GET", `${T}/audit/events?event=token.minted`);
+    expect(minted.json.items.length).toBeGreaterThan(0);
+    for (const one of minted.json.items) expect(one.event.event).toBe("token.minted");
+  });
+});
+
+describe("input that nobody should send", () => {
+  test("is never answered 500, whatever it is", async () => {
+    const bodies = operations.filter(([, route]) => ["POST", "PUT", "PATCH"].includes(route.method));
+    const odd = fc.oneof(
+      fc.json(),
+      fc.string(),
+      fc.constantFrom(
+        "",
+        "{",
+        "null",
+        "[]",
+        '{"a":1,"a":2}',
+        '{"name":"\\ud800"}',
+        "{}".repeat(3),
+        '{"version":1e400}',
+      ),
+      fc
+        .record({ name: fc.string(), type: fc.string(), reason: fc.string(), version: fc.double() })
+        .map((value) => JSON.stringify(value)),
+      fc
+        .record({
+          agent: fc.constant("assistant"),
+          caveats: fc.array(fc.oneof(fc.string(), fc.dictionary(fc.string(), fc.jsonValue()))),
+        })
+        .map((value) => JSON.stringify(value)),
+      fc
+        .record({
+          scope: fc.constant("agent"),
+          scopeId: fc.string(),
+          unit: fc.constant("calls"),
+          window: fc.constant("day"),
+          limit: fc.nat(),
+          mode: fc.constant("hard"),
+        })
+        .map((value) => JSON.stringify(value)),
+    );
+    const part = fc.oneof(
+      fc.string({ minLength: 1 }),
+      fc.constantFrom("..", "%00", "%2e%2e", "%", "a%2Fb", "\u0000", "'", "active"),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...bodies), odd, part, async ([operation, route], body, id) => {
+        if (operation === "upstreams.pin" || operation === "root-keys.rotate") return;
+        if (operation === "log.recover" || operation.includes("kill") || operation === "tenants.update") return;
+        const path = pathOf(route).replace("00000000-0000-7000-8000-00000000ffff", () => {
+          try {
+            return encodeURIComponent(id);
+          } catch {
+            return "x"; // a lone surrogate cannot be in a URL
+          }
+        });
+        const { status, json } = await plane.send(route.method, path, { body });
+        expect(status, `${operation} ${path} ${body}`).toBeLessThan(500);
+        if (status >= 400) expect(json.code, `${operation} ${body}`).toBeTypeOf("string");
+      }),
+      { numRuns: 300 },
+    );
+    expect((await plane.send("GET", T)).status).toBe(200);
+  });
+
+  test("numbers as text, unknown members and other media types are refused, not mended", async () => {
+    const version = await plane.send("PATCH", T, { body: { version: "1", budgetNodesMax: 7 } });
+    expect([version.status, version.json.code]).toEqual([400, "fault_request"]);
+    const unknown = await plane.send("POST", `${T}/principals`, { body: { name: "x", type: "team", extra: 1 } });
+    expect(unknown.status).toBe(400);
+    const media = await plane.send("POST", `${T}/principals`, {
+      body: "name=x",
+      headers: { "content-type": "text/plain" },
+    });
+    expect(media.status).toBe(415);
+    const large = await plane.send("POST", `${T}/principals`, { body: { name: "x".repeat(2_000_000), type: "team" } });
+    expect(large.status).toBe(413);
+    const repeated = await plane.send("POST", `${T}/principals`, { body: '{"name":"x","name":"y","type":"team"}' });
+    expect([repeated.status, repeated.json.code]).toEqual([400, "fault_json"]);
+  });
+});
+
+describe("the log", () => {
+  test("verifies whole and onwards, and its export verifies without us", async () => {
+    await plane.control.signer.signDue(true);
+    const whole = (await plane.send("GET", `${T}/audit/verify?full=true`)).json;
+    expect(whole).toMatchObject({ status: "intact", fromSequence: 1 });
+    expect(whole.checkpointsChecked).toBeGreaterThan(0);
+    await plane.send("POST", `${T}/principals`, { body: { name: "later", type: "team" } });
+    const onwards = (await plane.send("GET", `${T}/audit/verify`)).json;
+    expect(onwards).toMatchObject({ status: "intact", fromSequence: whole.size + 1, size: whole.size + 1 });
+    const exported = await plane.send("GET", `${T}/audit/export`);
+    expect(exported.headers.get("content-type")).toBe("application/x-ndjson");
+    const lines = exported.text.trimEnd().split("\n");
+    const verdict = await verifyExport(
+      (async function* () {
+        yield* lines;
+      })(),
+      { verifierKeys: [plane.control.signer.verifierKey] },
+    );
+    expect(verdict.verdict.kind).toBe("intact");
+    expect(verdict.start).toBe("genesis");
+    expect((await plane.send("GET", `${T}/audit/checkpoints`)).json.items.at(-1).size).toBe(whole.size);
+  });
+
+  test("a row edited behind our back is named", async () => {
+    await plane.control.signer.signDue(true);
+    await plane.owner.transaction({ tenants: [plane.tenantId] }, (transaction) =>
+      transaction.query(
+        "UPDATE audit_event SET event = replace(event, 'principal.created', 'principal.updated') WHERE tenant_id = $1 AND sequence = 4",
+        [plane.tenantId],
+      ),
+    );
+    const { json } = await plane.send("GET", `${T}/audit/verify?full=true`);
+    expect(json).toMatchObject({ status: "damaged", damage: { sequence: 4, kind: "mutated" } });
+  });
+
+  test("the signer does not sign a log that does not continue what it signed last", async () => {
+    const other = (await plane.send("GET", "/v1/tenants/other")).json.id as string;
+    const tamper = (text: string) =>
+      plane.owner.transaction({ tenants: [other] }, (transaction) => transaction.query(text, [other]));
+    const add = (name: string) => plane.send("POST", "/v1/tenants/other/principals", { body: { name, type: "team" } });
+    const signed = async () => (await plane.send("GET", "/v1/tenants/other/audit/checkpoints")).json.items.length;
+    await plane.control.signer.signDue(true);
+    const before = await signed();
+    await add("one");
+    const leafOf = "(SELECT max(sequence) FROM audit_event WHERE tenant_id = $1)";
+    await tamper(`UPDATE audit_event SET leaf = sha256(leaf) WHERE tenant_id = $1 AND sequence = ${leafOf}`);
+    await plane.control.signer.signDue(true);
+    expect(await signed()).toBe(before);
+    expect(plane.control.signer.refusal(other)).toBe("inconsistent");
+    expect((await plane.send("GET", "/v1/tenants/other/audit/verify")).json.status).toBe("damaged");
+  });
+
+  test("a new epoch opens with the kill switch on", async () => {
+    const { json, status } = await plane.send("POST", `${T}/log/recover`, { body: { reason: "restored" } });
+    expect([status, json.epoch]).toEqual([200, 2]);
+    expect((await plane.send("GET", `${T}/kill`)).text).toContain("restored");
+    expect((await plane.send("GET", `${T}/audit/verify`)).json).toMatchObject({ status: "intact", epoch: 2 });
+  });
+});
+
+describe("the first start", () => {
+  test("made once, is found by every later one", async () => {
+    const again = await plane.control.bootstrap({
+      starter: { upstream: { type: "stdio", command: "/bin/false", args: [], env: {} } },
+    });
+    expect(again.adminKey).toBeUndefined();
+    expect(again.starter?.token).toBeUndefined();
+    expect(again.starter?.tenantId).toBe(plane.tenantId);
+    expect(again.starter?.agentId).not.toBe("");
+  });
+});

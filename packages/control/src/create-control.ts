@@ -1,0 +1,115 @@
+/** Puts the control plane together from plain parameters: store, signer, listener. Reads no configuration by itself. */
+import type { AddressInfo } from "node:net";
+import type { Database } from "@writ/db";
+import { type Config, type Keyring, type Logger, listenNear } from "@writ/runtime";
+import { type BootstrapOptions, type BootstrapResult, bootstrap } from "./commands/bootstrap.ts";
+import type { Clock, ControlContext, Random } from "./control-context.ts";
+import { createVerifiedPositions } from "./queries/verify-log.ts";
+import { createServer } from "./server/create-server.ts";
+import { loadCheckpointKey } from "./signer/checkpoint-key.ts";
+import { type CheckpointSigner, createCheckpointSigner } from "./signer/checkpoint-signer.ts";
+import { createHistoryStore } from "./store/history-store.ts";
+
+export interface ControlOptions {
+  /** Opened with the role `control`. Closed by whoever opened it. */
+  readonly db: Database;
+  readonly keyring: Keyring;
+  readonly config: Pick<Config, "mode" | "control" | "checkpoints" | "keys"> & {
+    readonly gateway: Pick<Config["gateway"], "audience">;
+  };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+export interface Control {
+  /** Listens and begins to sign checkpoints. Resolves to the port listened on, and the one that was wanted. */
+  listen(): Promise<{ readonly port: number; readonly wanted: number }>;
+  /** Refuses new requests, lets running ones finish, signs a last checkpoint. */
+  drain(): Promise<void>;
+  /** Ends the listener. After `drain`, or without it in an emergency. */
+  close(): Promise<void>;
+  readonly address: { readonly host: string; readonly port: number } | undefined;
+  /** What a first start makes; finds everything when it was made before. */
+  bootstrap(options: BootstrapOptions): Promise<BootstrapResult>;
+  readonly signer: Pick<CheckpointSigner, "signDue" | "verifierKey" | "refusal">;
+}
+
+export async function createControl(options: ControlOptions): Promise<Control> {
+  const { db, keyring, config, clock, random, log } = options;
+  const store = createHistoryStore({ db, clock, random });
+  const { privateKey, created } = await loadCheckpointKey({ file: config.keys.checkpointKeyFile, mode: config.mode });
+  if (created)
+    log.warn(
+      { file: config.keys.checkpointKeyFile },
+      "made a key for checkpoints; keep it out of backups of the database",
+    );
+  const signer = await createCheckpointSigner({
+    store,
+    clock,
+    log,
+    privateKey,
+    file: config.checkpoints.file,
+    intervalSeconds: config.checkpoints.intervalSeconds,
+  });
+  const context: ControlContext = {
+    store,
+    keyring,
+    clock,
+    random,
+    log,
+    audience: config.gateway.audience,
+    checkpoints: signer,
+    verifiedPositions: createVerifiedPositions(),
+  };
+  let draining = false;
+  const server = await createServer({
+    context,
+    log,
+    allowedHosts: config.control.allowedHosts,
+    isDraining: () => draining,
+    ready: async () => {
+      try {
+        await db.query("SELECT 1");
+        return true;
+      } catch {
+        return false; // a failure of the database is what this probe is for
+      }
+    },
+  });
+  const { host } = config.control;
+
+  return {
+    async listen() {
+      const found = await listenNear({
+        plane: "control",
+        mode: config.mode,
+        port: config.control.port,
+        listen: async (port) => {
+          await server.listen({ host, port });
+          return (server.server.address() as AddressInfo).port; // a TCP listener has an AddressInfo
+        },
+      });
+      signer.start();
+      return found;
+    },
+    async drain() {
+      draining = true;
+      await server.close();
+      await signer.drain();
+    },
+    async close() {
+      draining = true;
+      signer.stop();
+      await server.close();
+    },
+    get address() {
+      const address = server.server.address();
+      return address === null || typeof address === "string"
+        ? undefined
+        : { host: address.address, port: address.port };
+    },
+    bootstrap: (given) => bootstrap(context, given),
+    signer,
+  };
+}

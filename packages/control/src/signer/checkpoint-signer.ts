@@ -1,0 +1,251 @@
+/**
+ * Signs checkpoints of every tenant's log and appends them to a file outside the database. It signs only what extends
+ * the last checkpoint that it remembers: the leaves since then are read and the tree continued from the remembered
+ * frontier, so a changed, shortened or forked log is refused, loudly and until an administrator acts.
+ */
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { mkdir, open, readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import {
+  appendLeaf,
+  type CheckpointKey,
+  checkpointFileEntry,
+  checkpointOrigin,
+  EMPTY_FRONTIER,
+  mayExtend,
+  rootOf,
+  signCheckpoint,
+  verifierKey,
+} from "@writ/audit";
+import { parseCheckpoint, parseCheckpointFile } from "@writ/audit/verify";
+import { INSTANCE_TENANT } from "@writ/contract";
+import type { CheckpointView } from "@writ/contract/admin";
+import type { Logger } from "@writ/runtime";
+import type { Clock } from "../control-context.ts";
+import { Problem } from "../problem.ts";
+import type { ControlStore } from "../store/control-store.ts";
+import { openSignerMemory, type SignerMemory } from "./signer-memory.ts";
+
+export interface CheckpointSigner {
+  /** Looks at every log once and signs what has grown, or what was signed last a day ago. */
+  signDue(force?: boolean): Promise<void>;
+  /** Begins to sign by itself, at intervals. */
+  start(): void;
+  /** Signs no more by itself; a round that runs ends by itself. */
+  stop(): void;
+  /** Signs what has grown, for the last time. */
+  drain(): Promise<void>;
+  list(tenantId: string): Promise<readonly CheckpointView[]>;
+  /** Signed notes of one log. */
+  notes(tenantId: string, epoch: number): Promise<readonly string[]>;
+  readonly verifierKey: string;
+  /** `<prefix>/<tenant>/<epoch>`. */
+  origin(tenantId: string, epoch: number): string;
+  /** Why the signer refuses a tenant's log; undefined when it does not. */
+  refusal(tenantId: string): string | undefined;
+}
+
+export interface CheckpointSignerOptions {
+  readonly store: ControlStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly privateKey: KeyObject;
+  readonly file: string;
+  readonly intervalSeconds: number;
+  /** Beginning of origins; `writ.local/<key>` when left out. */
+  readonly originPrefix?: string;
+}
+
+/** A log that has grown by this much is signed before its interval is over. */
+const ENTRIES_MAX = 10_000;
+const POLL_MS = 1_000;
+const IDLE_MS = 24 * 60 * 60_000;
+/** Leaves of one read: each is 32 bytes. */
+const LEAVES_PER_READ = 10_000;
+const FILE_BYTES_MAX = 256 * 1024 * 1024;
+
+interface HeadRow extends Record<string, unknown> {
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly hash: Uint8Array;
+  readonly frontier: Uint8Array;
+}
+
+export async function createCheckpointSigner(options: CheckpointSignerOptions): Promise<CheckpointSigner> {
+  const { store, clock, log } = options;
+  await mkdir(dirname(options.file), { recursive: true });
+  const memory: SignerMemory = await openSignerMemory(`${options.file}.signer.json`);
+  const publicKey = createPublicKey(options.privateKey);
+  const prefix = options.originPrefix ?? `writ.local/${keyFingerprint(publicKey)}`;
+  const key: CheckpointKey = { name: prefix, privateKey: options.privateKey };
+  const refusals = new Map<string, string>();
+  const signedAt = new Map<string, number>();
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+
+  function refuse(tenantId: string, reason: string): void {
+    if (refusals.get(tenantId) === reason) return;
+    refusals.set(tenantId, reason);
+    log.error({ tenantId, reason }, "THE LOG DOES NOT EXTEND ITS LAST CHECKPOINT: no checkpoint is signed");
+  }
+
+  async function signOne(tenantId: string, force: boolean): Promise<void> {
+    const head = await readHead(store, tenantId);
+    if (head === undefined || head.sequence === 0) return;
+    const last = memory.get(tenantId);
+    const nowMs = clock.nowMs();
+    const grown = last === undefined || head.epoch !== last.epoch ? head.sequence : head.sequence - last.size;
+    const sinceMs = nowMs - (signedAt.get(tenantId) ?? last?.signedAtMs ?? 0);
+    const due =
+      grown !== 0 && (force || grown >= ENTRIES_MAX || grown < 0 || sinceMs >= options.intervalSeconds * 1000);
+    if (!due && sinceMs < IDLE_MS) return;
+
+    const root = Buffer.from(rootOf(head.frontier, head.sequence)).toString("hex");
+    const next = { epoch: head.epoch, size: head.sequence, root };
+    const continued = await continueTree(store, tenantId, last, head);
+    const verdict = mayExtend(last, next, continued);
+    // An unknown verdict is a refusal too.
+    if (verdict.kind !== "extends" && verdict.kind !== "unchanged") return refuse(tenantId, verdict.reason);
+    if (!continued) return refuse(tenantId, "inconsistent");
+    refusals.delete(tenantId);
+    const origin = checkpointOrigin({ prefix, tenantId, epoch: head.epoch });
+    const note = signCheckpoint(key, {
+      origin,
+      size: head.sequence,
+      root: rootOf(head.frontier, head.sequence),
+      chainHash: head.hash,
+    });
+    // Remembered before it is published: a crash in between leaves a checkpoint unpublished, never one forgotten.
+    const frontier = Buffer.from(head.frontier).toString("hex");
+    await memory.set(tenantId, { ...next, frontier, signedAtMs: nowMs });
+    await appendNote(options.file, note);
+    signedAt.set(tenantId, nowMs);
+  }
+
+  async function signDue(force = false): Promise<void> {
+    for (const tenantId of new Set([INSTANCE_TENANT, ...(await store.tenants())])) {
+      try {
+        await signOne(tenantId, force);
+      } catch (error) {
+        // A failure of the database or the disk: said, and tried again at the next round. Others go on.
+        log.error({ err: error, tenantId }, "a checkpoint could not be made");
+      }
+    }
+  }
+
+  /** Rounds never overlap. */
+  function next(force: boolean): Promise<void> {
+    running = running
+      .then(() => signDue(force))
+      .catch((error: unknown) => {
+        log.error({ err: error }, "checkpoints could not be made"); // a failure, tried again at the next round
+      });
+    return running;
+  }
+
+  return {
+    signDue: (force = false) => next(force),
+    start() {
+      timer ??= setInterval(() => void next(false), Math.min(POLL_MS, options.intervalSeconds * 1000)); // rounds report by themselves
+      timer.unref();
+    },
+    stop: () => clearInterval(timer),
+    async drain() {
+      clearInterval(timer);
+      await next(true);
+    },
+    async list(tenantId) {
+      const views: CheckpointView[] = [];
+      for (const note of await readNotes(options.file)) {
+        const view = viewOf(note, tenantId);
+        if (view !== undefined) views.push(view);
+      }
+      return views;
+    },
+    async notes(tenantId, epoch) {
+      const end = `/${tenantId}/${epoch}`;
+      return (await readNotes(options.file)).filter((note) => note.slice(0, note.indexOf("\n")).endsWith(end));
+    },
+    verifierKey: verifierKey(prefix, publicKey),
+    origin: (tenantId, epoch) => checkpointOrigin({ prefix, tenantId, epoch }),
+    refusal: (tenantId) => refusals.get(tenantId),
+  };
+}
+
+async function readHead(store: ControlStore, tenantId: string): Promise<HeadRow | undefined> {
+  const rows = await store.read([tenantId], (transaction) =>
+    transaction.query<HeadRow>("SELECT epoch, sequence, hash, frontier FROM tenant_head WHERE tenant_id = $1", [
+      tenantId,
+    ]),
+  );
+  return rows[0];
+}
+
+/** Whether the leaves since `last` lead from its tree to the head's. Each read is a short transaction of its own. */
+async function continueTree(
+  store: ControlStore,
+  tenantId: string,
+  last: { readonly epoch: number; readonly size: number; readonly frontier: string } | undefined,
+  head: HeadRow,
+): Promise<boolean> {
+  const same = last !== undefined && last.epoch === head.epoch;
+  if (same && last.size > head.sequence) return false;
+  let size = same ? last.size : 0;
+  let frontier: Uint8Array = same ? Buffer.from(last.frontier, "hex") : EMPTY_FRONTIER;
+  while (size < head.sequence) {
+    const from = size;
+    const rows = await store.read([tenantId], (transaction) =>
+      transaction.query<{ readonly sequence: number; readonly leaf: Uint8Array }>(
+        `SELECT sequence, leaf FROM audit_event WHERE tenant_id = $1 AND epoch = $2 AND sequence > $3 AND sequence <= $4
+          ORDER BY sequence LIMIT $5`,
+        [tenantId, head.epoch, from, head.sequence, LEAVES_PER_READ],
+      ),
+    );
+    for (const row of rows) {
+      if (row.sequence !== size + 1) return false;
+      frontier = appendLeaf(frontier, size, row.leaf);
+      size += 1;
+    }
+    if (size === from) return false;
+  }
+  return Buffer.from(frontier).equals(Buffer.from(head.frontier));
+}
+
+async function appendNote(path: string, note: string): Promise<void> {
+  const file = await open(path, "a", 0o644);
+  try {
+    await file.writeFile(checkpointFileEntry(note));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function readNotes(path: string): Promise<readonly string[]> {
+  try {
+    const { size } = await stat(path);
+    if (size > FILE_BYTES_MAX) throw new Problem("state_conflict", "The checkpoint file is too large to be read here.");
+    return parseCheckpointFile(await readFile(path, "utf8")).notes;
+  } catch (error) {
+    // No file yet: nothing was signed.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return []; // fs rejects with an ErrnoException
+    throw error;
+  }
+}
+
+function viewOf(note: string, tenantId: string): CheckpointView | undefined {
+  const reading = parseCheckpoint(note);
+  if (reading.kind === "malformed") return undefined;
+  const { origin, size, root } = reading.unverifiedCheckpoint;
+  const [tenant, epoch] = origin.split("/").slice(-2);
+  if (tenant !== tenantId || epoch === undefined) return undefined;
+  return { epoch: Number(epoch), size, root: Buffer.from(root).toString("hex"), note };
+}
+
+/** 8 bytes that name a public key. */
+function keyFingerprint(key: KeyObject): string {
+  const { x } = key.export({ format: "jwk" });
+  return Buffer.from(x ?? "", "base64url")
+    .subarray(0, 8)
+    .toString("hex");
+}

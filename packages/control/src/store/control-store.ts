@@ -1,0 +1,54 @@
+/**
+ * What commands and queries need of the database, in the words of the control plane. history-store.ts fills it over
+ * @writ/history; nothing else in this package knows how a head is locked or an event is chained.
+ */
+import type { AuthorityKind, AuthoritySnapshot, AuthorityValues, EventName } from "@writ/contract";
+import type { Queryable } from "@writ/db";
+import type { Actor, EventFields } from "../control-context.ts";
+
+/** Statements in the words of the database; what every query of this package is written against. */
+export type Queries = Pick<Queryable, "query">;
+
+export interface Stored<T> {
+  readonly id: string;
+  readonly version: number;
+  readonly value: T;
+}
+
+/**
+ * One use case: everything that it changes and the event that says so commit together or not at all. `query` is for
+ * the control plane's own tables and does not see this command's own puts; `get` and `find` do.
+ */
+export interface CommandTransaction extends Queries {
+  get<K extends AuthorityKind>(kind: K, id: string): Promise<Stored<AuthorityValues[K]> | undefined>;
+  /** Objects of a kind, the command's own changes included; with `where`, those with that text in that member. */
+  find<K extends AuthorityKind>(
+    kind: K,
+    where?: { readonly member: string; readonly equals: string },
+  ): Promise<readonly Stored<AuthorityValues[K]>[]>;
+  /** `expectedVersion` 0 makes a new object. Resolves to the new version. Problem `version_conflict`, `name_taken`. */
+  put<K extends AuthorityKind>(
+    kind: K,
+    id: string,
+    value: AuthorityValues[K],
+    expectedVersion: number,
+  ): Promise<number>;
+  remove(kind: AuthorityKind, id: string, expectedVersion: number): Promise<void>;
+  /** The command's event; `by` is the actor's, whatever the caller of the API says. */
+  record<N extends EventName>(event: N, fields: Omit<EventFields<N>, "by">): void;
+}
+
+export interface ControlStore {
+  command<T>(actor: Actor, tenantId: string, work: (transaction: CommandTransaction) => Promise<T>): Promise<T>;
+  /** Creates the head of a tenant and runs the work in the same transaction. */
+  createTenant<T>(actor: Actor, tenantId: string, work: (transaction: CommandTransaction) => Promise<T>): Promise<T>;
+  /** Makes the instance's head and log when they are missing. */
+  ensureInstance(): Promise<void>;
+  /** Opens a new epoch of the tenant's log, with its kill switch engaged; resolves to the epoch. */
+  openEpoch(actor: Actor, tenantId: string, reason: string): Promise<number>;
+  /** A read-only transaction that sees these tenants' rows; at most 2 s. */
+  read<T>(tenants: readonly string[], work: (transaction: Queries) => Promise<T>): Promise<T>;
+  /** Ids of all tenants, the instance's included. */
+  tenants(): Promise<readonly string[]>;
+  snapshot(tenantId: string): Promise<AuthoritySnapshot | undefined>;
+}

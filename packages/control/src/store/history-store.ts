@@ -1,0 +1,111 @@
+/** The control plane's store over @writ/history: one adapter, so that commands speak of objects and never of heads. */
+import type { AuditEvent, AuthorityKind, AuthorityValues, EventName } from "@writ/contract";
+import { makeUuidv7 } from "@writ/contract";
+import type { Database } from "@writ/db";
+import {
+  AlreadyExists,
+  createTenant,
+  ensureInstance,
+  type CommandTransaction as HistoryTransaction,
+  listTenants,
+  openEpoch,
+  readSnapshot,
+  runCommand,
+  UnknownTenant,
+  VersionConflict,
+} from "@writ/history";
+import type { Actor, Clock, EventFields, Random } from "../control-context.ts";
+import { notFound, Problem } from "../problem.ts";
+import type { CommandTransaction, ControlStore, Stored } from "./control-store.ts";
+
+/** Tenants of one page of the list. */
+const TENANTS_PER_READ = 1_000;
+
+export interface HistoryStoreOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): ControlStore {
+  const newId = (): string => makeUuidv7(clock.nowMs(), random.bytes(10));
+
+  function adapt(actor: Actor, history: HistoryTransaction): CommandTransaction {
+    const view = <K extends AuthorityKind>(object: {
+      readonly id: string;
+      readonly version: number;
+      readonly value: unknown;
+    }): Stored<AuthorityValues[K]> => ({
+      id: object.id,
+      version: object.version,
+      value: object.value as AuthorityValues[K], // history gives objects of the kind that was asked for
+    });
+    return {
+      query: (text, values) => history.query(text, values),
+      async get(kind, id) {
+        const object = await history.get(kind, id);
+        return object === undefined ? undefined : view(object);
+      },
+      async find(kind, where) {
+        return (await history.find(kind, where)).map((object) => view(object));
+      },
+      put: (kind, id, value, expectedVersion) => history.put({ kind, id, value }, expectedVersion),
+      remove: (kind, id, expectedVersion) => history.remove(kind, id, expectedVersion),
+      record<N extends EventName>(event: N, fields: Omit<EventFields<N>, "by">) {
+        // The fields are those of this event; the union of all events cannot express that pair.
+        const full = { ...fields, by: actor.by };
+        const { tenantId } = history;
+        history.append({ event, id: newId(), timeMs: history.nowMs, tenantId, fields: full } as unknown as AuditEvent);
+      },
+    };
+  }
+
+  return {
+    command: (actor, tenantId, work) =>
+      named(async () => {
+        const result = await runCommand(db, { tenantId, nowMs: clock.nowMs() }, (history) =>
+          work(adapt(actor, history)),
+        );
+        return result.value;
+      }),
+    createTenant: (actor, tenantId, work) =>
+      named(async () => {
+        const scope = { tenantId, nowMs: clock.nowMs(), newId };
+        return (await createTenant(db, scope, (history) => work(adapt(actor, history)))).value;
+      }),
+    async ensureInstance() {
+      await ensureInstance(db, { nowMs: clock.nowMs(), newId });
+    },
+    openEpoch: (actor, tenantId, reason) =>
+      named(async () => {
+        const scope = { tenantId, nowMs: clock.nowMs(), newId, by: actor.by, reason };
+        return (await openEpoch(db, scope)).value.epoch;
+      }),
+    read: (tenants, work) => db.transaction({ tenants, readOnly: true }, work),
+    async tenants() {
+      const ids: string[] = [];
+      for (let after: string | undefined; ; ) {
+        const page = await listTenants(db, { ...(after === undefined ? {} : { after }), limit: TENANTS_PER_READ });
+        ids.push(...page.map((tenant) => tenant.tenantId));
+        after = page.at(-1)?.tenantId;
+        if (page.length < TENANTS_PER_READ) return ids;
+      }
+    },
+    snapshot: (tenantId) => readSnapshot(db, tenantId),
+  };
+}
+
+/** Gives history's refusals the codes of the admin API; all else passes. */
+async function named<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof VersionConflict) {
+      const detail = `The caller saw version ${error.expected}, and ${error.actual} is stored.`;
+      throw new Problem("version_conflict", detail, { expectedVersion: error.expected, actualVersion: error.actual });
+    }
+    if (error instanceof AlreadyExists) throw new Problem("name_taken", "Something of this name or id exists already.");
+    if (error instanceof UnknownTenant) throw notFound();
+    throw error;
+  }
+}
