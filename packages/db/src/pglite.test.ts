@@ -67,6 +67,27 @@ describe("the queues of the embedded database", () => {
   });
 });
 
+describe("the maintenance of the embedded database", () => {
+  test("vacuums a table that has changed much, and the log does not grow without end", async () => {
+    const fresh = await freshPglite(migrations);
+    const database = fresh.handle.as("migrate");
+    await database.query("INSERT INTO plain SELECT n FROM generate_series(1, 3000) AS n");
+    await database.query("DELETE FROM plain");
+    const vacuumed = async (): Promise<unknown> =>
+      (await database.query("SELECT vacuum_count AS times FROM pg_stat_user_tables WHERE relname = 'plain'"))[0]?.[
+        "times"
+      ];
+    await expect.poll(vacuumed, { timeout: 20_000, interval: 250 }).toBe(1);
+    const checkpoint = "SELECT checkpoint_lsn::text AS at FROM pg_control_checkpoint()";
+    const [before] = await database.query(checkpoint);
+    await database.query("CREATE TABLE bulk (n int8, t text)");
+    await database.query("INSERT INTO bulk SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 60000) AS n");
+    const moved = async (): Promise<boolean> => (await database.query(checkpoint))[0]?.["at"] !== before?.["at"];
+    await expect.poll(moved, { timeout: 20_000, interval: 250 }).toBe(true);
+    await fresh.remove();
+  });
+});
+
 describe("the directory of the embedded database", () => {
   let parent: string;
   const children: ChildProcess[] = [];

@@ -54,10 +54,14 @@ export interface PgliteHandle {
 
 /** Statements that the session keeps prepared; beyond that all are forgotten and prepared anew. */
 const PREPARED_MAX = 1_000;
-/** Pause between looks at how much log has been written since the last checkpoint. */
-const CHECKPOINT_LOOK_MS = 5_000;
-/** Log that a restart may have to replay; the embedded server makes no checkpoints by itself. */
+/** Pause between looks at what maintenance is due: the embedded server does none by itself. */
+const MAINTENANCE_PAUSE_MS = 5_000;
+/** Log that a restart may have to replay. */
 const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
+/** Changed rows that make a table worth a vacuum. */
+const VACUUM_CHANGES = 2_000;
+/** Larger tables are left alone, because a vacuum holds the session and others must not wait for long. */
+const VACUUM_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
  * Opens the database in `dataDir`, creating it first when there is none. Throws `DirectoryInUseError` when another
@@ -348,7 +352,7 @@ class PgliteSession {
   #lost: DatabaseError | undefined;
   #closing: Promise<void> | undefined;
   #closedAnswer: (() => void) | undefined;
-  readonly #checkpointTimer: NodeJS.Timeout;
+  readonly #maintenanceTimer: NodeJS.Timeout;
   #checkpointAt: string | undefined;
 
   private constructor(worker: Worker, lost: (error: DatabaseError) => void) {
@@ -360,8 +364,8 @@ class PgliteSession {
     });
     worker.on("error", (error) => this.#lose("the embedded database has crashed", error));
     worker.on("exit", () => this.#lose("the embedded database has ended", undefined));
-    this.#checkpointTimer = setTimeout(() => void this.#lookAtLog(), CHECKPOINT_LOOK_MS);
-    this.#checkpointTimer.unref();
+    this.#maintenanceTimer = setTimeout(() => void this.#maintain(), MAINTENANCE_PAUSE_MS);
+    this.#maintenanceTimer.unref();
   }
 
   static async start(dataDir: string, lost: (error: DatabaseError) => void): Promise<PgliteSession> {
@@ -513,7 +517,7 @@ class PgliteSession {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#checkpointTimer);
+    clearTimeout(this.#maintenanceTimer);
     this.#refuseWaiters(closedError());
     if (this.#lost === undefined) {
       if (this.#held) {
@@ -537,7 +541,7 @@ class PgliteSession {
     this.#inFlight?.reject(new DatabaseError("57P02", message, { cause, commitUnknown: true }));
     this.#inFlight = undefined;
     this.#refuseWaiters(this.#lost);
-    clearTimeout(this.#checkpointTimer);
+    clearTimeout(this.#maintenanceTimer);
     this.#closedAnswer?.();
     if (this.#closing === undefined) this.#onLost(this.#lost);
   }
@@ -596,25 +600,42 @@ class PgliteSession {
     inFlight?.resolve(bytes);
   }
 
-  /** Makes a checkpoint when enough log has been written, so that a restart is quick and old log is dropped. */
-  async #lookAtLog(): Promise<void> {
+  /**
+   * What a server's background processes would do, one piece at a time: a checkpoint when enough log has been written,
+   * so that a restart is quick and old log is dropped; else the vacuum of the table that needs it most.
+   */
+  async #maintain(): Promise<void> {
     try {
-      await this.acquire("other");
-      try {
-        const from = this.#checkpointAt ?? "0/0";
-        const text = "SELECT pg_current_wal_lsn()::text AS at, (pg_current_wal_lsn() - $1::pg_lsn)::int8 AS written";
-        const [row] = (await this.statement("migrate", [], text, [from], false)).rows;
-        if (this.#checkpointAt === undefined || Number(row?.["written"]) > CHECKPOINT_LOG_BYTES) {
-          if (this.#checkpointAt !== undefined) await this.statement("migrate", [], "CHECKPOINT", [], false);
-          this.#checkpointAt = String(row?.["at"]);
-        }
-      } finally {
-        this.release();
-      }
+      const chore = await this.#holding(() => this.#findChore());
+      if (chore !== undefined) await this.#holding(() => this.statement("migrate", [], chore, [], false));
     } catch {
-      // A look that fails is followed by another; a database that has ended says so to its users.
+      // A chore that fails is tried again; a database that has ended says so to its users.
     }
-    if (this.#closing === undefined && this.#lost === undefined) this.#checkpointTimer.refresh();
+    if (this.#closing === undefined && this.#lost === undefined) this.#maintenanceTimer.refresh();
+  }
+
+  async #findChore(): Promise<string | undefined> {
+    const logText = "SELECT pg_current_wal_lsn()::text AS at, (pg_current_wal_lsn() - $1::pg_lsn)::int8 AS written";
+    const [log] = (await this.statement("migrate", [], logText, [this.#checkpointAt ?? "0/0"], false)).rows;
+    const due = this.#checkpointAt !== undefined && Number(log?.["written"]) > CHECKPOINT_LOG_BYTES;
+    if (due || this.#checkpointAt === undefined) this.#checkpointAt = String(log?.["at"]);
+    if (due) return "CHECKPOINT";
+    await this.statement("migrate", [], "SELECT pg_stat_force_next_flush()", [], false);
+    const tableText = `
+      SELECT format('%I.%I', schemaname, relname) AS name FROM pg_stat_user_tables
+      WHERE n_dead_tup + n_mod_since_analyze > $1::int8 AND pg_relation_size(relid) < $2::int8
+      ORDER BY n_dead_tup + n_mod_since_analyze DESC LIMIT 1`;
+    const [table] = (await this.statement("migrate", [], tableText, [VACUUM_CHANGES, VACUUM_BYTES_MAX], false)).rows;
+    return table === undefined ? undefined : `VACUUM (ANALYZE) ${String(table["name"])}`;
+  }
+
+  async #holding<T>(work: () => Promise<T>): Promise<T> {
+    await this.acquire("other");
+    try {
+      return await work();
+    } finally {
+      this.release();
+    }
   }
 }
 
