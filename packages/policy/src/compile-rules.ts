@@ -84,7 +84,7 @@ function buildPolicy(rules: readonly Rule[], digest: string): PolicyPort {
         const bound = { untilMs: NEVER_CHANGES };
         return (
           firstMatch(denies, input, bound, "policy_denied") ??
-          firstMatch(stepUps, input, bound, "policy_denied") ??
+          firstMatch(stepUps, input, bound, "step_up_unavailable") ??
           firstMatch(allows, input, bound, "policy_allow") ?? {
             kind: "deny",
             reason: "policy_default_deny",

@@ -206,7 +206,8 @@ function readMembers(
 
 function readText(reader: Reader, node: Node | null | undefined, parent: Node, what: string): string | undefined {
   if (isScalar(node) && typeof node.value === "string" && node.value !== "") return node.value;
-  reader.problem(node ?? parent, `${what} is not a text`, "put it in quotation marks");
+  if (node === undefined) reader.problem(parent, `${what} is missing`);
+  else reader.problem(node ?? parent, `${what} is not a text`, "put it in quotation marks");
   return undefined;
 }
 
