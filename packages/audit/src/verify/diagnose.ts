@@ -34,7 +34,7 @@ export interface Diagnosis {
 }
 
 /** How many removed entries with later ones renumbered are still recognised. */
-export const RENUMBERED_MAX = 4096;
+const RENUMBERED_MAX = 4096;
 
 /**
  * `last` ended well and `entries[0]` (there is one) does not follow it. `seen` is the hash of an earlier entry by its
@@ -177,7 +177,7 @@ export function diagnose(
 }
 
 /** Whether the entry's own content, with its leaf recomputed, links to `previous` as `sequence`. */
-export function follows(entry: LogEntry, previous: Uint8Array, sequence: number): boolean {
+function follows(entry: LogEntry, previous: Uint8Array, sequence: number): boolean {
   const computed = linkHash(previous, sequence, entry.committedAtMicros, leafHash(entry.event));
   return Buffer.compare(computed, entry.hash) === 0;
 }
