@@ -167,7 +167,7 @@ function refuseAliases(reader: Reader, contents: Node | null): void {
       return visit.BREAK;
     }
     if (isAlias(node)) reader.problem(node, "aliases are not supported", "write the value out");
-    if ((isScalar(node) || isMap(node) || isSeq(node)) && (node.anchor !== undefined || node.tag?.startsWith("!"))) {
+    if ((isScalar(node) || isMap(node) || isSeq(node)) && (node.anchor !== undefined || node.tag !== undefined)) {
       reader.problem(node, "anchors and tags are not supported", "write the value out");
     }
     return undefined;
