@@ -130,18 +130,38 @@ export async function freshPglite(directory: string = migrationsDirectory): Prom
 }
 
 async function pgliteTemplate(directory: string): Promise<string> {
-  const template = path.join(tmpdir(), `writ-pglite-template-${PGLITE_FORMAT}-${await digestOf(directory)}`);
-  if (existsSync(template)) return template;
-  const building = `${template}.${randomBytes(4).toString("hex")}`;
-  const handle = await openPglite({ dataDir: building });
-  try {
-    await migrate(handle.as("migrate"), directory);
-  } finally {
+  return keptDirectory(`writ-pglite-template-${PGLITE_FORMAT}-${await digestOf(directory)}`, async (dataDir) => {
+    await cp(await pgliteBase(), dataDir, { recursive: true });
+    const handle = await openPglite({ dataDir });
+    try {
+      await migrate(handle.as("migrate"), directory);
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+/** An empty embedded database: what takes longest to create, and does not change with the migrations. */
+async function pgliteBase(): Promise<string> {
+  return keptDirectory(`writ-pglite-base-${PGLITE_FORMAT}`, async (dataDir) => {
+    const handle = await openPglite({ dataDir });
     await handle.close();
+  });
+}
+
+/** A directory that is made once a machine, under its name whole or not at all. */
+async function keptDirectory(name: string, make: (dataDir: string) => Promise<void>): Promise<string> {
+  const kept = path.join(tmpdir(), name);
+  if (existsSync(kept)) return kept;
+  const building = `${kept}.${randomBytes(4).toString("hex")}`;
+  try {
+    await make(building);
+    // Whoever renames second finds the name taken, by a directory that is as good.
+    await rename(building, kept).catch(() => undefined);
+  } finally {
+    await rm(building, { recursive: true, force: true });
   }
-  // Whoever renames second finds the name taken, by a directory that is as good.
-  await rename(building, template).catch(() => rm(building, { recursive: true, force: true }));
-  return template;
+  return kept;
 }
 
 /** A short digest of the migrations' names and bytes. */
