@@ -831,7 +831,8 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
   writ_apply(uuid, int8, text[], text[], text[], int8[], text[], bytea), writ_create_tenant(uuid),
   writ_open_epoch(uuid), writ_refundable(uuid, int4), writ_refund(uuid, text[], bytea, text[], bytea),
-  writ_list_tenants(uuid, int4), writ_find_admin_key(text), writ_make_partitions(int4)
+  writ_find_admin_key(text), writ_make_partitions(int4)
   TO writ_control;
+GRANT EXECUTE ON FUNCTION writ_list_tenants(uuid, int4) TO writ_gateway, writ_control;
 
 SELECT writ_make_partitions(3);

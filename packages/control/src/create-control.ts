@@ -2,7 +2,7 @@
 import type { AddressInfo } from "node:net";
 import type { Database } from "@writ/db";
 import { type Config, type Keyring, type Logger, listenNear } from "@writ/runtime";
-import { type BootstrapOptions, type BootstrapResult, bootstrap } from "./commands/bootstrap.ts";
+import { type BootstrapOptions, type BootstrapResult, bootstrap, pinStarter } from "./commands/bootstrap.ts";
 import type { Clock, ControlContext, Random } from "./control-context.ts";
 import { createVerifiedPositions } from "./queries/verify-log.ts";
 import { createServer } from "./server/create-server.ts";
@@ -32,6 +32,8 @@ export interface Control {
   readonly address: { readonly host: string; readonly port: number } | undefined;
   /** What a first start makes; finds everything when it was made before. */
   bootstrap(options: BootstrapOptions): Promise<BootstrapResult>;
+  /** Pins what the gateway saw of the starter upstream, unless tools of it are pinned. Waits for a gateway. */
+  pinStarter(starter: NonNullable<BootstrapResult["starter"]>): Promise<void>;
   readonly signer: Pick<CheckpointSigner, "signDue" | "verifierKey" | "refusal">;
 }
 
@@ -110,6 +112,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
         : { host: address.address, port: address.port };
     },
     bootstrap: (given) => bootstrap(context, given),
+    pinStarter: (starter) => pinStarter(context, starter),
     signer,
   };
 }

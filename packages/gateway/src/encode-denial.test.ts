@@ -5,7 +5,14 @@ import { encodeBroken, encodeDenial } from "./encode-denial.ts";
 const context = { callId: "c", idText: '"i"', tool: "t", resourceMetadataUrl: "https://g.example/meta" };
 // The list is closed; its keys are the reasons.
 const reasons = Object.keys(REASONS) as Reason[];
-const data = { check: "args", remaining: 3, resetsAt: "later", retryAfterSeconds: 7, rule: "for operators", detail: "too" };
+const data = {
+  check: "args",
+  remaining: 3,
+  resetsAt: "later",
+  retryAfterSeconds: 7,
+  rule: "for operators",
+  detail: "too",
+};
 
 describe("what an agent is told", () => {
   test.each(reasons)("of %s is a whole answer with a legal code", (reason) => {
@@ -18,7 +25,9 @@ describe("what an agent is told", () => {
       return;
     }
     expect(body).toMatchObject({ jsonrpc: "2.0", id: "i" });
-    const legal = (body.error.code <= -32000 && body.error.code >= -32019) || (body.error.code <= -32600 && body.error.code >= -32700);
+    const legal =
+      (body.error.code <= -32000 && body.error.code >= -32019) ||
+      (body.error.code <= -32600 && body.error.code >= -32700);
     expect(legal).toBe(true);
   });
 

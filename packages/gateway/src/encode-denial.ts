@@ -87,6 +87,24 @@ export function encodeDenial(denial: Pick<Denial, "reason" | "hidden" | "data">,
   }
 }
 
+/** The answer to a call that was denied, over plain HTTP. */
+export function encodeHttpDenial(
+  denial: Pick<Denial, "reason" | "detail" | "data">,
+  context: Pick<DenialContext, "callId" | "resourceMetadataUrl">,
+): Problem {
+  const reason = SHOWN_AS.get(denial.reason) ?? denial.reason;
+  const { callId } = context;
+  const data: Record<string, unknown> = { help: help(reason) };
+  for (const name of DATA_SHOWN) if (denial.data[name] !== undefined) data[name] = denial.data[name];
+  const challenged = mannerOf(reason, false) === "challenge";
+  const headers: Record<string, string> = {
+    ...(callId === undefined ? {} : { "writ-call-id": callId }),
+    ...(challenged ? { "www-authenticate": `Bearer resource_metadata="${context.resourceMetadataUrl}"` } : {}),
+    ...retryAfter(reason, denial.data),
+  };
+  return makeProblem(reason, { headers, callId, data });
+}
+
 /** The answer to a call that was allowed and then broke, as the JSON text of the value of `error`. */
 export function encodeBroken(reason: Reason, callId: string): string {
   return JSON.stringify({

@@ -4,10 +4,13 @@
  */
 import type { AuditEvent, BudgetClaim, JsonObject, Reason, Upstream } from "@writ/contract";
 import type { TenantState } from "@writ/core";
+import type { Denial } from "./gate.ts";
 
-/** Wall clock, in milliseconds since the epoch. */
+/** Wall clock in milliseconds since the epoch, and a monotonic one. */
 export interface Clock {
   nowMs(): number;
+  /** Milliseconds from an arbitrary start, never going back. */
+  monotonicMs(): number;
 }
 
 /** Cryptographic randomness. */
@@ -46,20 +49,41 @@ export interface DecisionEntry {
   readonly claims: readonly BudgetClaim[];
   /** Hex of the root node: bounds the number of counters that holders can make below it. */
   readonly root: string;
+  /** How many counters of scope node there may be below that root. */
+  readonly budgetNodesMax: number;
+  /** 16 bytes; kept beside the log, never in it: what the digests in `event` are salted with. */
+  readonly salt: Uint8Array;
   readonly event: AuditEvent;
+  /** What the agent is told when `kind` is deny. */
+  readonly denial: Denial | undefined;
   /** For answers that Writ gives itself (a list, a session): recorded in the same transaction. */
   readonly outcome: AuditEvent | undefined;
 }
 
 export type CommitResult =
-  | { readonly kind: "committed"; readonly sequence: number; readonly epoch: number; readonly leaf: string }
+  | {
+      readonly kind: "committed";
+      readonly sequence: number;
+      readonly epoch: number;
+      /** Milliseconds on the monotonic clock: no later than the commit, as far as can be known. */
+      readonly committedAtMonotonicMs: number;
+    }
   /** A claim did not fit. Nothing was recorded; the caller records the denial. */
   | { readonly kind: "refused"; readonly claim: BudgetClaim; readonly remaining: number }
+  /** The root token already has as many budget counters below it as the tenant permits. Nothing was recorded. */
   | { readonly kind: "refused_nodes" }
-  /** `validUntilMs` had passed on the database's clock. */
+  /** `validUntilMs` had passed on the database's clock. Nothing was recorded. */
   | { readonly kind: "expired"; readonly databaseTimeMs: number }
-  /** Authority moved more often than the journal was willing to decide again. */
-  | { readonly kind: "stale" };
+  /** Authority moved more often than the journal was willing to decide again. Nothing was recorded. */
+  | { readonly kind: "stale" }
+  /** Judged again, the attempt came out so differently that the caller must start over. Nothing was recorded. */
+  | { readonly kind: "withdrawn" };
+
+export interface Committed {
+  readonly result: CommitResult;
+  /** The entry that was committed: the first one, or the last that `judge` returned. */
+  readonly entry: DecisionEntry;
+}
 
 export interface JournalPort {
   /**
@@ -68,12 +92,11 @@ export interface JournalPort {
    * Resolves only after COMMIT. Failure `journal_unavailable` or `head_regressed` when it is not known to be
    * committed (the journal then makes sure that it ends as aborted).
    */
-  commit(
-    entry: DecisionEntry,
-    judge: () => DecisionEntry,
-  ): Promise<{ readonly result: CommitResult; readonly entry: DecisionEntry }>;
-  /** Books the outcome of a committed allow. Bounded: what does not fit becomes `unknown`. Never throws. */
+  commit(entry: DecisionEntry, judge: () => DecisionEntry | "withdraw"): Promise<Committed>;
+  /** Books the outcome of a committed allow. Never throws; kept until it is on record or the lease lapses. */
   settle(outcome: OutcomeEntry): void;
+  /** Puts an event on record that is bound to no decision (a summary, a catalogue read). Never throws; bounded. */
+  record(event: AuditEvent): void;
 }
 
 export interface OutcomeEntry {

@@ -24,3 +24,4 @@ export {
   uniqueDatabaseName,
 } from "./postgres-server.ts";
 export { type CutRule, startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
+export { startWrit, type WritProcess, type WritProcessOptions } from "./writ-process.ts";

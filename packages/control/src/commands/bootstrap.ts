@@ -7,6 +7,7 @@
 import { INSTANCE_TENANT, type Upstream, type UpstreamTransport } from "@writ/contract";
 import { parseAdminKey } from "@writ/runtime";
 import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import { countTools } from "../queries/count-tools.ts";
 import { selectIdOf, selectObject } from "../queries/read-objects.ts";
 import { validatePolicy } from "../queries/validate-policy.ts";
 import type { CommandTransaction } from "../store/control-store.ts";
@@ -15,6 +16,7 @@ import { createAdminKeyIn } from "./create-admin-key.ts";
 import { TENANT_DEFAULTS } from "./create-tenant.ts";
 import { UPSTREAM_DEFAULTS } from "./create-upstream.ts";
 import { mintIn } from "./mint-token.ts";
+import { pinCatalogue } from "./pin-catalogue.ts";
 import { proposePolicyIn } from "./propose-policy.ts";
 import { makeRootKey } from "./root-key-material.ts";
 import { STARTER_CAVEATS, STARTER_RULES } from "./starter-rules.ts";
@@ -146,4 +148,15 @@ async function ensureStarter(
     return minted.token;
   });
   return { ...names, agentId: ids.agentId, upstreamId: ids.upstreamId, token };
+}
+
+/** A first start is cut short more easily here than anywhere: each start makes sure that the starter can be called. */
+export async function pinStarter(
+  context: ControlContext,
+  starter: NonNullable<BootstrapResult["starter"]>,
+): Promise<void> {
+  const { tenantId, upstream, upstreamId } = starter;
+  if (upstreamId === "") return;
+  const pinned = await context.store.read([tenantId], (transaction) => countTools(transaction, tenantId, upstream));
+  if (pinned === 0) await pinCatalogue(context, SYSTEM, tenantId, upstreamId);
 }

@@ -21,6 +21,7 @@ import {
   SESSION_REVISIONS,
   STATELESS_REVISION,
 } from "./messages.ts";
+import { type MirroredArgument, mirrorArguments } from "./mirrored-arguments.ts";
 import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts";
 
 export interface HttpSessionOptions extends SessionContext {
@@ -29,6 +30,8 @@ export interface HttpSessionOptions extends SessionContext {
   readonly limits: UpstreamLimits;
   /** What an earlier session found out about the server; undefined asks it. */
   readonly era: "stateless" | "session" | undefined;
+  /** Of a tool, as its upstream last listed it. */
+  readonly mirrored: (tool: string) => readonly MirroredArgument[];
   readonly signal: AbortSignal;
 }
 
@@ -169,7 +172,9 @@ function makeSession(
   const ended = new AbortController();
 
   function headersFor(message: UpstreamMessage): Record<string, string> {
-    return stateless ? statelessHeaders(message.method, message.name) : sessionHeaders(revision, sessionId);
+    if (!stateless) return sessionHeaders(revision, sessionId);
+    const mirrored = message.name === "" ? [] : options.mirrored(message.name);
+    return { ...statelessHeaders(message.method, message.name), ...mirrorArguments(mirrored, message.params) };
   }
 
   /** Servers of the session revisions may ask; only a ping has an answer that needs no decision. */

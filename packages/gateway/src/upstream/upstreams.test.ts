@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { toNodeHandler } from "@modelcontextprotocol/node";
+import { createMcpHandler, fromJsonSchema, McpServer } from "@modelcontextprotocol/server";
 import type { Upstream } from "@writ/contract";
 import { MCP_UPSTREAM_TOOLS, type McpUpstream, startMcpUpstream } from "@writ/testkit";
 import { afterEach, describe, expect, test } from "vitest";
@@ -357,6 +360,49 @@ describe("upstreams over HTTP", () => {
     );
     expect(told.outcome).toMatchObject({ kind: "completed", notifications: 2 });
     expect((await upstreams.readCatalogue("t", "u", upstream, never)).tools.length).toBeGreaterThan(5);
+  });
+
+  test("reach the official server of the stateless revision, and mirror the arguments that its tools want in headers", async () => {
+    const seen: (string | string[] | undefined)[] = [];
+    const handler = toNodeHandler(
+      createMcpHandler(
+        () => {
+          const server = new McpServer({ name: "official", version: "1" });
+          const inputSchema = fromJsonSchema<{ region: string }>({
+            type: "object",
+            properties: { region: { type: "string", "x-mcp-header": "Region" } },
+            required: ["region"],
+          });
+          server.registerTool("place", { inputSchema }, ({ region }) => ({
+            content: [{ type: "text", text: region }],
+          }));
+          return server;
+        },
+        { legacy: "reject" },
+      ),
+    );
+    const server = createHttpServer((request, response) => {
+      if (request.headers["mcp-method"] === "tools/call") seen.push(request.headers["mcp-param-region"]);
+      // The SDK's own types disagree with exactOptionalPropertyTypes about Node's requests.
+      void handler(request as Parameters<typeof handler>[0], response);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    cleanups.push(async () => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const upstreams = makeUpstreams();
+    const upstream = makeHttp(`http://127.0.0.1:${port}/mcp`);
+    const catalogue = await upstreams.readCatalogue("t", "u", upstream, never);
+    expect(catalogue.revision).toBe("2026-07-28");
+    expect(catalogue.tools.map((tool) => tool.name)).toEqual(["place"]);
+    const told = await call(upstreams, upstream, makeMessage("place", '{"region":"Zürich"}'));
+    expect(told.outcome).toMatchObject({ kind: "completed", error: false });
+    expect(textOf(told.json)).toBe("Zürich");
+    expect(seen).toEqual([`=?base64?${Buffer.from("Zürich").toString("base64")}?=`]);
   });
 
   test("a server that went away between hold and send leaves the call surely not sent", async () => {

@@ -15,6 +15,7 @@ import { type Clock, Failure, type HoldRequest, type Random, type Slot, type Ups
 import { openHttpSession } from "./http-session.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
 import { type Implementation, STATELESS_REVISION } from "./messages.ts";
+import { type MirroredArgument, readMirroredArguments } from "./mirrored-arguments.ts";
 import { type Catalogue, readCatalogue } from "./read-catalogue.ts";
 import type { UpstreamLog, UpstreamSession } from "./session.ts";
 import { createSlots, type Slots } from "./slots.ts";
@@ -73,6 +74,8 @@ interface Entry {
   readonly pool: Pool | undefined;
   readonly url: URL | undefined;
   readonly places: Map<string, Place>;
+  /** By tool, from the catalogue that was read last. */
+  mirrored: ReadonlyMap<string, readonly MirroredArgument[]>;
   era: "stateless" | "session" | undefined;
   failures: number;
   notBeforeMs: number;
@@ -156,6 +159,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
               maxHeaderSize: 32 * 1024,
             }),
       places: new Map(),
+      mirrored: new Map(),
       era: undefined,
       failures: 0,
       notBeforeMs: 0,
@@ -237,7 +241,12 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const { transport } = upstream;
     if (transport.type === "http") {
       if (entry.pool === undefined || entry.url === undefined) throw new TypeError("an HTTP upstream without a pool");
-      return openHttpSession({ ...shared, dispatcher: entry.pool, url: entry.url });
+      return openHttpSession({
+        ...shared,
+        dispatcher: entry.pool,
+        url: entry.url,
+        mirrored: (tool) => entry.mirrored.get(tool) ?? [],
+      });
     }
     const [command = transport.command, ...args] = [...options.stdioRunner, transport.command, ...transport.args];
     if (options.stdioRunner.length === 0) {
@@ -341,7 +350,12 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       try {
         const session = await waitFor(place, signal);
         if (session === undefined) throw new Failure("upstream_unavailable", "no session was ready in time");
-        return await readCatalogue(session, limits, { signal, deadlineMs: upstream.timeoutMs });
+        const catalogue = await readCatalogue(session, limits, { signal, deadlineMs: upstream.timeoutMs });
+        if (session.revision === STATELESS_REVISION) {
+          const all = catalogue.tools.map((tool) => [tool.name, readMirroredArguments(tool.definition)] as const);
+          entry.mirrored = new Map(all.filter(([, mirrored]) => mirrored.length > 0));
+        }
+        return catalogue;
       } finally {
         place.running -= 1;
         place.lastUsedMs = clock.nowMs();

@@ -31,17 +31,28 @@ describe("the decoder of MCP messages", () => {
     const token = fc.oneof(fc.string(), fc.maxSafeInteger());
     const others = fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.jsonValue(), { maxKeys: 4 });
     fc.assert(
-      fc.property(token, others, others, fc.constantFrom(0, 2), fc.boolean(), (progressToken, meta, params, space, first) => {
-        const lone = /[\ud800-\udfff]/;
-        fc.pre(!lone.test(JSON.stringify([progressToken, meta, params])));
-        const _meta = first ? { progressToken, ...meta } : { ...meta, progressToken };
-        const text = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { ...params, _meta } }, null, space);
-        const decoded = decodeMessage(bytes(text));
-        if (decoded.kind === "fault") return;
-        if (decoded.kind !== "request") throw new TypeError("not a request");
-        expect(JSON.parse(decoded.paramsText)).toEqual(JSON.parse(JSON.stringify({ ...params, _meta: meta })));
-        expect(JSON.parse(decoded.progressToken ?? "")).toBe(progressToken);
-      }),
+      fc.property(
+        token,
+        others,
+        others,
+        fc.constantFrom(0, 2),
+        fc.boolean(),
+        (progressToken, meta, params, space, first) => {
+          const lone = /[\ud800-\udfff]/;
+          fc.pre(!lone.test(JSON.stringify([progressToken, meta, params])));
+          const _meta = first ? { progressToken, ...meta } : { ...meta, progressToken };
+          const text = JSON.stringify(
+            { jsonrpc: "2.0", id: 1, method: "tools/call", params: { ...params, _meta } },
+            null,
+            space,
+          );
+          const decoded = decodeMessage(bytes(text));
+          if (decoded.kind === "fault") return;
+          if (decoded.kind !== "request") throw new TypeError("not a request");
+          expect(JSON.parse(decoded.paramsText)).toEqual(JSON.parse(JSON.stringify({ ...params, _meta: meta })));
+          expect(JSON.parse(decoded.progressToken ?? "")).toBe(progressToken);
+        },
+      ),
     );
   });
 

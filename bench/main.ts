@@ -1,0 +1,253 @@
+/**
+ * `npm run bench`: an authorized call beside a bare proxy of the same runtime, on both databases, in one run.
+ *   --quick   short phases, under 50 s in all
+ *   --json    prints one object and nothing else
+ * Every process (generator, upstream, what is measured, database) shares this machine's cores, and traffic stays on
+ * loopback. Raw latencies are kept in bench/results/.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, cpus, tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { startPostgres, startWrit, type WritProcess } from "@writ/testkit";
+import { measureCommit } from "./commit-time.ts";
+import type { LoadPlan, LoadResult } from "./load.ts";
+import { CALL_BODY, CALL_HEADERS, type Scenario, setUpScenario } from "./scenario.ts";
+
+interface Phases {
+  readonly warmupMs: number;
+  readonly closedMs: number;
+  readonly openMs: number;
+  readonly rounds: number;
+}
+
+const FULL: Phases = { warmupMs: 5_000, closedMs: 15_000, openMs: 15_000, rounds: 3 };
+const QUICK: Phases = { warmupMs: 2_000, closedMs: 4_000, openMs: 3_000, rounds: 1 };
+const CLOSED_CONNECTIONS = 64;
+const OPEN_CONNECTIONS = 128;
+const OPEN_RATE = 1_000;
+
+interface Column {
+  readonly rps: number;
+  readonly p50_ms: number;
+  readonly p99_ms: number;
+  readonly open_loop: { readonly rate: number; readonly p50_ms: number; readonly p99_ms: number };
+  readonly errors: number;
+  readonly denied: number;
+  readonly rss_mb: number;
+}
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const children = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
+async function main(): Promise<void> {
+  const quick = process.argv.includes("--quick");
+  const json = process.argv.includes("--json");
+  const phases = quick ? QUICK : FULL;
+  const say = (text: string): void => {
+    if (!json) process.stderr.write(`${text}\n`);
+  };
+  const started = performance.now();
+
+  const upstream = await startScript("upstream.ts", []);
+  const bare = await startScript("bare-proxy.ts", [String(upstream.port)]);
+  const target = (port: number, scenario: Scenario): Target => ({ port, scenario });
+  const bareTarget = target(bare.port, {
+    path: "/mcp",
+    headers: { ...CALL_HEADERS, authorization: "Bearer agent" },
+    body: CALL_BODY,
+  });
+
+  say("starting Writ on the embedded database");
+  const firstStart = await startWrit({ command: "serve" });
+  const directory = firstStart.directory;
+  await setUpScenario({
+    adminUrl: firstStart.adminUrl,
+    adminKey: firstStart.adminKey,
+    upstreamPort: upstream.port,
+    tenant: "default",
+  }).then((scenario) => writeFile(path.join(directory, "scenario.json"), JSON.stringify(scenario)));
+  await firstStart.stop();
+  const coldAt = performance.now();
+  const embedded = await startWrit({ command: "serve", directory });
+  // Written above by this run.
+  const embeddedScenario = JSON.parse(await readFile(path.join(directory, "scenario.json"), "utf8")) as Scenario;
+  await firstDecision(embedded, embeddedScenario);
+  const coldStartMs = Math.round(performance.now() - coldAt);
+
+  say("starting Postgres and Writ on it");
+  const postgres = await startPostgres({ fsync: true });
+  const databaseUrl = await postgres.createDatabase("bench");
+  const onServer = await startWrit({ command: "serve", databaseUrl });
+  const serverScenario = await setUpScenario({
+    adminUrl: onServer.adminUrl,
+    adminKey: onServer.adminKey,
+    upstreamPort: upstream.port,
+    tenant: "default",
+  });
+
+  const results: Record<"bare" | "writ_pglite" | "writ_postgres", LoadResult[][]> = {
+    bare: [],
+    writ_pglite: [],
+    writ_postgres: [],
+  };
+  const port = (url: string): number => Number(new URL(url).port);
+  const targets = {
+    bare: bareTarget,
+    writ_pglite: target(port(embedded.gatewayUrl), embeddedScenario),
+    writ_postgres: target(port(onServer.gatewayUrl), serverScenario),
+  };
+  for (let round = 0; round < phases.rounds; round += 1) {
+    for (const name of ["bare", "writ_pglite", "writ_postgres"] as const) {
+      say(`round ${round + 1} of ${phases.rounds}: ${name}`);
+      results[name].push(await measure(targets[name], phases));
+    }
+  }
+  const commitMs = await measureCommit(databaseUrl, quick ? 200 : 1_000);
+  const columns = {
+    bare: column(results.bare, await rss(bare.child.pid)),
+    writ_pglite: column(results.writ_pglite, await embedded.rssMb()),
+    writ_postgres: column(results.writ_postgres, await onServer.rssMb()),
+  };
+
+  const report = {
+    ...columns,
+    ratio_pglite: ratio(columns.writ_pglite.rps, columns.bare.rps),
+    ratio_postgres: ratio(columns.writ_postgres.rps, columns.bare.rps),
+    commit_ms: commitMs,
+    cold_start_ms: coldStartMs,
+    first_start_ms: Math.round(firstStart.startedInMs),
+    machine: { cores: availableParallelism(), cpu: cpus()[0]?.model ?? "", node: process.version },
+    quick,
+    seconds: Math.round((performance.now() - started) / 1000),
+  };
+  await keepRaw(report, results);
+  await Promise.all([embedded.dispose(), onServer.dispose()]);
+  await postgres.stop();
+  for (const child of children) child.kill("SIGTERM");
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : table(report));
+}
+
+interface Target {
+  readonly port: number;
+  readonly scenario: Scenario;
+}
+
+async function measure(target: Target, phases: Phases): Promise<LoadResult[]> {
+  const base = { host: "127.0.0.1", port: target.port, ...target.scenario } as const;
+  const closed = await load({
+    ...base,
+    mode: "closed",
+    connections: CLOSED_CONNECTIONS,
+    rate: 0,
+    warmupMs: phases.warmupMs,
+    durationMs: phases.closedMs,
+  });
+  const open = await load({
+    ...base,
+    mode: "open",
+    connections: OPEN_CONNECTIONS,
+    rate: OPEN_RATE,
+    warmupMs: 500,
+    durationMs: phases.openMs,
+  });
+  return [closed, open];
+}
+
+async function load(plan: LoadPlan): Promise<LoadResult> {
+  const directory = await mkdtemp(path.join(tmpdir(), "writ-bench-"));
+  const child = spawn(process.execPath, [path.join(here, "load.ts"), JSON.stringify(plan)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.add(child);
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  children.delete(child);
+  await rm(directory, { recursive: true, force: true });
+  if (code !== 0) throw new Error(`the load generator exited with ${code}`);
+  // Printed by load.ts in this very type.
+  return JSON.parse(text) as LoadResult;
+}
+
+function column(rounds: readonly LoadResult[][], rssMb: number): Column {
+  const closed = median(rounds.map(([result]) => result).filter((result) => result !== undefined));
+  const open = median(rounds.map(([, result]) => result).filter((result) => result !== undefined));
+  const all = rounds.flat();
+  return {
+    rps: closed.rps,
+    p50_ms: closed.p50_ms,
+    p99_ms: closed.p99_ms,
+    open_loop: { rate: OPEN_RATE, p50_ms: open.p50_ms, p99_ms: open.p99_ms },
+    errors: all.reduce((sum, result) => sum + result.errors, 0),
+    denied: all.reduce((sum, result) => sum + result.denied, 0),
+    rss_mb: rssMb,
+  };
+}
+
+/** The round with the middle throughput. */
+function median(results: readonly LoadResult[]): LoadResult {
+  const sorted = [...results].sort((a, b) => a.rps - b.rps);
+  const middle = sorted[Math.floor(sorted.length / 2)];
+  if (middle === undefined) throw new Error("nothing was measured");
+  return middle;
+}
+
+async function firstDecision(writ: WritProcess, scenario: Scenario): Promise<void> {
+  const response = await fetch(writ.gatewayUrl + scenario.path, {
+    method: "POST",
+    headers: scenario.headers,
+    body: scenario.body.replace("{{n}}", "1"),
+  });
+  const text = await response.text();
+  if (!text.includes('"result"'))
+    throw new Error(`the first call was not allowed: ${response.status} ${text.slice(0, 300)}`);
+}
+
+async function startScript(file: string, args: readonly string[]): Promise<{ child: ChildProcess; port: number }> {
+  const child = spawn(process.execPath, [path.join(here, file), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  children.add(child);
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stdout.setEncoding("utf8").once("data", (text: string) => resolve(Number(text.trim())));
+    child.once("exit", (code) => reject(new Error(`${file} exited with ${code}`)));
+  });
+  return { child, port };
+}
+
+async function rss(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  return Math.round(Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024);
+}
+
+function ratio(value: number, base: number): number {
+  return base === 0 ? 0 : Math.round((value / base) * 1000) / 1000;
+}
+
+async function keepRaw(report: object, results: object): Promise<void> {
+  const directory = path.join(here, "results");
+  await mkdir(directory, { recursive: true });
+  const name = new Date().toISOString().replaceAll(":", "-");
+  await writeFile(path.join(directory, `${name}.json`), JSON.stringify({ report, results }));
+}
+
+function table(report: Record<"bare" | "writ_pglite" | "writ_postgres", Column> & Record<string, unknown>): string {
+  const row = (name: string, cells: readonly (string | number)[]): string =>
+    `${name.padEnd(16)}${cells.map((cell) => String(cell).padStart(12)).join("")}\n`;
+  let text = row("", ["rps", "p50 ms", "p99 ms", "open p50", "open p99", "errors", "denied", "rss MB"]);
+  for (const name of ["bare", "writ_pglite", "writ_postgres"] as const) {
+    const { rps, p50_ms, p99_ms, open_loop, errors, denied, rss_mb } = report[name];
+    text += row(name, [rps, p50_ms, p99_ms, open_loop.p50_ms, open_loop.p99_ms, errors, denied, rss_mb]);
+  }
+  for (const name of ["ratio_pglite", "ratio_postgres", "commit_ms", "cold_start_ms", "first_start_ms"]) {
+    text += `${name.padEnd(16)}${String(report[name]).padStart(12)}\n`;
+  }
+  return text;
+}
+
+await main();

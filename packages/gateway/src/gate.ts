@@ -1,0 +1,58 @@
+/**
+ * The one gate between protocol adapters and everything else (one implementation: `handle-call.ts`). Adapters read
+ * headers and bodies and write answers; they can neither judge nor reach an upstream.
+ */
+import type { Reason } from "@writ/contract";
+import type { AgentCall, AnswerSink } from "./ports.ts";
+
+export interface Gate {
+  /**
+   * Stage 2: the credential from the header, before any body is parsed: its spelling, its key, its signature.
+   * Whether it may do anything is judged by `handleCall`. A promise only while a tenant's state has to be loaded.
+   */
+  authenticate(input: AuthenticateInput): Authentication | Promise<Authentication>;
+  /** Stages 4–12: judge, hold, commit, send, answer, settle. Never throws. Resolves when the call has ended. */
+  handleCall(authenticated: Authenticated, call: AgentCall, sink: CallSink, signal: AbortSignal): Promise<CallEnd>;
+}
+
+export interface AuthenticateInput {
+  /** The Authorization header as it came. */
+  readonly authorization: string | undefined;
+  readonly remoteAddress: string;
+}
+
+export type Authentication =
+  | Authenticated
+  | { readonly kind: "rejected"; readonly reason: Reason; readonly detail: string };
+
+/** Only `authenticate` makes one that `handleCall` accepts: the token behind it is not the adapters' to read. */
+export interface Authenticated {
+  readonly kind: "authenticated";
+  readonly tenantId: string;
+  /** Identifies the exact bytes of the token; sessions are bound to it. */
+  readonly tokenDigest: string;
+  readonly agentId: string;
+}
+
+export interface CallSink extends AnswerSink {
+  /** The decision is committed: headers may now be sent, with the callId. */
+  allowed(callId: string): void;
+  /** An answer that Writ gives itself (a list from the pinned catalogue). */
+  local(json: string): void | Promise<void>;
+}
+
+export type CallEnd =
+  /** `sink.response` or `sink.local` was called. */
+  | { readonly kind: "answered"; readonly callId: string }
+  /** Nothing was given to the sink. */
+  | { readonly kind: "denied"; readonly callId: string; readonly denial: Denial }
+  /** Allowed, then the upstream failed or the call was cut; the sink got no response. */
+  | { readonly kind: "broken"; readonly callId: string; readonly reason: Reason; readonly detail: string };
+
+export interface Denial {
+  readonly reason: Reason;
+  readonly detail: string;
+  readonly hidden: boolean;
+  /** Members for the agent: remaining, resetsAt, retryAfterSeconds, check. */
+  readonly data: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,360 @@
+/**
+ * The only function with the control flow of a call, from a verified credential to the settled outcome. Every
+ * protocol goes through it, listing included. What it calls is a pure function (`@writ/core`) or a port; every
+ * `Failure` of a port is caught here and becomes a denial, and nothing is sent before `journal.commit` has resolved.
+ *
+ *     judge ──deny──────────────▶ commit the denial ─▶ denied
+ *       │ allow
+ *     hold the upstream ─▶ commit (judged again while authority moves) ─▶ send ─▶ answer ─▶ settle
+ */
+import { type AuditEvent, type BudgetClaim, makeUuidv7, REASONS, type Reason } from "@writ/contract";
+import type { DenialLimit } from "./denial-limit.ts";
+import type { Authenticated, CallEnd, CallSink, Denial } from "./gate.ts";
+import type { Attempt, Judge, Judged } from "./judge-call.ts";
+import type { OpenCall, OpenCalls } from "./open-calls.ts";
+import {
+  type AgentCall,
+  type Committed,
+  type DecisionEntry,
+  Failure,
+  type OutcomeEntry,
+  type Ports,
+  type SendOutcome,
+  type Slot,
+  type UpstreamMessage,
+} from "./ports.ts";
+
+export interface HandleCallDeps extends Ports {
+  readonly judge: Judge;
+  readonly openCalls: OpenCalls;
+  readonly denials: DenialLimit;
+  /** Names this process in events. */
+  readonly gatewayId: string;
+  readonly log: { error(fields: object, message: string): void };
+  /** True once the gateway has lost contact to the database or is draining. */
+  readonly closedReason: () => Reason | undefined;
+}
+
+/** An allow that is not sent within this time of its commit is aborted. */
+export const SEND_WITHIN_MS = 250;
+/** How long a call may wait for a slot and session of its upstream. */
+const HOLD_WAIT_MS = 5_000;
+/** How often one call starts over because the world moved under it. */
+const ROUNDS_MAX = 4;
+
+export async function handleCall(
+  deps: HandleCallDeps,
+  authenticated: Authenticated,
+  call: AgentCall,
+  sink: CallSink,
+  signal: AbortSignal,
+): Promise<CallEnd> {
+  const callId = makeUuidv7(deps.clock.nowMs(), deps.random.bytes(10));
+  const salt = deps.random.bytes(16);
+  try {
+    const closed = deps.closedReason();
+    if (closed !== undefined) return denied(callId, closed, "", false, {});
+    const state = deps.state.current(authenticated.tenantId) ?? (await deps.state.load(authenticated.tenantId, signal));
+    if (state === undefined) return denied(callId, "state_unavailable", "", false, {});
+    const attempt: Attempt = { authenticated, call, callId, salt, notBeforeMs: 0 };
+    return await runRounds(deps, attempt, sink, signal);
+  } catch (error) {
+    // A Failure of a port becomes a denial; anything else is a fault of ours and becomes one, too (unknown means no).
+    if (error instanceof Failure) return denied(callId, error.reason, "", false, {});
+    deps.log.error({ callId, error }, "a call failed inside the gateway");
+    return denied(callId, "internal_error", "", false, {});
+  }
+}
+
+async function runRounds(deps: HandleCallDeps, first: Attempt, sink: CallSink, signal: AbortSignal): Promise<CallEnd> {
+  let attempt = first;
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const judged = deps.judge(attempt);
+    const step =
+      judged.kind === "allow"
+        ? await allow(deps, attempt, judged, sink, signal)
+        : await denyOnHead(deps, attempt, judged);
+    if (step.kind !== "again") return step;
+    attempt = { ...attempt, notBeforeMs: Math.max(attempt.notBeforeMs, step.notBeforeMs) };
+  }
+  return recordDenial(deps, attempt, deps.judge(attempt).denyAs("state_stale", "commit", {}));
+}
+
+/** The round came to nothing that was recorded: judge anew, at a time no earlier than `notBeforeMs`. */
+type Again = { readonly kind: "again"; readonly notBeforeMs: number };
+const AGAIN: Again = { kind: "again", notBeforeMs: 0 };
+
+/** A denial that may rest on a stale state: judged again on the head, where it may turn out to be none. */
+function denyOnHead(deps: HandleCallDeps, attempt: Attempt, judged: Judged): Promise<CallEnd | Again> {
+  return deny(deps, attempt, judged, () => {
+    const again = deps.judge(attempt);
+    return again.kind === "allow" ? "withdraw" : again.entry;
+  });
+}
+
+/** Records a denial that no further look at authority can lift (a spent budget, a missing slot). */
+async function recordDenial(deps: HandleCallDeps, attempt: Attempt, judged: Judged): Promise<CallEnd> {
+  const { reason, data, check } = denialOf(judged);
+  const end = await deny(deps, attempt, judged, () => deps.judge(attempt).denyAs(reason, check, data).entry);
+  return end.kind === "again" ? denied(attempt.callId, reason, "", false, data) : end;
+}
+
+async function deny(
+  deps: HandleCallDeps,
+  attempt: Attempt,
+  judged: Judged,
+  rejudge: () => DecisionEntry | "withdraw",
+): Promise<CallEnd | Again> {
+  const admitted = deps.denials.admit(
+    { tenantId: attempt.authenticated.tenantId, node: judged.recordedNode, reason: judged.reason },
+    deps.clock.nowMs(),
+  );
+  if (admitted.kind === "summarise") {
+    const { retryAfterSeconds } = admitted;
+    return denied(attempt.callId, "rate_denials", REASONS.rate_denials.sentence, false, { retryAfterSeconds });
+  }
+  const { result, entry } = await deps.journal.commit(judged.entry, rejudge);
+  switch (result.kind) {
+    case "committed":
+      return deniedAs(attempt.callId, entry);
+    case "withdrawn":
+      return AGAIN;
+    case "stale":
+    case "expired":
+    case "refused":
+    case "refused_nodes":
+      return denied(attempt.callId, "state_stale", "", false, {});
+  }
+}
+
+async function allow(
+  deps: HandleCallDeps,
+  attempt: Attempt,
+  judged: Judged,
+  sink: CallSink,
+  signal: AbortSignal,
+): Promise<CallEnd | Again> {
+  let slot: Slot | undefined;
+  try {
+    if (judged.hold !== undefined) {
+      try {
+        slot = await deps.upstreams.hold({ ...judged.hold, waitMs: HOLD_WAIT_MS, signal });
+      } catch (error) {
+        // An upstream without a free slot is a denial with evidence; every other failure is handled by the caller.
+        if (!(error instanceof Failure) || error.reason !== "upstream_unavailable") throw error;
+        return await recordDenial(deps, attempt, judged.denyAs("upstream_unavailable", "hold", {}));
+      }
+    }
+    const rejudge = (): DecisionEntry | "withdraw" => {
+      const again = deps.judge(attempt);
+      // What is held must be what would be sent to now; else start over and hold anew.
+      return again.kind === "allow" && !isSameHold(judged.hold, again.hold) ? "withdraw" : again.entry;
+    };
+    const committed = await deps.journal.commit(judged.entry, rejudge);
+    return await goOn(deps, attempt, judged, { slot, committed, sink, signal });
+  } finally {
+    slot?.release();
+  }
+}
+
+interface Held {
+  readonly slot: Slot | undefined;
+  readonly committed: Committed;
+  readonly sink: CallSink;
+  readonly signal: AbortSignal;
+}
+
+async function goOn(deps: HandleCallDeps, attempt: Attempt, judged: Judged, held: Held): Promise<CallEnd | Again> {
+  const { result, entry } = held.committed;
+  switch (result.kind) {
+    case "committed":
+      if (entry.kind === "deny") return deniedAs(attempt.callId, entry);
+      return attempt.call.message === undefined
+        ? answerLocally(deps, attempt, held.sink)
+        : send(deps, attempt, { ...held, message: attempt.call.message });
+    case "refused": {
+      const data = budgetData(result.claim, result.remaining);
+      return recordDenial(deps, attempt, judged.denyAs("budget_exhausted", "budget", data));
+    }
+    case "refused_nodes":
+      return recordDenial(deps, attempt, judged.denyAs("budget_nodes", "budget", {}));
+    case "expired":
+      return { kind: "again", notBeforeMs: result.databaseTimeMs };
+    case "withdrawn":
+      return AGAIN;
+    case "stale":
+      return recordDenial(deps, attempt, judged.denyAs("state_stale", "commit", {}));
+  }
+}
+
+function isSameHold(held: Judged["hold"], wanted: Judged["hold"]): boolean {
+  if (held === undefined || wanted === undefined) return held === wanted;
+  return (
+    held.upstreamId === wanted.upstreamId &&
+    held.isolationKey === wanted.isolationKey &&
+    (held.upstream === wanted.upstream || JSON.stringify(held.upstream) === JSON.stringify(wanted.upstream))
+  );
+}
+
+/** An answer from what is pinned: a list, a session. Its outcome was committed with its decision. */
+async function answerLocally(deps: HandleCallDeps, attempt: Attempt, sink: CallSink): Promise<CallEnd> {
+  sink.allowed(attempt.callId);
+  await sink.local(deps.judge.answer(attempt));
+  return { kind: "answered", callId: attempt.callId };
+}
+
+async function send(
+  deps: HandleCallDeps,
+  attempt: Attempt,
+  held: Held & { readonly message: UpstreamMessage },
+): Promise<CallEnd> {
+  const { authenticated, callId } = attempt;
+  const { sink, signal, slot, committed, message } = held;
+  const startedMs = deps.clock.monotonicMs();
+  const settle = (outcome: OutcomeEntry["outcome"], event: AuditEvent): void => {
+    deps.journal.settle({ tenantId: authenticated.tenantId, callId, outcome, event });
+  };
+  const eventBase = (): { id: string; timeMs: number; tenantId: string } => {
+    const timeMs = deps.clock.nowMs();
+    return { id: makeUuidv7(timeMs, deps.random.bytes(10)), timeMs, tenantId: authenticated.tenantId };
+  };
+  const abort = (status: string, reason: Reason): CallEnd => {
+    settle("aborted", { event: "call.aborted", ...eventBase(), fields: { callId, status } });
+    return { kind: "broken", callId, reason, detail: REASONS[reason].sentence };
+  };
+
+  const { result } = committed;
+  if (result.kind !== "committed" || slot === undefined) return abort("nothing was held", "internal_error");
+  const closed = deps.closedReason();
+  if (closed !== undefined) return abort(closed, closed);
+  if (signal.aborted) return abort("client gone", "fault_timeout");
+  if (startedMs - result.committedAtMonotonicMs > SEND_WITHIN_MS) return abort("not sent in time", "state_stale");
+
+  const cutter = new AbortController();
+  let cutReason: Reason | undefined;
+  const cut = (reason: Reason): void => {
+    cutReason ??= reason;
+    cutter.abort();
+  };
+  const clientGone = (): void => cutter.abort();
+  signal.addEventListener("abort", clientGone, { once: true });
+  const open: OpenCall = {
+    tenantId: authenticated.tenantId,
+    callId,
+    validUntilMs: committed.entry.validUntilMs,
+    cut,
+    rejudge: () => {
+      const again = deps.judge(attempt);
+      return again.kind === "allow"
+        ? { kind: "stands", validUntilMs: again.entry.validUntilMs }
+        : { kind: "falls", reason: again.reason };
+    },
+  };
+  deps.openCalls.add(open);
+
+  let digest = "";
+  let answered = false;
+  let outcome: SendOutcome;
+  try {
+    sink.allowed(callId);
+    outcome = await slot.send(
+      message,
+      {
+        notification: (method, params) => (cutter.signal.aborted ? undefined : sink.notification(method, params)),
+        response: (member, json) => {
+          if (cutter.signal.aborted) return;
+          digest = deps.judge.digest(attempt, json);
+          answered = true;
+          return sink.response(member, json);
+        },
+      },
+      cutter.signal,
+    );
+  } catch (error) {
+    // The port promises not to throw: whatever happened, the call may have been sent.
+    deps.log.error({ callId, error }, "an upstream adapter threw");
+    outcome = { kind: "unknown", detail: "the upstream adapter failed" };
+  } finally {
+    deps.openCalls.remove(callId);
+    signal.removeEventListener("abort", clientGone);
+  }
+
+  const durationMs = Math.max(0, Math.round(deps.clock.monotonicMs() - startedMs));
+  switch (outcome.kind) {
+    case "completed":
+      settle("completed", {
+        event: "call.completed",
+        ...eventBase(),
+        fields: {
+          callId,
+          status: outcome.error ? "error" : "ok",
+          responseBytes: outcome.bytes,
+          ...(digest === "" ? {} : { digest }),
+          durationMs,
+          ...(outcome.notifications === 0 ? {} : { messages: outcome.notifications }),
+        },
+      });
+      break;
+    case "failed":
+      settle("failed", {
+        event: "call.failed",
+        ...eventBase(),
+        fields: {
+          callId,
+          status: cutReason ?? outcome.detail,
+          responseBytes: outcome.bytes,
+          durationMs,
+          ...(outcome.notifications === 0 ? {} : { messages: outcome.notifications }),
+        },
+      });
+      break;
+    case "aborted":
+      settle("aborted", {
+        event: "call.aborted",
+        ...eventBase(),
+        fields: { callId, status: cutReason ?? outcome.detail },
+      });
+      break;
+    case "unknown":
+      settle("unknown", {
+        event: "call.unknown",
+        ...eventBase(),
+        fields: { callId, status: cutReason ?? outcome.detail },
+      });
+      break;
+  }
+  if (answered) return { kind: "answered", callId };
+  const reason = cutReason ?? (outcome.kind === "aborted" ? "upstream_unavailable" : "upstream_failed");
+  return { kind: "broken", callId, reason, detail: REASONS[reason].sentence };
+}
+
+function denied(callId: string, reason: Reason, detail: string, hidden: boolean, data: Denial["data"]): CallEnd {
+  return {
+    kind: "denied",
+    callId,
+    denial: { reason, detail: detail === "" ? REASONS[reason].sentence : detail, hidden, data },
+  };
+}
+
+function denialOf(judged: Judged): { reason: Reason; check: string; data: Denial["data"] } {
+  const data = judged.entry.denial?.data ?? {};
+  const check = typeof data["check"] === "string" ? data["check"] : "";
+  return { reason: judged.reason, check, data };
+}
+
+/** The denial that an entry put on record, for the agent. */
+function deniedAs(callId: string, entry: DecisionEntry): CallEnd {
+  const { denial } = entry;
+  if (denial === undefined) return denied(callId, "internal_error", "", false, {});
+  return { kind: "denied", callId, denial };
+}
+
+function budgetData(claim: BudgetClaim, remaining: number): Denial["data"] {
+  return {
+    remaining: Math.max(0, remaining),
+    ...(claim.window === "total" ? {} : { resetsAt: new Date(claim.windowEndMs).toISOString() }),
+    scope: claim.scope,
+    window: claim.window,
+    limit: claim.limit,
+  };
+}

@@ -1,0 +1,302 @@
+/**
+ * Turns the core's pure judgement of one attempt into what is put on record: the event, the salted digests, the
+ * budget claims. Synchronous; called again each time that authority moves. Does no I/O and waits for nothing.
+ */
+import { createHash } from "node:crypto";
+import { saltedDigest } from "@writ/audit";
+import { type AuditEvent, type BudgetClaim, type EventName, makeUuidv7, REASONS, type Reason } from "@writ/contract";
+import { describe, type Judgement, judge, listTools, type TenantState } from "@writ/core";
+import type { VerifiedToken } from "@writ/token";
+import type { Authenticated, Denial } from "./gate.ts";
+import type { AgentCall, Clock, DecisionEntry, HoldRequest, Random, StatePort } from "./ports.ts";
+
+export interface Attempt {
+  readonly authenticated: Authenticated;
+  readonly call: AgentCall;
+  readonly callId: string;
+  readonly salt: Uint8Array;
+  /** The decision's time is no earlier: the database's clock was seen to be ahead. */
+  readonly notBeforeMs: number;
+}
+
+export interface Judged {
+  readonly kind: "allow" | "deny";
+  readonly entry: DecisionEntry;
+  /** The first reason of the decision. */
+  readonly reason: Reason;
+  /** What must be held before the commit; undefined for answers that Writ gives itself. */
+  readonly hold: Omit<HoldRequest, "waitMs" | "signal"> | undefined;
+  readonly recordedNode: string;
+  /** The same attempt denied for another reason, found outside the pure decision. */
+  denyAs(reason: Reason, check: string, data: Denial["data"]): Judged;
+}
+
+export interface Judge {
+  (attempt: Attempt): Judged;
+  /** The answer that Writ itself gives to an allowed list or session. */
+  answer(attempt: Attempt): string;
+  /** Salted digest of an answer. */
+  digest(attempt: Attempt, text: string): string;
+}
+
+export interface JudgeOptions {
+  readonly state: StatePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly audience: string;
+  readonly gatewayId: string;
+  readonly tokenOf: (authenticated: Authenticated) => VerifiedToken;
+}
+
+const encoder = new TextEncoder();
+
+export function createJudge(options: JudgeOptions): Judge {
+  const { clock, random, audience, gatewayId, tokenOf } = options;
+
+  function judgeCall(attempt: Attempt): Judged {
+    const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
+    const token = tokenOf(attempt.authenticated);
+    const state = options.state.current(attempt.authenticated.tenantId);
+    if (state === undefined)
+      return denial(attempt, undefined, token, nowMs, "state_unavailable", "state", "", false, {});
+    const { call } = attempt;
+    const request = describe(state, {
+      token,
+      action: call.action,
+      upstream: call.upstream,
+      tool: call.tool,
+      arguments: call.arguments,
+      callId: attempt.callId,
+      protocol: call.protocol,
+      nowMs,
+    });
+    const judgement = judge(state, { token, request, audience, nowMs });
+    const { decision } = judgement;
+    if (decision.kind !== "allow") {
+      const reason = decision.reasons[0] ?? "internal_error";
+      const data = { check: judgement.check };
+      return denial(
+        attempt,
+        state,
+        token,
+        nowMs,
+        reason,
+        judgement.check,
+        decision.detail,
+        decision.hidden,
+        data,
+        judgement,
+      );
+    }
+    const upstream = state.upstreamByName(call.upstream);
+    const event = decided(attempt, state, token, nowMs, {
+      decision: "allow",
+      reasons: decision.reasons,
+      check: "",
+      judgement,
+    });
+    return {
+      kind: "allow",
+      reason: decision.reasons[0] ?? "policy_allow",
+      recordedNode: judgement.recordedNode,
+      hold:
+        call.message === undefined || upstream === undefined
+          ? undefined
+          : {
+              tenantId: state.tenantId,
+              upstreamId: upstream.id,
+              upstream: upstream.value,
+              isolationKey: isolationKey(upstream.value.isolation, token, call),
+            },
+      entry: {
+        kind: "allow",
+        tenantId: state.tenantId,
+        callId: attempt.callId,
+        revision: state.revision,
+        validUntilMs: decision.validUntilMs,
+        claims: judgement.claims,
+        root: token.rootNode,
+        budgetNodesMax: state.get("tenant", state.tenantId)?.budgetNodesMax ?? 0,
+        salt: attempt.salt,
+        event,
+        denial: undefined,
+        outcome: call.message === undefined ? localOutcome(attempt, state.tenantId, nowMs) : undefined,
+      },
+      denyAs: (reason, check, data) =>
+        denial(attempt, state, token, nowMs, reason, check, "", false, { check, ...data }, judgement),
+    };
+  }
+
+  function denial(
+    attempt: Attempt,
+    state: TenantState | undefined,
+    token: VerifiedToken,
+    nowMs: number,
+    reason: Reason,
+    check: string,
+    detail: string,
+    hidden: boolean,
+    data: Denial["data"],
+    judgement?: Judgement,
+  ): Judged {
+    const event = decided(attempt, state, token, nowMs, { decision: "deny", reasons: [reason], check, judgement });
+    const { tenantId } = attempt.authenticated;
+    return {
+      kind: "deny",
+      reason,
+      recordedNode: judgement?.recordedNode ?? "",
+      hold: undefined,
+      entry: {
+        kind: "deny",
+        tenantId,
+        callId: attempt.callId,
+        revision: state?.revision ?? 0,
+        validUntilMs: 0,
+        claims: [],
+        root: token.rootNode,
+        budgetNodesMax: 0,
+        salt: attempt.salt,
+        event,
+        denial: { reason, detail: detail === "" ? REASONS[reason].sentence : detail, hidden, data },
+        outcome: undefined,
+      },
+      denyAs: (other, otherCheck, otherData) =>
+        denial(
+          attempt,
+          state,
+          token,
+          nowMs,
+          other,
+          otherCheck,
+          "",
+          false,
+          { check: otherCheck, ...otherData },
+          judgement,
+        ),
+    };
+  }
+
+  function decided(
+    attempt: Attempt,
+    state: TenantState | undefined,
+    token: VerifiedToken,
+    nowMs: number,
+    verdict: {
+      decision: "allow" | "deny";
+      reasons: readonly Reason[];
+      check: string;
+      judgement: Judgement | undefined;
+    },
+  ): AuditEvent {
+    const { call, callId, salt } = attempt;
+    const { judgement } = verdict;
+    const upstream = state?.upstreamByName(call.upstream);
+    const pinned = call.tool === "" ? undefined : state?.get("tool", `${call.upstream}/${call.tool}`);
+    const policyDigest = judgement?.decision.policyDigest ?? "";
+    const validUntilMs = judgement?.decision.kind === "allow" ? judgement.decision.validUntilMs : undefined;
+    // Names that authority does not know are the agent's own words: they are logged as digests, like its arguments.
+    const tool =
+      pinned !== undefined || call.tool === "" ? call.tool : `sha256:${saltedDigest(salt, encoder.encode(call.tool))}`;
+    const input = JSON.stringify([
+      1,
+      callId,
+      nowMs,
+      state?.revision ?? 0,
+      policyDigest,
+      token.path,
+      token.segments.map((segment) => segment.caveats.map((caveat) => caveat.text)),
+      call.action,
+      call.protocol,
+      call.upstream,
+      call.tool,
+      pinned?.digest ?? "",
+      call.argumentsText,
+    ]);
+    return {
+      event: "call.decided",
+      id: makeUuidv7(nowMs, random.bytes(10)),
+      timeMs: nowMs,
+      tenantId: attempt.authenticated.tenantId,
+      fields: {
+        callId,
+        decision: verdict.decision,
+        reasons: verdict.reasons,
+        ...(verdict.check === "" ? {} : { check: verdict.check }),
+        agentId: token.agentId,
+        principalId: token.principalId,
+        node: token.path.at(-1) ?? token.rootNode,
+        root: token.rootNode,
+        action: call.action,
+        protocol: call.protocol,
+        ...(upstream === undefined ? {} : { upstream: call.upstream }),
+        ...(tool === "" ? {} : { tool }),
+        ...(pinned === undefined ? {} : { definition: pinned.digest }),
+        revision: state?.revision ?? 0,
+        ...(policyDigest === "" ? {} : { policy: policyDigest }),
+        ...(validUntilMs === undefined || validUntilMs >= Number.MAX_SAFE_INTEGER ? {} : { validUntil: validUntilMs }),
+        ...(call.argumentsText === "" ? {} : { arguments: saltedDigest(salt, encoder.encode(call.argumentsText)) }),
+        input: saltedDigest(salt, encoder.encode(input)),
+        ...(judgement === undefined || judgement.claims.length === 0 || verdict.decision === "deny"
+          ? {}
+          : { claims: judgement.claims.map(describeClaim) }),
+        gateway: gatewayId,
+        ...(judgement === undefined || judgement.ruleId === "" ? {} : { ruleId: judgement.ruleId }),
+      },
+    };
+  }
+
+  function localOutcome(attempt: Attempt, tenantId: string, nowMs: number): AuditEvent {
+    const event: EventName = "call.completed";
+    const id = makeUuidv7(nowMs, random.bytes(10));
+    return {
+      event,
+      id,
+      timeMs: nowMs,
+      tenantId,
+      fields: { callId: attempt.callId, status: "local", responseBytes: 0, durationMs: 0 },
+    };
+  }
+
+  return Object.assign(judgeCall, {
+    answer(attempt: Attempt): string {
+      const state = options.state.current(attempt.authenticated.tenantId);
+      if (attempt.call.action !== "tool.list" || state === undefined) return "";
+      const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
+      const token = tokenOf(attempt.authenticated);
+      const request = describe(state, {
+        token,
+        action: "tool.list",
+        upstream: attempt.call.upstream,
+        tool: "",
+        arguments: attempt.call.arguments,
+        callId: attempt.callId,
+        protocol: attempt.call.protocol,
+        nowMs,
+      });
+      const listing = listTools(state, { token, request, audience, nowMs });
+      return listing.kind === "listed" ? `[${listing.tools.map((tool) => tool.definition).join(",")}]` : "[]";
+    },
+    digest(attempt: Attempt, text: string): string {
+      return saltedDigest(attempt.salt, encoder.encode(text));
+    },
+  });
+}
+
+function describeClaim(claim: BudgetClaim): Record<string, unknown> {
+  const { counter, scope, scopeId, unit, window, windowStartMs, amount, limit, mode } = claim;
+  return { counter, scope, scopeId, unit, window, windowStart: windowStartMs, amount, limit, mode };
+}
+
+/** Who must not share an upstream session with others; digested, because it names people and sessions. */
+function isolationKey(isolation: "shared" | "principal" | "session", token: VerifiedToken, call: AgentCall): string {
+  switch (isolation) {
+    case "shared":
+      return "";
+    case "principal":
+      return token.principalId;
+    case "session":
+      return createHash("sha256")
+        .update(`${token.principalId}/${token.path.at(-1) ?? ""}/${call.mcpSession ?? ""}`)
+        .digest("hex");
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The gateway's stores over `@writ/history`: batches of the journal, leases, recorded children. Encodes events and
+ * remembers the highest head of each tenant, so that a database that went back in time is noticed. Decides nothing.
+ */
+import { encodeEvent } from "@writ/audit";
+import { makeUuidv7 } from "@writ/contract";
+import type { TenantState } from "@writ/core";
+import { type Database, DatabaseError } from "@writ/db";
+import {
+  type ChangesRead,
+  commitJournal,
+  commitJournalUnderLock,
+  type EntryResult,
+  endLease,
+  type HeadMark,
+  type JournalBatch,
+  type JournalBatchResult,
+  type JournalEntry,
+  lapseLeases,
+  recordChild,
+  renewLease,
+  resolveBatch,
+} from "@writ/history";
+import type { BatchAnswer, BatchEntry, BatchStore, EntryAnswer, Head } from "../journal/batch-store.ts";
+import type { LeaseStore } from "../leases.ts";
+import { type Clock, Failure, type Random } from "../ports.ts";
+import type { ChildStore } from "./child-store.ts";
+
+export interface HistoryStores {
+  readonly batches: BatchStore;
+  readonly leases: LeaseStore;
+  readonly children: ChildStore;
+}
+
+export interface HistoryStoreOptions {
+  readonly db: Database;
+  readonly gatewayId: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly states: {
+    current(tenantId: string): TenantState | undefined;
+    /** Applies what was read under the lock; false when the state has to be loaded anew. */
+    follow(tenantId: string, read: ChangesRead): boolean;
+  };
+}
+
+/** Heads remembered at once; the least recently committed goes first. */
+const MARKS_MAX = 20_000;
+
+export function createHistoryStores(options: HistoryStoreOptions): HistoryStores {
+  const { db, gatewayId, states, clock, random } = options;
+  const marks = new Map<string, HeadMark>();
+  const newId = (): string => makeUuidv7(clock.nowMs(), random.bytes(10));
+
+  function remember(tenantId: string, head: HeadMark): void {
+    marks.delete(tenantId);
+    marks.set(tenantId, head);
+    if (marks.size <= MARKS_MAX) return;
+    for (const oldest of marks.keys()) {
+      marks.delete(oldest);
+      return;
+    }
+  }
+
+  function makeBatch(batchId: string, entries: readonly BatchEntry[]): JournalBatch {
+    return { id: batchId, gatewayId, marks, entries: entries.flatMap(encodeEntry) };
+  }
+
+  function answer(entries: readonly BatchEntry[], result: JournalBatchResult): BatchAnswer {
+    const heads = new Map<string, Head>();
+    for (const [tenantId, head] of result.heads) {
+      const mark = marks.get(tenantId);
+      const behind =
+        mark !== undefined && (head.epoch < mark.epoch || (head.epoch === mark.epoch && head.sequence < mark.sequence));
+      if (behind) continue;
+      remember(tenantId, head);
+      heads.set(tenantId, head);
+    }
+    let at = 0;
+    const answers = entries.map((entry): EntryAnswer => {
+      const own = result.results[at];
+      at += entryCount(entry);
+      return own === undefined ? { kind: "stale" } : describeResult(own);
+    });
+    return { answers, databaseTimeMs: result.databaseTimeMs, heads };
+  }
+
+  return {
+    batches: {
+      async commit(batchId, entries) {
+        return answer(entries, await commitJournal(db, makeBatch(batchId, entries)));
+      },
+      async commitUnderLock(batchId, tenantIds, build) {
+        const locked = tenantIds.map((tenantId) => {
+          const state = states.current(tenantId);
+          return {
+            tenantId,
+            sinceRevision: state?.revision ?? 0,
+            sinceInstanceRevision: state?.instanceRevision ?? 0,
+          };
+        });
+        let entries: readonly BatchEntry[] = [];
+        const outcome = await commitJournalUnderLock(db, locked, (changes) => {
+          for (const [tenantId, read] of changes) if (!states.follow(tenantId, read)) return undefined;
+          entries = build();
+          return entries.length === 0 ? undefined : makeBatch(batchId, entries);
+        });
+        return outcome.kind === "committed" ? answer(entries, outcome.result) : undefined;
+      },
+      resolve: (batchId, tenantIds) => resolveBatch(db, { id: batchId, tenants: tenantIds }),
+    },
+    leases: {
+      async renew(id, ttlMs) {
+        await renewLease(db, id, ttlMs);
+      },
+      async lapse() {
+        const { calls } = await lapseLeases(db, { gatewayId, nowMs: clock.nowMs(), newId });
+        return calls;
+      },
+      end: (id) => endLease(db, id),
+    },
+    children: {
+      async record(child) {
+        const state = states.current(child.tenantId);
+        if (state === undefined) return { kind: "stale" };
+        try {
+          const result = await recordChild(db, {
+            tenantId: child.tenantId,
+            epoch: state.epoch,
+            revision: child.revision,
+            nowMs: clock.nowMs(),
+            node: child.record.id,
+            value: child.record.value,
+            path: [...child.path].reverse(),
+            budgetNodesMax: state.get("tenant", child.tenantId)?.budgetNodesMax ?? 0,
+            carves: child.carves,
+            callId: child.callId,
+            salt: child.salt,
+            events: child.events,
+          });
+          switch (result.kind) {
+            case "recorded":
+              return { kind: "recorded" };
+            case "exists":
+            case "stale":
+              return { kind: "stale" };
+            case "refused":
+              return { kind: "refused", remaining: result.remaining };
+            case "refused_nodes":
+              return { kind: "refused_nodes" };
+          }
+        } catch (error) {
+          // A failure of the database: the child may be on record, but its token was never handed out.
+          if (error instanceof DatabaseError)
+            throw new Failure("journal_unavailable", "the child could not be recorded", { cause: error });
+          throw error;
+        }
+      },
+    },
+  };
+}
+
+/** How many journal entries one of ours becomes. */
+function entryCount(entry: BatchEntry): number {
+  return entry.kind === "allow" && entry.outcome !== undefined ? 2 : 1;
+}
+
+function encodeEntry(entry: BatchEntry): readonly JournalEntry[] {
+  const { text, leaf } = encodeEvent(entry.event);
+  const { tenantId } = entry;
+  switch (entry.kind) {
+    case "record":
+      return [{ kind: "record", tenantId, text, leaf }];
+    case "outcome":
+      return [{ kind: "outcome", tenantId, text, leaf, callId: entry.callId, outcome: entry.outcome }];
+    case "late":
+      if (entry.outcome === "unknown") throw new TypeError("a late outcome is never unknown");
+      return [{ kind: "late_outcome", tenantId, text, leaf, callId: entry.callId, outcome: entry.outcome }];
+    case "deny":
+      return [
+        { kind: "denial", tenantId, text, leaf, salt: entry.salt, callId: entry.callId, revision: entry.revision },
+      ];
+    case "allow": {
+      const { callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, outcome } = entry;
+      const fields = { tenantId, text, leaf, salt, callId, revision, validUntilMs, claims, root, budgetNodesMax };
+      if (outcome === undefined) return [{ kind: "allow", ...fields }];
+      const ended = encodeEvent(outcome);
+      return [
+        { kind: "allow_ended", ...fields },
+        { kind: "with_previous", tenantId, text: ended.text, leaf: ended.leaf },
+      ];
+    }
+  }
+}
+
+function describeResult(result: EntryResult): EntryAnswer {
+  return result.kind === "committed" ? { kind: "committed", epoch: result.epoch, sequence: result.sequence } : result;
+}

@@ -1,0 +1,33 @@
+/** Stores what a gateway saw of an upstream's catalogue; the control plane reads it when it pins. */
+import type { Database } from "@writ/db";
+
+export interface Observation {
+  readonly tenantId: string;
+  readonly upstreamId: string;
+  readonly gatewayId: string;
+  readonly observedAtMs: number;
+  readonly status: string;
+  /** JSON texts of the tools' definitions, byte for byte. */
+  readonly definitions: readonly string[];
+}
+
+export interface ObservationStore {
+  observe(observation: Observation): Promise<void>;
+}
+
+export function createObservationStore(db: Database): ObservationStore {
+  return {
+    async observe({ tenantId, upstreamId, gatewayId, observedAtMs, status, definitions }) {
+      await db.transaction({ tenants: [tenantId] }, async (transaction) => {
+        await transaction.query(
+          `INSERT INTO catalogue_observation (tenant_id, upstream_id, gateway_id, observed_ms, status, tools)
+           VALUES ($1, $2, $3, $4, $5, $6)
+           ON CONFLICT (tenant_id, upstream_id) DO UPDATE
+           SET gateway_id = excluded.gateway_id, observed_ms = excluded.observed_ms, status = excluded.status,
+             tools = CASE WHEN excluded.status = 'ok' THEN excluded.tools ELSE catalogue_observation.tools END`,
+          [tenantId, upstreamId, gatewayId, observedAtMs, status, JSON.stringify(definitions)],
+        );
+      });
+    },
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * The database connections of a process, by role: one embedded database that both planes share, or pools on a
+ * Postgres server. Applies migrations only where it is asked to.
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Database, ensureRoles, migrate, openPglite, openPostgres } from "@writ/db";
+import { MIGRATIONS_DIRECTORY } from "./migrations-directory.ts";
+
+export interface Databases {
+  readonly engine: "postgres" | "pglite";
+  /** For the journal alone, so that nothing stands before a commit. */
+  readonly journal: Database;
+  readonly gateway: Database;
+  readonly control: Database;
+  /** Creates roles and applies migrations; returns the names of those applied. */
+  migrate(): Promise<readonly string[]>;
+  /** The owner's connection, for `doctor`; closed by the caller. */
+  owner(): Database;
+  close(): Promise<void>;
+}
+
+/** Connections of one process, each pool. The journal commits one batch at a time. */
+const JOURNAL_POOL_MAX = 2;
+const GATEWAY_POOL_MAX = 6;
+const CONTROL_POOL_MAX = 8;
+
+export async function openDatabases(options: {
+  readonly url: string | undefined;
+  readonly dataDir: string;
+}): Promise<Databases> {
+  return options.url === undefined ? openEmbedded(options.dataDir) : openServer(options.url);
+}
+
+async function openEmbedded(dataDir: string): Promise<Databases> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const handle = await openPglite({ dataDir: join(dataDir, "db") });
+  const journal = handle.as("gateway", { queue: "journal" });
+  return {
+    engine: "pglite",
+    journal,
+    gateway: handle.as("gateway"),
+    control: handle.as("control"),
+    async migrate() {
+      const owner = handle.as("migrate");
+      await ensureRoles(owner);
+      return (await migrate(owner, MIGRATIONS_DIRECTORY)).map(({ name }) => name);
+    },
+    owner: () => handle.as("migrate"),
+    close: () => handle.close(),
+  };
+}
+
+function openServer(url: string): Databases {
+  const pool = (role: "gateway" | "control" | "migrate", poolMax: number, applicationName: string): Database =>
+    openPostgres({ url, role, poolMax, applicationName });
+  const journal = pool("gateway", JOURNAL_POOL_MAX, "writ-journal");
+  const gateway = pool("gateway", GATEWAY_POOL_MAX, "writ-gateway");
+  const control = pool("control", CONTROL_POOL_MAX, "writ-control");
+  return {
+    engine: "postgres",
+    journal,
+    gateway,
+    control,
+    async migrate() {
+      const owner = pool("migrate", 1, "writ-migrate");
+      try {
+        await ensureRoles(owner);
+        return (await migrate(owner, MIGRATIONS_DIRECTORY)).map(({ name }) => name);
+      } finally {
+        await owner.close();
+      }
+    },
+    owner: () => pool("migrate", 1, "writ-doctor"),
+    async close() {
+      await Promise.all([journal.close(), gateway.close(), control.close()]);
+    },
+  };
+}

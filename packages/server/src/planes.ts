@@ -1,0 +1,217 @@
+/** Starts one plane or both in this process, and for `serve` sets up a first start so that a call can be made at once. */
+import { mkdir, open, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { type Control, createControl } from "@writ/control";
+import { createGateway, createSystemRandom, type Gateway, systemClock } from "@writ/gateway";
+import {
+  type Config,
+  createLogger,
+  type Keyring,
+  type Logger,
+  listenNear,
+  loadMasterKey,
+  openKeyring,
+} from "@writ/runtime";
+import { commandsToTry } from "./commands-to-try.ts";
+import { type Databases, openDatabases } from "./open-databases.ts";
+import type { Running } from "./process-life.ts";
+import type { ReadyReport } from "./ready-report.ts";
+import { requireDurable } from "./require-durable.ts";
+import { findStarterUpstream } from "./starter-upstream.ts";
+import { VERSION } from "./version.ts";
+
+export interface PlanesOptions {
+  readonly config: Config;
+  readonly planes: readonly ("gateway" | "control")[];
+  /** Sets up the starter tenant with agent, upstream and token where there is none. */
+  readonly starter: boolean;
+  /** Called once, when everything answers. */
+  readonly ready: (report: ReadyReport) => void;
+}
+
+interface Context {
+  readonly config: Config;
+  readonly databases: Databases;
+  readonly keyring: Keyring;
+  readonly log: Logger;
+  readonly notes: string[];
+}
+
+const SECRET_FILES = { "admin-key": "admin-key", "starter-token": "starter-token" } as const;
+
+/** Resolves when the planes answer. Whatever was begun is given back when it fails. */
+export async function startPlanes(options: PlanesOptions): Promise<Running> {
+  const { config, planes } = options;
+  const log = createLogger({ level: config.log.level });
+  const notes: string[] = [];
+  const masterKey = await loadMasterKey({ mode: config.mode, ...config.keys });
+  if (masterKey.origin.kind === "created") {
+    notes.push(`made a master key in ${masterKey.origin.path} (mode 0600); without it the data cannot be read`);
+  }
+  const databases = await openDatabases({ url: config.database.url, dataDir: config.dataDir });
+  const context: Context = { config, databases, keyring: openKeyring(masterKey.bytes), log, notes };
+  let control: Control | undefined;
+  let gateway: Gateway | undefined;
+  const close = async (): Promise<void> => {
+    await gateway?.close();
+    await control?.close();
+    await databases.close();
+  };
+  try {
+    await databases.migrate();
+    if (config.mode === "production") await requireDurable(databases);
+    else if (databases.engine === "pglite") {
+      notes.push(
+        "the embedded database survives a crash of this process, not a power loss; in production use Postgres",
+      );
+    }
+    let started: StartedControl | undefined;
+    if (planes.includes("control")) {
+      control = await makeControl(context);
+      started = await startControl(context, control, options.starter);
+    }
+    let gatewayUrl: string | undefined;
+    if (planes.includes("gateway")) {
+      const made = makeGateway(context);
+      gateway = made.gateway;
+      gatewayUrl = await made.start();
+    }
+    if (control !== undefined && gateway !== undefined && started?.starter !== undefined) {
+      await control.pinStarter(started.starter);
+    }
+    const tokenFile = started?.starter === undefined ? undefined : join(config.dataDir, SECRET_FILES["starter-token"]);
+    options.ready({
+      engine: databases.engine,
+      gatewayUrl,
+      adminUrl: started?.url,
+      tenantId: started?.starter?.tenantId,
+      token: started?.starter?.token,
+      tokenFile,
+      adminKeyFile:
+        started === undefined || config.mode === "production"
+          ? undefined
+          : join(config.dataDir, SECRET_FILES["admin-key"]),
+      notes,
+      commands: gatewayUrl === undefined || tokenFile === undefined ? [] : commandsToTry(gatewayUrl, tokenFile),
+    });
+  } catch (error) {
+    // A start that fails gives back what it has taken; the failure goes on to whoever started it.
+    await close();
+    throw error;
+  }
+  return {
+    async drain() {
+      await gateway?.drain();
+      await control?.drain();
+    },
+    close,
+  };
+}
+
+async function makeControl(context: Context): Promise<Control> {
+  const { config, databases, keyring, log } = context;
+  return createControl({
+    db: databases.control,
+    keyring,
+    config,
+    clock: systemClock,
+    random: createSystemRandom(),
+    log,
+  });
+}
+
+type Starter = NonNullable<Awaited<ReturnType<Control["bootstrap"]>>["starter"]>;
+
+interface StartedControl {
+  readonly url: string;
+  readonly starter: Starter | undefined;
+}
+
+async function startControl(context: Context, control: Control, withStarter: boolean): Promise<StartedControl> {
+  const { config, notes } = context;
+  const upstream = withStarter ? findStarterUpstream() : undefined;
+  if (withStarter && upstream === undefined)
+    notes.push("the reference MCP server is not installed, so there is no starter upstream");
+  const { adminKey, starter } = await control.bootstrap({
+    ...(config.mode === "production"
+      ? {}
+      : { saveSecret: (name, text) => saveSecret(config.dataDir, SECRET_FILES[name], text) }),
+    ...(upstream === undefined ? {} : { starter: { upstream } }),
+  });
+  if (config.mode === "production" && adminKey !== undefined) {
+    notes.push(`the first admin key, shown once: ${adminKey}`);
+  }
+  const { port, wanted } = await control.listen();
+  const url = `http://${config.control.host}:${port}`;
+  if (wanted !== 0 && port !== wanted) notes.push(`port ${wanted} is taken, so the control plane listens on ${port}`);
+  return { url, starter };
+}
+
+function makeGateway(context: Context): { readonly gateway: Gateway; start(): Promise<string> } {
+  const { config, databases, keyring, log, notes } = context;
+  let publicUrl = config.gateway.publicUrl;
+  const dangerous: string[] = [];
+  if (config.mode === "development" && config.upstreams.stdioRunner.length === 0) {
+    dangerous.push("stdio_upstreams_run_as_this_user");
+    notes.push(
+      "stdio upstreams run as this user and could read its files; production starts them through upstreams.stdioRunner only",
+    );
+  }
+  if (databases.engine === "pglite") dangerous.push("embedded_no_fsync");
+  const gateway = createGateway({
+    db: databases.gateway,
+    journalDb: databases.journal,
+    keyring,
+    audience: config.gateway.audience,
+    version: VERSION,
+    dangerous,
+    clock: systemClock,
+    random: createSystemRandom(),
+    log,
+    callDeadlineMs: config.gateway.callDeadlineMs,
+    stdioRunner: config.upstreams.stdioRunner,
+    childEnvironment: { path: process.env["PATH"] ?? "", home: process.env["HOME"] ?? "" },
+    mode: config.mode,
+    host: config.gateway.host,
+    allowedHosts: config.gateway.allowedHosts,
+    allowedOrigins: [],
+    publicUrl: () => publicUrl,
+    limits: {
+      bodyBytesMax: config.gateway.bodyBytesMax,
+      connectionsMax: config.gateway.connectionsMax,
+      requestTimeoutMs: config.gateway.requestTimeoutMs,
+    },
+  });
+  return {
+    gateway,
+    async start() {
+      await gateway.start();
+      const { port, wanted } = await listenNear({
+        plane: "gateway",
+        mode: config.mode,
+        port: config.gateway.port,
+        listen: (wantedPort) => gateway.listen(wantedPort),
+      });
+      const url = `http://${config.gateway.host}:${port}`;
+      if (port !== wanted) {
+        if (wanted !== 0) notes.push(`port ${wanted} is taken, so the gateway listens on ${port}`);
+        publicUrl = url;
+      }
+      return url;
+    },
+  };
+}
+
+/** Whole or not at all, readable by its owner only, on disk before it resolves. */
+async function saveSecret(dataDir: string, name: string, text: string): Promise<void> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const path = join(dataDir, name);
+  const file = await open(`${path}.new`, "w", 0o600);
+  try {
+    await file.writeFile(`${text}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.new`, path);
+}
