@@ -336,8 +336,11 @@ describe("queries", () => {
     expect(status).toBe(200);
     expect(json.stages[0]).toMatchObject({ stage: "verify", status: "passed" });
     expect(json.stages.some((stage: { status: string }) => stage.status === "denied")).toBe(json.decision === "deny");
+    const at = token.token.length - 6;
+    const other = token.token[at] === "A" ? "B" : "A";
+    const altered = token.token.slice(0, at) + other + token.token.slice(at + 1);
     const forged = await plane.send("POST", `${T}/explain`, {
-      body: { ...body, token: `${token.token.slice(0, -1)}A` },
+      body: { ...body, token: altered },
     });
     expect(forged.json.decision).toBe("deny");
     expect(forged.json.reasons[0]).toMatch(/^token_/);
@@ -431,6 +434,9 @@ describe("input that nobody should send", () => {
       headers: { "content-type": "text/plain" },
     });
     expect(media.status).toBe(415);
+    const nul = await plane.send("POST", `${T}/principals`, { body: { name: "a\u0000b", type: "team" } });
+    expect([nul.status, nul.json.code]).toEqual([400, "fault_request"]);
+    expect((await plane.send("GET", `${T}/agents/%00`)).status).toBe(400);
     const large = await plane.send("POST", `${T}/principals`, { body: { name: "x".repeat(2_000_000), type: "team" } });
     expect(large.status).toBe(413);
     const repeated = await plane.send("POST", `${T}/principals`, { body: '{"name":"x","name":"y","type":"team"}' });
@@ -443,6 +449,7 @@ describe("the log", () => {
     await plane.control.signer.signDue(true);
     const whole = (await plane.send("GET", `${T}/audit/verify?full=true`)).json;
     expect(whole).toMatchObject({ status: "intact", fromSequence: 1 });
+    expect(plane.lines.filter((line) => line.includes("a checkpoint could not be made"))).toEqual([]);
     expect(whole.checkpointsChecked).toBeGreaterThan(0);
     await plane.send("POST", `${T}/principals`, { body: { name: "later", type: "team" } });
     const onwards = (await plane.send("GET", `${T}/audit/verify`)).json;

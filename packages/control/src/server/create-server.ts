@@ -70,6 +70,7 @@ export async function createServer(options: ControlServerOptions): Promise<Fasti
   server.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) => {
     const read = parseStrictJson(body as Buffer); // parseAs: "buffer"
     if (read.kind === "fault") done(new Problem("fault_json", `The body is ${read.detail}.`));
+    else if (holdsNul(read.value)) done(nulProblem());
     else done(null, read.value);
   });
 
@@ -157,9 +158,21 @@ function addRoute(server: FastifyInstance, context: ControlContext, served: Serv
       const actor = ACTORS.get(request);
       if (actor === undefined) throw new Problem("admin_key_missing", "The request was not authenticated.");
       const reference = (request.params as Record<string, string> | undefined)?.["tenant"];
+      if (holdsNul(request.params) || holdsNul(request.query)) throw nulProblem();
       TENANTS.set(request, await authorize(context, actor, route, reference));
     },
   });
+}
+
+/** No text of the database can hold U+0000, so none is let in. Depth is bounded by the strict reader. */
+function holdsNul(value: unknown): boolean {
+  if (typeof value === "string") return value.includes("\u0000");
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([name, member]) => name.includes("\u0000") || holdsNul(member));
+}
+
+function nulProblem(): Problem {
+  return new Problem("fault_request", "No part of a request may hold the character U+0000.");
 }
 
 /** The tenant that each request was found to be about. */
