@@ -368,9 +368,11 @@ describe("upstreams over HTTP", () => {
       createMcpHandler(
         () => {
           const server = new McpServer({ name: "official", version: "1" });
+          // MCP's own extension of JSON Schema.
+          const region: object = { type: "string", "x-mcp-header": "Region" };
           const inputSchema = fromJsonSchema<{ region: string }>({
             type: "object",
-            properties: { region: { type: "string", "x-mcp-header": "Region" } },
+            properties: { region },
             required: ["region"],
           });
           server.registerTool("place", { inputSchema }, ({ region }) => ({
