@@ -84,7 +84,7 @@ const authority = fc.record({
       carve: fc.option(fc.record({ window, amount: fc.integer({ min: 1, max: 9 }) })),
     }),
   ),
-  revoked: fc.boolean(),
+  revoked: fc.constantFrom("nothing", "nothing", "nothing", "the base", "another"),
   budget: fc.option(
     fc.record({
       scope: fc.constantFrom("agent", "principal", "tool", "tenant", "node"),
@@ -126,13 +126,14 @@ function makeWorld(
       },
     });
   }
-  if (more.revoked)
+  if (more.revoked !== "nothing") {
     objects.push({
       kind: "revocation",
-      id: "00".repeat(16),
+      id: more.revoked === "the base" ? node : "00".repeat(16),
       version: 1,
       value: { reason: "", at: "control", revokedAtMs: 0 },
     });
+  }
   if (more.budget !== null) {
     const { scope, window: of, limit, mode } = more.budget;
     const scopeId = { agent: AGENT, principal: PRINCIPAL, tool: "everything/echo", tenant: "", node }[scope] ?? "";
