@@ -241,6 +241,15 @@ it("an explanation agrees with the decision, and a list with both, on any state 
         );
         if (judgement.decision.kind === "allow") expect(listed).toBe(true);
         if (judgement.hidden) expect(listed).toBe(false);
+        // What may not be known of answers as what does not exist; only a lock may be explained of what is not listed.
+        const ghost = judge(
+          world.state,
+          world.attempt(base, { tool: "no-such-tool", arguments: attempt.request.context.arguments }),
+        );
+        if (judgement.hidden) expect(ghost.hidden).toBe(true);
+        else if (!listed && !judgement.decision.reasons.includes("kill_engaged")) {
+          expect(ghost.decision.reasons).toEqual(judgement.decision.reasons);
+        }
       },
     ),
     { numRuns: 2_000 },

@@ -39,7 +39,7 @@ import { parseBetween, parseDays, parseInstant, parseOffset, type TimeWindow } f
 
 export const RULES_SOURCE_LENGTH_MAX = 1024 * 1024;
 export const RULES_MAX = 10_000;
-export const RULE_TESTS_MAX = 10_000;
+const RULE_TESTS_MAX = 10_000;
 const PROBLEMS_MAX = 100;
 const LIST_MAX = 1_000;
 const NODES_MAX = 500_000;
@@ -107,7 +107,7 @@ export type RulesDocument =
   | { readonly kind: "problems"; readonly problems: readonly PolicyProblem[] };
 
 /** The instant of tests that name none: Monday 5 January 2026, 12:00 UTC. */
-export const TEST_TIME_MS = Date.UTC(2026, 0, 5, 12);
+const TEST_TIME_MS = Date.UTC(2026, 0, 5, 12);
 
 /** Reads a rules file. Never throws; either everything was understood or there is at least one problem. */
 export function readRules(source: string): RulesDocument {

@@ -17,7 +17,7 @@ export interface TimeWindow {
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
-export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
+const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
 
 /** Whether the window holds at `timeMs`, and the first later instant at which that may differ. */
 export function evaluateTime(
