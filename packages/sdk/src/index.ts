@@ -1,1 +1,14 @@
-export {};
+export { type Attenuation, attenuateToken, describeToken, makeTokenHash, type TokenHash } from "@writ/token";
+export {
+  type AgentClient,
+  type AgentClientOptions,
+  createAgentClient,
+  DenialError,
+  encodeHeaderValue,
+  type RecordChildInput,
+  type RecordedChild,
+  type ToolAnswer,
+  type ToolCall,
+  ToolError,
+} from "./agent-client.ts";
+export { EVENT_CHARACTERS_MAX, readEventStream } from "./event-stream.ts";

@@ -94,5 +94,12 @@ export type AdminOperationsAreComplete = [
   ? true
   : never;
 
-export type AdminInput<K extends AdminOperation> = Omit<AdminOperations[K], "answer">;
+/** Members that may hold nothing may be left out. */
+type Relaxed<T> = {
+  [M in keyof T as Record<never, never> extends T[M] ? M : never]?: T[M];
+} & {
+  [M in keyof T as Record<never, never> extends T[M] ? never : M]: T[M];
+};
+
+export type AdminInput<K extends AdminOperation> = Relaxed<Omit<AdminOperations[K], "answer">>;
 export type AdminAnswer<K extends AdminOperation> = AdminOperations[K]["answer"];

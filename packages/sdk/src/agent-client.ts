@@ -1,0 +1,211 @@
+/**
+ * A client for agents: lists and calls tools through a gateway by MCP 2026-07-28, which has no sessions, so that each
+ * call is one HTTP request. Denials are errors with their reason. It retries nothing: a call may have run.
+ */
+import { isReason, type Reason } from "@writ/contract";
+import { readEventStream } from "./event-stream.ts";
+
+export interface AgentClientOptions {
+  /** The gateway's public URL, for example `http://127.0.0.1:8484`. */
+  readonly url: string;
+  /** `writ_…`; sent in the Authorization header and nowhere else. */
+  readonly token: string;
+  readonly fetch?: typeof globalThis.fetch;
+  /** 60 seconds when left out. */
+  readonly timeoutMs?: number;
+}
+
+export interface ToolCall {
+  readonly upstream: string;
+  readonly tool: string;
+  readonly arguments?: Readonly<Record<string, unknown>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface ToolAnswer {
+  /** The upstream's `result`, as it came. */
+  readonly result: Readonly<Record<string, unknown>>;
+  /** Names the call in the log. */
+  readonly callId: string;
+}
+
+export interface RecordChildInput {
+  readonly caveats: readonly Readonly<Record<string, unknown>>[];
+  readonly carve?: readonly { readonly unit: "calls"; readonly window: string; readonly amount: number }[];
+  /** Id of the agent that it is handed to. */
+  readonly agent?: string;
+}
+
+export interface RecordedChild {
+  readonly token: string;
+  readonly node: string;
+  readonly expiresAt: string;
+}
+
+export interface AgentClient {
+  /** Throws `DenialError` when Writ says no, `ToolError` when the upstream answers with an error. */
+  callTool(call: ToolCall): Promise<ToolAnswer>;
+  /** The tools that this token may call. */
+  listTools(upstream: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** Has the gateway record a child of the token. For children offline see `attenuateToken`. */
+  recordChild(input: RecordChildInput): Promise<RecordedChild>;
+}
+
+/** Writ did not allow the call. `reason` is a code of the closed list. */
+export class DenialError extends Error {
+  readonly reason: Reason | "unknown";
+  readonly callId: string;
+  readonly status: number;
+  /** What else the gateway says: `check`, `help`, `remaining`, `retryAfterSeconds` and so on. */
+  readonly data: Readonly<Record<string, unknown>>;
+  constructor(details: {
+    readonly reason: string;
+    readonly message: string;
+    readonly callId: string;
+    readonly status: number;
+    readonly data: Readonly<Record<string, unknown>>;
+  }) {
+    super(details.message);
+    this.name = "DenialError";
+    this.reason = isReason(details.reason) ? details.reason : "unknown";
+    this.callId = details.callId;
+    this.status = details.status;
+    this.data = details.data;
+  }
+}
+
+/** The upstream, or the protocol, answered with an error that is no decision of Writ. */
+export class ToolError extends Error {
+  readonly code: number;
+  readonly callId: string;
+  constructor(message: string, details: { readonly code: number; readonly callId: string }) {
+    super(message);
+    this.name = "ToolError";
+    this.code = details.code;
+    this.callId = details.callId;
+  }
+}
+
+const REVISION = "2026-07-28";
+const META = {
+  "io.modelcontextprotocol/protocolVersion": REVISION,
+  "io.modelcontextprotocol/clientCapabilities": {},
+  "io.modelcontextprotocol/clientInfo": { name: "writ-sdk", version: "0.1.0" },
+} as const;
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function createAgentClient(options: AgentClientOptions): AgentClient {
+  const fetchWith = options.fetch ?? globalThis.fetch;
+  const base = options.url.replace(/\/+$/, "");
+  let lastId = 0;
+
+  const post = (
+    path: string,
+    headers: Record<string, string>,
+    body: unknown,
+    signal?: AbortSignal,
+  ): Promise<Response> => {
+    const timeout = AbortSignal.timeout(options.timeoutMs ?? 60_000);
+    return fetchWith(base + path, {
+      method: "POST",
+      headers: { authorization: `Bearer ${options.token}`, "content-type": "application/json", ...headers },
+      body: JSON.stringify(body),
+      // A token must not follow a redirect to somebody else.
+      redirect: "error",
+      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+    });
+  };
+
+  const send = async (
+    upstream: string,
+    method: string,
+    params: Json,
+    extra: Record<string, string>,
+    signal?: AbortSignal,
+  ): Promise<ToolAnswer> => {
+    lastId += 1;
+    const headers = {
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": REVISION,
+      "mcp-method": method,
+      ...extra,
+    };
+    const body = { jsonrpc: "2.0", id: lastId, method, params: { ...params, _meta: META } };
+    const response = await post(`/mcp/${encodeURIComponent(upstream)}`, headers, body, signal);
+    const callId = response.headers.get("writ-call-id") ?? "";
+    const message = await readMessage(response, lastId);
+    if (isJson(message?.["result"]) && response.ok) return { result: message["result"], callId };
+    throw toError(response.status, callId, message);
+  };
+
+  return {
+    callTool: ({ upstream, tool, arguments: args = {}, signal }) =>
+      send(upstream, "tools/call", { name: tool, arguments: args }, { "mcp-name": encodeHeaderValue(tool) }, signal),
+    async listTools(upstream) {
+      const { result } = await send(upstream, "tools/list", {}, {});
+      const tools = result["tools"];
+      return Array.isArray(tools) ? tools.filter(isJson) : [];
+    },
+    async recordChild(input) {
+      const response = await post("/v1/tokens/attenuate", { accept: "application/json" }, input);
+      const answer = await readJson(response);
+      if (!response.ok || !isJson(answer)) {
+        throw toError(response.status, response.headers.get("writ-call-id") ?? "", isJson(answer) ? answer : undefined);
+      }
+      const { token, node, expiresAt } = answer;
+      return { token: String(token), node: String(node), expiresAt: String(expiresAt) };
+    },
+  };
+}
+
+/** The response to request `id`, from a JSON body or from the end of an event stream; notifications are passed over. */
+async function readMessage(response: Response, id: number): Promise<Json | undefined> {
+  if (response.headers.get("content-type")?.startsWith("text/event-stream") === true && response.body !== null) {
+    for await (const data of readEventStream(response.body)) {
+      const message = parse(data);
+      if (isJson(message) && message["id"] === id && message["method"] === undefined) return message;
+    }
+    return undefined;
+  }
+  const message = await readJson(response);
+  return isJson(message) ? message : undefined;
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  return parse(await response.text());
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // a proxy's page, perhaps: the status says what there is to say
+  }
+}
+
+/** A JSON-RPC error, a problem document, or neither. */
+function toError(status: number, callId: string, message: Json | undefined): DenialError | ToolError {
+  const error = isJson(message?.["error"]) ? message["error"] : undefined;
+  const data = isJson(error?.["data"]) ? error["data"] : (message ?? {});
+  const reason = data["reason"] ?? message?.["code"] ?? message?.["reason"];
+  const text = String(
+    error?.["message"] ?? message?.["detail"] ?? message?.["title"] ?? `the gateway answered ${status}`,
+  );
+  const id = callId === "" && typeof data["callId"] === "string" ? data["callId"] : callId;
+  if (typeof reason === "string" || error === undefined) {
+    return new DenialError({ reason: String(reason), message: text, callId: id, status, data });
+  }
+  return new ToolError(text, { code: typeof error["code"] === "number" ? error["code"] : 0, callId: id });
+}
+
+/** MCP 2026-07-28, "Value Encoding": what a header cannot hold as it is goes as base64 in its sentinel form. */
+export function encodeHeaderValue(text: string): string {
+  if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith("=?")) return text;
+  const bytes = new TextEncoder().encode(text);
+  return `=?base64?${btoa(String.fromCharCode(...bytes))}?=`;
+}
+
+function isJson(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
