@@ -32,8 +32,8 @@ export interface McpUpstream {
   /** Ids of requests whose cancellation was received (a notification, or a stream that was closed). */
   readonly cancelled: readonly unknown[];
   readonly sessionsOpened: () => number;
-  /** Forgets all sessions: later requests on them are answered 404. */
-  forgetSessions(): void;
+  /** Forgets all sessions: later requests on them are answered so. 400 carries a JSON-RPC error for the request's id. */
+  forgetSessions(answer?: 400 | 404): void;
   /** Lets one waiting `slow` call make its next step. */
   step(): void;
   close(): Promise<void>;
@@ -177,6 +177,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
   const cancelled: unknown[] = [];
   const sessions = new Set<string>();
   let opened = 0;
+  let lostAnswer: 400 | 404 = 404;
   const waiting: (() => void)[] = [];
   let steps = 0;
 
@@ -205,7 +206,11 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     const method = String(message.method);
     if (options.era === "session") {
       if (method !== "initialize" && session === undefined) return refuse(400);
-      if (session !== undefined && !sessions.has(session)) return refuse(404);
+      if (session !== undefined && !sessions.has(session)) {
+        if (lostAnswer === 404) return refuse(404);
+        const id = JSON.stringify(message.id);
+        return refuse(400, `{"jsonrpc":"2.0","id":${id},"error":{"code":-32000,"message":"No valid session"}}`);
+      }
     } else {
       const meta = (message.params?.["_meta"] ?? {}) as Record<string, unknown>; // likewise
       const version = request.headers["mcp-protocol-version"];
@@ -314,7 +319,10 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     others,
     cancelled,
     sessionsOpened: () => opened,
-    forgetSessions: () => sessions.clear(),
+    forgetSessions(answer = 404) {
+      lostAnswer = answer;
+      sessions.clear();
+    },
     step,
     async close() {
       server.closeAllConnections();

@@ -243,7 +243,8 @@ function makeSession(
       },
     );
 
-    if (end.kind === "answered" && end.status === 404 && answered === undefined && !stateless) {
+    // 404 is how MCP says that a session is gone; servers in the field also say 400, some with an error for our id.
+    if (end.kind === "answered" && (end.status === 404 || end.status === 400) && !stateless) {
       usable = false;
       log("upstream.session_lost", { revision });
     }

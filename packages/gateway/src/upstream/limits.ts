@@ -24,7 +24,7 @@ export interface UpstreamLimits {
   readonly notificationsMax: number;
   /** Notifications of one call that its reader has not taken yet; further ones are counted and dropped. */
   readonly notificationsHeldMax: number;
-  /** Messages from a child that belong to nothing, before it counts as babbling and is ended. */
+  /** Messages from a child in one second that belong to no call, before it counts as babbling and is ended. */
   readonly strayMessagesMax: number;
   /** Requests from a server that one session answers at a time. */
   readonly serverRequestsMax: number;

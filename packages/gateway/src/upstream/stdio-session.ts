@@ -46,6 +46,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
   let nextId = 1;
   let ended: string | undefined;
   let stray = 0;
+  let strayFromMs = 0;
   let serverRequests = 0;
   let closing: Promise<void> | undefined;
 
@@ -69,7 +70,6 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     const part = readServerMessage(line);
     const flight = flightOf(part);
     if (flight !== undefined) {
-      stray = 0;
       flight.message(part, line.length);
       return;
     }
@@ -84,6 +84,11 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       setImmediate(() => {
         serverRequests -= 1;
       });
+    }
+    const nowMs = performance.now();
+    if (nowMs - strayFromMs > 1000) {
+      strayFromMs = nowMs;
+      stray = 0;
     }
     stray += 1;
     if (stray > limits.strayMessagesMax) child.kill("the child sends messages that belong to no call");

@@ -283,6 +283,18 @@ describe("upstreams over HTTP", () => {
     expect(fake.calls.length).toBe(2);
   });
 
+  test("open a new session, too, when the lost one is answered as a bad request", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams();
+    await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    fake.forgetSessions(400);
+    const lost = await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    expect(lost.outcome).toMatchObject({ kind: "completed", error: true });
+    const next = await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    expect(next.outcome).toMatchObject({ kind: "completed", error: false });
+    expect(fake.calls.length).toBe(2);
+  });
+
   test("never follow a redirect", async () => {
     const fake = await startFake("session");
     const told = await call(makeUpstreams(), makeHttp(fake.url), makeMessage("redirect"));
