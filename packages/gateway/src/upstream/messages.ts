@@ -26,7 +26,7 @@ export function ownParams(client: Implementation): string {
  * Sets what the stateless revision demands of each request. Towards the upstream Writ is the client: it names its own
  * capabilities (none), because whatever an upstream would ask of the agent is an action that has not been decided.
  */
-export function withStatelessMeta(params: string, client: Implementation): string {
+function withStatelessMeta(params: string, client: Implementation): string {
   const meta = findMember(membersOf(params), "_meta");
   let text = meta === undefined ? "{}" : valueText(params, meta);
   if (!text.startsWith("{")) text = "{}";
