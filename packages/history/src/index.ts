@@ -28,6 +28,7 @@ export {
   CHANGES_READ_MAX,
   type ChangesRead,
   type ChangesRequest,
+  HEADS_READ_MAX,
   listenAuthority,
   readChanges,
   readChangesIn,

@@ -18,6 +18,9 @@ export const CHANGES_READ_MAX = 20_000;
 /** How many revisions the database keeps changes of (`writ_changes_kept` in the migrations). */
 export const CHANGES_KEPT = 10_000;
 
+/** Heads that one reading returns at most. */
+export const HEADS_READ_MAX = 1_000;
+
 interface AuthorityRow {
   readonly [name: string]: unknown;
   readonly tenant_id: string;
@@ -155,8 +158,9 @@ function follows(revision: number, since: number): boolean {
   return since <= revision && revision - since <= CHANGES_KEPT;
 }
 
-/** The heads of these tenants; those that do not exist are missing. Statements of tenants as many as 1,000 at once. */
+/** The heads of these tenants; those that do not exist are missing. At most `HEADS_READ_MAX`. */
 export async function readHeads(db: Database, tenants: readonly string[]): Promise<ReadonlyMap<string, HeadMark>> {
+  if (tenants.length > HEADS_READ_MAX) throw new TypeError(`at most ${HEADS_READ_MAX} heads are read at once`);
   return db.transaction({ tenants, readOnly: true }, (q) => readHeadsIn(q, tenants));
 }
 
