@@ -21,6 +21,8 @@ export interface ControlContext {
   readonly random: Random;
   readonly log: Logger;
   readonly checkpoints: Pick<CheckpointSigner, "list" | "notes" | "verifierKey" | "origin" | "refusal">;
+  /** Ids of tenants by name, as last seen; a hint that is checked. */
+  readonly tenantIds: Map<string, string>;
   readonly verifiedPositions: VerifiedPositions;
   /** What minted tokens name in `aud` unless told otherwise: `gateway.audience`. */
   readonly audience: string;

@@ -62,6 +62,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     log,
     audience: config.gateway.audience,
     checkpoints: signer,
+    tenantIds: new Map(),
     verifiedPositions: createVerifiedPositions(),
   };
   let draining = false;

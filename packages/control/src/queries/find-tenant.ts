@@ -8,6 +8,9 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Tenants of which the settings are read in one transaction. */
 const TENANTS_PER_READ = 1_000;
 
+/** Names that are remembered. */
+const NAMES_MAX = 10_000;
+
 /** The id of the tenant, or undefined when there is none. */
 export async function findTenant(context: ControlContext, reference: string): Promise<string | undefined> {
   if (UUID.test(reference)) {
@@ -17,13 +20,24 @@ export async function findTenant(context: ControlContext, reference: string): Pr
     );
     return found?.id;
   }
-  const all = await listTenants(context);
-  return all.find((tenant) => tenant.value.name === reference)?.id;
+  // A name is looked for among all tenants once; after that it costs one read, which also sees that it has changed.
+  const known = context.tenantIds.get(reference);
+  if (known !== undefined) {
+    const found = await context.store.read([known], (transaction) => selectObject(transaction, known, "tenant", known));
+    if (found?.value.name === reference) return known;
+    context.tenantIds.delete(reference);
+  }
+  const id = (await listTenants(context)).find((tenant) => tenant.value.name === reference)?.id;
+  if (id !== undefined) {
+    if (context.tenantIds.size >= NAMES_MAX) context.tenantIds.clear();
+    context.tenantIds.set(reference, id);
+  }
+  return id;
 }
 
 /** Every tenant, in the order of ids. */
 export async function listTenants(context: ControlContext): Promise<readonly Stored<TenantSettings>[]> {
-  const ids = (await context.store.tenants()).filter((id) => id !== INSTANCE_TENANT).toSorted();
+  const ids = (await context.store.heads()).map((head) => head.tenantId).filter((id) => id !== INSTANCE_TENANT);
   const found: Stored<TenantSettings>[] = [];
   for (let at = 0; at < ids.length; at += TENANTS_PER_READ) {
     const some = ids.slice(at, at + TENANTS_PER_READ);

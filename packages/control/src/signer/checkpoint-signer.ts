@@ -18,12 +18,11 @@ import {
   verifierKey,
 } from "@writ/audit";
 import { parseCheckpoint, parseCheckpointFile } from "@writ/audit/verify";
-import { INSTANCE_TENANT } from "@writ/contract";
 import type { CheckpointView } from "@writ/contract/admin";
 import type { Logger } from "@writ/runtime";
 import type { Clock } from "../control-context.ts";
 import { Problem } from "../problem.ts";
-import type { ControlStore } from "../store/control-store.ts";
+import type { ControlStore, TenantHead } from "../store/control-store.ts";
 import { openSignerMemory, type SignerMemory } from "./signer-memory.ts";
 
 export interface CheckpointSigner {
@@ -64,13 +63,6 @@ const IDLE_MS = 24 * 60 * 60_000;
 const LEAVES_PER_READ = 10_000;
 const FILE_BYTES_MAX = 256 * 1024 * 1024;
 
-interface HeadRow extends Record<string, unknown> {
-  readonly epoch: number;
-  readonly sequence: number;
-  readonly hash: Uint8Array;
-  readonly frontier: Uint8Array;
-}
-
 export async function createCheckpointSigner(options: CheckpointSignerOptions): Promise<CheckpointSigner> {
   const { store, clock, log } = options;
   await mkdir(dirname(options.file), { recursive: true });
@@ -89,9 +81,9 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
     log.error({ tenantId, reason }, "THE LOG DOES NOT EXTEND ITS LAST CHECKPOINT: no checkpoint is signed");
   }
 
-  async function signOne(tenantId: string, force: boolean): Promise<void> {
-    const head = await readHead(store, tenantId);
-    if (head === undefined || head.sequence === 0) return;
+  async function signOne(head: TenantHead, force: boolean): Promise<void> {
+    const { tenantId } = head;
+    if (head.sequence === 0) return;
     const last = memory.get(tenantId);
     const nowMs = clock.nowMs();
     const grown = last === undefined || head.epoch !== last.epoch ? head.sequence : head.sequence - last.size;
@@ -123,12 +115,12 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
   }
 
   async function signDue(force = false): Promise<void> {
-    for (const tenantId of new Set([INSTANCE_TENANT, ...(await store.tenants())])) {
+    for (const head of await store.heads()) {
       try {
-        await signOne(tenantId, force);
+        await signOne(head, force);
       } catch (error) {
         // A failure of the database or the disk: said, and tried again at the next round. Others go on.
-        log.error({ err: error, tenantId }, "a checkpoint could not be made");
+        log.error({ err: error, tenantId: head.tenantId }, "a checkpoint could not be made");
       }
     }
   }
@@ -172,21 +164,12 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
   };
 }
 
-async function readHead(store: ControlStore, tenantId: string): Promise<HeadRow | undefined> {
-  const rows = await store.read([tenantId], (transaction) =>
-    transaction.query<HeadRow>("SELECT epoch, sequence, hash, frontier FROM tenant_head WHERE tenant_id = $1", [
-      tenantId,
-    ]),
-  );
-  return rows[0];
-}
-
 /** Whether the leaves since `last` lead from its tree to the head's. Each read is a short transaction of its own. */
 async function continueTree(
   store: ControlStore,
   tenantId: string,
   last: { readonly epoch: number; readonly size: number; readonly frontier: string } | undefined,
-  head: HeadRow,
+  head: TenantHead,
 ): Promise<boolean> {
   const same = last !== undefined && last.epoch === head.epoch;
   if (same && last.size > head.sequence) return false;

@@ -15,6 +15,15 @@ export interface Stored<T> {
   readonly value: T;
 }
 
+/** The end of one tenant's log. */
+export interface TenantHead {
+  readonly tenantId: string;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly hash: Uint8Array;
+  readonly frontier: Uint8Array;
+}
+
 /**
  * One use case: everything that it changes and the event that says so commit together or not at all. `query` is for
  * the control plane's own tables and does not see this command's own puts; `get` and `find` do.
@@ -48,7 +57,7 @@ export interface ControlStore {
   openEpoch(actor: Actor, tenantId: string, reason: string): Promise<number>;
   /** A read-only transaction that sees these tenants' rows; at most 2 s. */
   read<T>(tenants: readonly string[], work: (transaction: Queries) => Promise<T>): Promise<T>;
-  /** Ids of all tenants, the instance's included. */
-  tenants(): Promise<readonly string[]>;
+  /** The heads of all tenants, the instance's included, in the order of ids: one statement a thousand of them. */
+  heads(): Promise<readonly TenantHead[]>;
   snapshot(tenantId: string): Promise<AuthoritySnapshot | undefined>;
 }

@@ -7,7 +7,6 @@ import {
   createTenant,
   ensureInstance,
   type CommandTransaction as HistoryTransaction,
-  listTenants,
   openEpoch,
   readSnapshot,
   runCommand,
@@ -16,10 +15,18 @@ import {
 } from "@writ/history";
 import type { Actor, Clock, EventFields, Random } from "../control-context.ts";
 import { notFound, Problem } from "../problem.ts";
-import type { CommandTransaction, ControlStore, Stored } from "./control-store.ts";
+import type { CommandTransaction, ControlStore, Stored, TenantHead } from "./control-store.ts";
 
 /** Tenants of one page of the list. */
 const TENANTS_PER_READ = 1_000;
+
+interface HeadRow extends Record<string, unknown> {
+  readonly tenant_id: string;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly hash: Uint8Array;
+  readonly frontier: Uint8Array;
+}
 
 export interface HistoryStoreOptions {
   readonly db: Database;
@@ -82,13 +89,18 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
         return (await openEpoch(db, scope)).value.epoch;
       }),
     read: (tenants, work) => db.transaction({ tenants, readOnly: true }, work),
-    async tenants() {
-      const ids: string[] = [];
-      for (let after: string | undefined; ; ) {
-        const page = await listTenants(db, { ...(after === undefined ? {} : { after }), limit: TENANTS_PER_READ });
-        ids.push(...page.map((tenant) => tenant.tenantId));
-        after = page.at(-1)?.tenantId;
-        if (page.length < TENANTS_PER_READ) return ids;
+    async heads() {
+      const heads: TenantHead[] = [];
+      for (let after: string | null = null; ; ) {
+        const page: readonly HeadRow[] = await db.query<HeadRow>(
+          "SELECT tenant_id, epoch, sequence, hash, frontier FROM writ_list_tenants($1::uuid, $2)",
+          [after, TENANTS_PER_READ],
+        );
+        for (const { tenant_id: tenantId, epoch, sequence, hash, frontier } of page) {
+          heads.push({ tenantId, epoch, sequence, hash, frontier });
+        }
+        after = page.at(-1)?.tenant_id ?? null;
+        if (page.length < TENANTS_PER_READ) return heads;
       }
     },
     snapshot: (tenantId) => readSnapshot(db, tenantId),
