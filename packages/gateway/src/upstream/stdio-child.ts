@@ -17,8 +17,8 @@ export interface ChildOptions {
   readonly limits: UpstreamLimits;
   readonly log: UpstreamLog;
   readonly onLine: (line: string) => void;
-  /** Once, when it can be spoken to no longer. `detail` is safe to record. */
-  readonly onEnd: (detail: string) => void;
+  /** Once, when it can be spoken to no longer. `detail` is safe to record; `wanted` when `end` was called before. */
+  readonly onEnd: (detail: string, wanted: boolean) => void;
 }
 
 export interface Child {
@@ -37,6 +37,7 @@ const NEWLINE = 0x0a;
 export function startChild(options: ChildOptions): Child {
   const { limits, log } = options;
   let over = false;
+  let wanted = false;
   let ending: Promise<void> | undefined;
   const child: ChildProcess = spawn(options.command, [...options.args], {
     env: { ...options.env },
@@ -65,7 +66,7 @@ export function startChild(options: ChildOptions): Child {
   function finish(detail: string): void {
     if (over) return;
     over = true;
-    options.onEnd(detail);
+    options.onEnd(wanted ? "ended by the gateway" : detail, wanted);
   }
 
   function kill(detail: string): void {
@@ -137,6 +138,7 @@ export function startChild(options: ChildOptions): Child {
     },
     kill,
     end() {
+      wanted = true;
       ending ??= (async () => {
         if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return finish("ended");
         stdin.end();

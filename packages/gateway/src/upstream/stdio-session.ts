@@ -30,7 +30,7 @@ export interface StdioSessionOptions extends SessionContext {
   readonly era: "stateless" | "session" | undefined;
   readonly signal: AbortSignal;
   /** Once, when the session can be used no longer. */
-  readonly onEnd: (detail: string) => void;
+  readonly onEnd: (detail: string, wanted: boolean) => void;
 }
 
 /** One request in flight: what to do with each message that belongs to it, and with the end of everything. */
@@ -58,11 +58,11 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     limits,
     log,
     onLine,
-    onEnd(detail) {
+    onEnd(detail, wanted) {
       ended = detail;
       for (const flight of [...flights.values()]) flight.broken(detail);
       flights.clear();
-      options.onEnd(detail);
+      options.onEnd(detail, wanted);
     },
   });
 

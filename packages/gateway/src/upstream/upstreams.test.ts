@@ -467,6 +467,21 @@ describe("upstreams over stdio", () => {
     expect(upstreams.counts().children).toBe(0);
   });
 
+  test("do not count a child that the gateway ended as one that failed", async () => {
+    const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const upstream = makeStdio("session");
+    await upstreams.readCatalogue("t", "u", upstream, never);
+    await expect.poll(() => upstreams.counts().children).toBe(0);
+    const told = await call(upstreams, upstream, makeMessage("echo"));
+    expect(told.outcome.kind).toBe("completed");
+  });
+
+  test("wait after a child that died", async () => {
+    const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    await call(upstreams, makeStdio("session"), makeMessage("die"));
+    await expect(call(upstreams, makeStdio("session"), makeMessage("echo"))).rejects.toThrow(/given time/);
+  });
+
   test("wait longer after each failure to start", async () => {
     const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
     const upstream = makeStdio("session", {

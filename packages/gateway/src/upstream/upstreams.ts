@@ -264,10 +264,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       args,
       env: { PATH: options.childEnvironment.path, HOME: options.childEnvironment.home, ...transport.env },
       cwd: options.childDirectory,
-      onEnd(detail) {
+      onEnd(detail, wanted) {
         children -= 1;
         log("upstream.child_ended", { upstream: upstream.name, detail });
-        if (!ready || detail === "ended by the gateway") return;
+        if (!ready || wanted) return;
         if (clock.nowMs() - startedMs > limits.backoffForgivenMs) entry.failures = 0;
         backOff(entry);
       },
