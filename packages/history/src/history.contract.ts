@@ -290,6 +290,23 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         await expect(putPrincipal(control, newId(), "same")).rejects.toBeInstanceOf(UnknownTenant);
       });
 
+      test("of thousands of objects is one revision, read and written in two statements", async () => {
+        const tenantId = await makeTenant(control);
+        const ids = Array.from({ length: 2_000 }, (_, index) => `p${index}`);
+        const result = await runCommand(control, { tenantId, nowMs: nowMs() }, async (command) => {
+          await command.prefetch("principal", ids);
+          for (const id of ids) {
+            await command.put({ kind: "principal", id, value: { name: id, type: "team", status: "active" } }, 0);
+          }
+          const fields = { by: "test", version: 1, principalId: newId() };
+          command.append({ event: "principal.created", id: newId(), timeMs: nowMs(), tenantId, fields });
+          expect(await command.find("principal")).toHaveLength(2_000);
+        });
+        expect(result.head.revision).toBe(2);
+        const read = await readChanges(gateway, { tenantId, sinceRevision: 1, sinceInstanceRevision: 0 });
+        expect(read.kind === "changes" && read.changes.length).toBe(2_000);
+      });
+
       test("that ends an object and begins it again never repeats a version", async () => {
         const tenantId = await makeTenant(control);
         await engageKill(control, tenantId);

@@ -67,6 +67,11 @@ export interface CommandTransaction {
   /** The head as it was locked. */
   readonly head: HeadMark;
   get<K extends AuthorityKind>(kind: K, id: string): Promise<ObjectOf<K> | undefined>;
+  /**
+   * Reads these objects, existing or not, in one statement, so that later reads and puts of them ask nothing more: a
+   * command that changes many objects begins with it, since it holds the head.
+   */
+  prefetch(kind: AuthorityKind, ids: readonly string[]): Promise<void>;
   /** Objects of a kind, by id; with `where`, those whose member of that name is that text. */
   find<K extends AuthorityKind>(
     kind: K,
@@ -250,17 +255,25 @@ async function perform<T>(
   const appended: AuditEvent[] = [...events];
 
   const keyOf = (kind: AuthorityKind, id: string): string => `${kind}:${id}`; // no kind has a colon
-  const read = async (kind: AuthorityKind, id: string): Promise<Pick<PendingChange, "stored" | "object">> => {
-    const change = pending.get(keyOf(kind, id));
-    if (change !== undefined) return change;
+  // What was read stays true while the head is held: only this command changes the tenant's authority now.
+  const known = new Map<string, Pick<PendingChange, "stored" | "object">>();
+  const prefetch = async (kind: AuthorityKind, ids: readonly string[]): Promise<void> => {
+    if (ids.length > COMMAND_CHANGES_MAX)
+      throw new TypeError(`at most ${COMMAND_CHANGES_MAX} objects are read at once`);
     const rows = await q.query<ObjectRow & { ended: boolean }>(
       `SELECT kind, id, value, version, deactivated_ms IS NOT NULL AS ended FROM authority
-       WHERE tenant_id = $1::uuid AND kind = $2 AND id = $3`,
-      [scope.tenantId, kind, id],
+       WHERE tenant_id = $1::uuid AND kind = $2 AND id = ANY ($3::text[])`,
+      [scope.tenantId, kind, ids],
     );
-    const row = rows[0];
-    if (row === undefined) return { stored: 0, object: undefined };
-    return { stored: row.version, object: row.ended ? undefined : makeObject(row) };
+    for (const id of ids) known.set(keyOf(kind, id), { stored: 0, object: undefined });
+    for (const row of rows) {
+      known.set(keyOf(kind, row.id), { stored: row.version, object: row.ended ? undefined : makeObject(row) });
+    }
+  };
+  const read = async (kind: AuthorityKind, id: string): Promise<Pick<PendingChange, "stored" | "object">> => {
+    const key = keyOf(kind, id);
+    if (!pending.has(key) && !known.has(key)) await prefetch(kind, [id]);
+    return pending.get(key) ?? known.get(key) ?? { stored: 0, object: undefined };
   };
   const change = async (
     kind: AuthorityKind,
@@ -289,6 +302,7 @@ async function perform<T>(
     get: async <K extends AuthorityKind>(kind: K, id: string) =>
       // `read` returns an object of the kind that was asked for.
       (await read(kind, id)).object as ObjectOf<K> | undefined,
+    prefetch,
     find: async <K extends AuthorityKind>(kind: K, where?: { readonly member: string; readonly equals: string }) => {
       const rows = await q.query<ObjectRow>(
         `SELECT kind, id, value, version FROM authority
