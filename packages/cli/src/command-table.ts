@@ -1,0 +1,69 @@
+/** Every command with its sentence and the file that defines it, which is loaded only when the command is used. */
+import type { Command } from "commander";
+import type { CliContext } from "./cli-context.ts";
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly define: DefineCommands }>;
+}
+
+/** Adds a command, or a group of them, to the program. */
+export type DefineCommands = (program: Command, context: CliContext) => void;
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "serve",
+    summary: "Run the gateway and the control plane in one process.",
+    load: () => import("./commands/serve.ts"),
+  },
+  { name: "gateway", summary: "Run the gateway alone.", load: () => import("./commands/gateway.ts") },
+  { name: "control", summary: "Run the control plane alone.", load: () => import("./commands/control.ts") },
+  {
+    name: "migrate",
+    summary: "Apply the migrations that the database lacks.",
+    load: () => import("./commands/migrate.ts"),
+  },
+  { name: "doctor", summary: "Check what a start would need.", load: () => import("./commands/doctor.ts") },
+  {
+    name: "demo",
+    summary: "Show in a minute what Writ does, on a gateway of its own.",
+    load: () => import("./commands/demo.ts"),
+  },
+  {
+    name: "agent",
+    summary: "Agents: list, add, show, suspend, resume, connect.",
+    load: () => import("./commands/agent.ts"),
+  },
+  {
+    name: "principal",
+    summary: "Principals: list, add, show, suspend, resume.",
+    load: () => import("./commands/principal.ts"),
+  },
+  { name: "upstream", summary: "Upstreams and their tools.", load: () => import("./commands/upstream.ts") },
+  {
+    name: "token",
+    summary: "Capability tokens: mint, attenuate, inspect, explain, revoke.",
+    load: () => import("./commands/token.ts"),
+  },
+  {
+    name: "policy",
+    summary: "The rules file: validate, test, apply, diff.",
+    load: () => import("./commands/policy.ts"),
+  },
+  { name: "budget", summary: "Budgets: list, add, set, remove, usage.", load: () => import("./commands/budget.ts") },
+  { name: "kill", summary: "Kill switches: list, engage, release.", load: () => import("./commands/kill.ts") },
+  {
+    name: "call",
+    summary: "Make one call through the gateway and explain it stage by stage.",
+    load: () => import("./commands/call.ts"),
+  },
+  { name: "audit", summary: "The audit log: tail, query, verify, export.", load: () => import("./commands/audit.ts") },
+  { name: "root-key", summary: "Root keys: list, rotate, retire.", load: () => import("./commands/root-key.ts") },
+  {
+    name: "tenant",
+    summary: "Tenants: list, add, show, set, suspend, resume.",
+    load: () => import("./commands/tenant.ts"),
+  },
+  { name: "admin-key", summary: "Admin keys: list, create, revoke.", load: () => import("./commands/admin-key.ts") },
+];

@@ -1,0 +1,12 @@
+/** `writ control`. */
+import type { DefineCommands } from "../command-table.ts";
+import { definePlanesCommand } from "../run-planes.ts";
+
+export const define: DefineCommands = (program, context) => {
+  definePlanesCommand(program, context, {
+    name: "control",
+    summary: "Run the control plane alone.",
+    planes: ["control"],
+    starter: true,
+  });
+};

@@ -1,0 +1,12 @@
+/** `writ gateway`. */
+import type { DefineCommands } from "../command-table.ts";
+import { definePlanesCommand } from "../run-planes.ts";
+
+export const define: DefineCommands = (program, context) => {
+  definePlanesCommand(program, context, {
+    name: "gateway",
+    summary: "Run the gateway alone.",
+    planes: ["gateway"],
+    starter: false,
+  });
+};

@@ -1,0 +1,27 @@
+/** Finds and loads the configuration of a server command: --config, WRIT_CONFIG, or writ.yaml where it exists. */
+import { access } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Config } from "@writ/server";
+import type { CliContext } from "./cli-context.ts";
+import { readTextFile } from "./files.ts";
+
+const DEFAULT_FILE = "writ.yaml";
+
+/** Throws `ConfigError` with every problem. */
+export async function loadServerConfig(context: CliContext, options: { readonly config?: string }): Promise<Config> {
+  const { loadConfig } = await import("@writ/server");
+  const named = options.config ?? context.environment["WRIT_CONFIG"];
+  const path = named ?? ((await exists(resolve(context.directory, DEFAULT_FILE))) ? DEFAULT_FILE : undefined);
+  const file =
+    path === undefined
+      ? undefined
+      : { path: resolve(context.directory, path), text: await readTextFile(context, path, "configuration file") };
+  return loadConfig({ file, environment: context.environment, directory: context.directory });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,74 @@
+/** Reads the small files that commands are given, and writes secrets so that only their user can read them. */
+import { chmod, mkdir, open, readFile, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { CliContext } from "./cli-context.ts";
+import { refused } from "./exit-codes.ts";
+
+const SECRET_BYTES_MAX = 16_384;
+const TEXT_BYTES_MAX = 4 * 1024 * 1024;
+
+/** A file's text. `what` names it in the message when it cannot be read. */
+export async function readTextFile(context: CliContext, path: string, what: string): Promise<string> {
+  const absolute = resolve(context.directory, path);
+  try {
+    const { size } = await stat(absolute);
+    if (size > TEXT_BYTES_MAX) throw refused(`The ${what} ${path} is larger than ${TEXT_BYTES_MAX} bytes.`);
+    return await readFile(absolute, "utf8");
+  } catch (error) {
+    throw asRefusal(error, path, what);
+  }
+}
+
+/** A secret alone in a file, without the newline at its end. */
+export async function readSecretFile(context: CliContext, path: string, what: string): Promise<string> {
+  const text = await readTextFile(context, path, what);
+  const secret = text.trim();
+  if (secret === "" || secret.length > SECRET_BYTES_MAX || /\s/.test(secret)) {
+    throw refused(`The ${what} ${path} does not hold one word and nothing else.`);
+  }
+  return secret;
+}
+
+/** Undefined when there is no such file. */
+export async function readSecretIfThere(context: CliContext, path: string, what: string): Promise<string | undefined> {
+  try {
+    await stat(resolve(context.directory, path));
+  } catch {
+    // It does not exist or cannot be looked at; the caller goes on without it.
+    return undefined;
+  }
+  return readSecretFile(context, path, what);
+}
+
+/** Mode 0600, whether the file was there or not. Returns the absolute path. */
+export async function writeSecretFile(context: CliContext, path: string, secret: string): Promise<string> {
+  const absolute = resolve(context.directory, path);
+  try {
+    await mkdir(dirname(absolute), { recursive: true, mode: 0o700 });
+    const file = await open(absolute, "w", 0o600);
+    try {
+      await chmod(absolute, 0o600);
+      await file.writeFile(`${secret}\n`);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw asRefusal(error, path, "file");
+  }
+  return absolute;
+}
+
+function asRefusal(error: unknown, path: string, what: string): Error {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "ENOENT":
+      return refused(`The ${what} ${path} does not exist.`);
+    case "EACCES":
+    case "EPERM":
+      return refused(`The ${what} ${path} may not be read or written by this user.`);
+    case "EISDIR":
+      return refused(`${path} is a directory, not a ${what}.`);
+    default:
+      return error instanceof Error ? error : new Error(String(error));
+  }
+}
