@@ -471,6 +471,7 @@ CREATE FUNCTION writ_apply(
   OUT epoch int8, OUT revision int8, OUT sequence int8, OUT hash bytea, OUT committed_us int8
 )
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+  SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -487,14 +488,17 @@ BEGIN
   moved := head.revision;
   IF changes > 0 THEN
     moved := moved + 1;
-    IF (SELECT count(*) FROM unnest(p_kinds, p_ids, p_expected) AS c(kind, id, expected)
-        JOIN authority a ON a.tenant_id = p_tenant AND a.kind = c.kind AND a.id = c.id AND a.version = c.expected)
-      <> (SELECT count(*) FROM unnest(p_expected) AS e(version) WHERE e.version > 0) THEN
+    -- Subqueries and a loop, not joins: each object is found by its key, whatever the planner thinks of the table.
+    IF EXISTS (SELECT FROM unnest(p_kinds, p_ids, p_expected) AS c(kind, id, expected)
+      WHERE c.expected > 0 AND c.expected IS DISTINCT FROM (SELECT a.version FROM authority a
+        WHERE a.tenant_id = p_tenant AND a.kind = c.kind AND a.id = c.id)) THEN
       RAISE EXCEPTION 'an object is not at the version that was seen' USING ERRCODE = 'WR409';
     END IF;
-    UPDATE authority a SET deactivated_ms = p_now_ms, version = a.version + 1, revision = moved
-      FROM unnest(p_kinds, p_ids, p_values) AS c(kind, id, value)
-      WHERE c.value = '' AND a.tenant_id = p_tenant AND a.kind = c.kind AND a.id = c.id;
+    FOR entry IN 1..changes LOOP
+      CONTINUE WHEN p_values[entry] <> '';
+      UPDATE authority a SET deactivated_ms = p_now_ms, version = a.version + 1, revision = moved
+        WHERE a.tenant_id = p_tenant AND a.kind = p_kinds[entry] AND a.id = p_ids[entry];
+    END LOOP;
     INSERT INTO authority AS a (tenant_id, kind, id, value, version, revision, created_ms)
       SELECT p_tenant, c.kind, c.id, c.value::jsonb, c.expected + 1, moved, p_now_ms
       FROM unnest(p_kinds, p_ids, p_values, p_expected) AS c(kind, id, value, expected)

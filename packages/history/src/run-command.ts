@@ -19,8 +19,11 @@ import { type Database, DatabaseError, type Queryable, type Row, type SqlValue }
 import type { CommittedHead, HeadMark } from "./head-mark.ts";
 import { makeObject } from "./read-authority.ts";
 
-/** Objects that one command changes at most; a bulk beyond it is several revisions. */
-export const COMMAND_CHANGES_MAX = 10_000;
+/**
+ * Objects that one command changes at most; a bulk beyond it is several revisions. A command of 1,000 stays within the
+ * 50 ms that a head should be held; one of 5,000 holds it for some 100 ms, and longer when it ends objects.
+ */
+export const COMMAND_CHANGES_MAX = 5_000;
 /** Objects that `find` returns at most. */
 export const FIND_ROWS_MAX = 10_000;
 
