@@ -1,18 +1,10 @@
-/** What every command and query of the control plane is given, and who is acting. Made once, by create-control.ts. */
-import { type AuditEvent, type EventName, makeUuidv7 } from "@writ/contract";
-import type { AdminGrant, AdminPermission } from "@writ/contract/admin";
+/** What every command and query of the control plane is given. Made once, by create-control.ts. */
+import { makeUuidv7 } from "@writ/contract";
 import type { Keyring, Logger } from "@writ/runtime";
-import type { VerifiedPositions } from "./queries/verify-log.ts";
+import type { Clock, Random } from "./clock.ts";
+import type { VerifiedPositions } from "./queries/verified-positions.ts";
 import type { CheckpointSigner } from "./signer/checkpoint-signer.ts";
 import type { ControlStore } from "./store/control-store.ts";
-
-export interface Clock {
-  nowMs(): number;
-}
-
-export interface Random {
-  bytes(length: number): Uint8Array;
-}
 
 export interface ControlContext {
   readonly store: ControlStore;
@@ -28,21 +20,6 @@ export interface ControlContext {
   readonly audience: string;
 }
 
-/** Who is acting: an authenticated admin key, or Writ itself at its first start. Never taken from a body. */
-export interface Actor {
-  /** As events name it: `admin_key:<id>`, or `system:<what>`. */
-  readonly by: string;
-  /** The tenant of the key; the instance's for keys of the instance. */
-  readonly tenantId: string;
-  readonly grants: ReadonlySet<AdminGrant>;
-}
-
-export function hasPermission(actor: Actor, permission: AdminPermission): boolean {
-  return actor.grants.has("*") || actor.grants.has(permission);
-}
-
 export function makeId(context: Pick<ControlContext, "clock" | "random">): string {
   return makeUuidv7(context.clock.nowMs(), context.random.bytes(10));
 }
-
-export type EventFields<N extends EventName> = Extract<AuditEvent, { readonly event: N }>["fields"];

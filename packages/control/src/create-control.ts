@@ -2,9 +2,10 @@
 import type { AddressInfo } from "node:net";
 import type { Database } from "@writ/db";
 import { type Config, type Keyring, type Logger, listenNear } from "@writ/runtime";
+import type { Clock, Random } from "./clock.ts";
 import { type BootstrapOptions, type BootstrapResult, bootstrap, pinStarter } from "./commands/bootstrap.ts";
-import type { Clock, ControlContext, Random } from "./control-context.ts";
-import { createVerifiedPositions } from "./queries/verify-log.ts";
+import type { ControlContext } from "./control-context.ts";
+import { createVerifiedPositions } from "./queries/verified-positions.ts";
 import { createServer } from "./server/create-server.ts";
 import { loadCheckpointKey } from "./signer/checkpoint-key.ts";
 import { type CheckpointSigner, createCheckpointSigner } from "./signer/checkpoint-signer.ts";

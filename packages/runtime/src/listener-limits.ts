@@ -1,6 +1,5 @@
 /** Limits that both listeners share, and the way to a free port. A plane's own limits are its own. */
-import type { ConfigProblem } from "./config/load-config.ts";
-import { ConfigError } from "./config/load-config.ts";
+import { ConfigError, type ConfigProblem } from "./config/config.ts";
 
 export const LISTENER_LIMITS = {
   /** All headers of a request together. */

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
-import { ConfigError } from "./config/load-config.ts";
+import { ConfigError } from "./config/config.ts";
 import { makeAdminKey } from "./keyring/admin-key.ts";
 import { listenNear } from "./listener-limits.ts";
 import { createLogger } from "./logger.ts";

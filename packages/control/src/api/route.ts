@@ -7,7 +7,8 @@ import {
   type AdminRoute,
 } from "@writ/contract/admin";
 import type { TSchema } from "typebox";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 
 export interface RouteContext {
   readonly control: ControlContext;

@@ -1,6 +1,7 @@
 /** Makes a stored policy version the active one, if the one that the caller believes active still is. */
 import type { PolicyActivate, PolicyView } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { notFound } from "../problem.ts";
 import { selectVersion } from "../queries/read-policy-versions.ts";
 import type { CommandTransaction } from "../store/control-store.ts";

@@ -6,7 +6,8 @@
  */
 import { INSTANCE_TENANT, type Upstream, type UpstreamTransport } from "@writ/contract";
 import { parseAdminKey } from "@writ/runtime";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { countTools } from "../queries/count-tools.ts";
 import { selectIdOf, selectObject } from "../queries/read-objects.ts";
 import { validatePolicy } from "../queries/validate-policy.ts";

@@ -57,7 +57,7 @@ export async function requireTarget(transaction: CommandTransaction, kind: Named
 }
 
 /** An id wins over a name that looks like one. */
-export async function findReference(
+async function findReference(
   transaction: CommandTransaction,
   kind: Named,
   reference: string,

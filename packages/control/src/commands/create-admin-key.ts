@@ -12,7 +12,8 @@ import {
   type AdminPermission,
 } from "@writ/contract/admin";
 import { makeAdminKey } from "@writ/runtime";
-import { type Actor, type ControlContext, hasPermission, makeId } from "../control-context.ts";
+import { type Actor, hasPermission } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import type { CommandTransaction } from "../store/control-store.ts";
 

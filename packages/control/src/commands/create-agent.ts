@@ -1,6 +1,7 @@
 /** Registers an agent of a principal. It can do nothing until a token is minted for it. */
 import type { AgentCreate, AgentView } from "@writ/contract/admin";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { requireReference } from "./change-object.ts";
 
 export function createAgent(

@@ -1,6 +1,7 @@
 /** Creates a budget rule. One rule a scope, unit, window and mode: several limits on one counter are allowed, equal ones are not. */
 import type { BudgetCreate, BudgetView } from "@writ/contract/admin";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import type { CommandTransaction } from "../store/control-store.ts";
 import { requireReference } from "./change-object.ts";

@@ -1,6 +1,7 @@
 /** Registers a principal: the person, team or service to whom authority belongs. */
 import type { PrincipalCreate, PrincipalView } from "@writ/contract/admin";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 
 export function createPrincipal(
   context: ControlContext,

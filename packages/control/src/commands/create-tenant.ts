@@ -1,7 +1,8 @@
 /** Creates a tenant: its head, its settings and its first root key, in one transaction. */
 import type { TenantSettings } from "@writ/contract";
 import type { TenantCreate, TenantView } from "@writ/contract/admin";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { findTenant } from "../queries/find-tenant.ts";
 import { makeRootKey } from "./root-key-material.ts";

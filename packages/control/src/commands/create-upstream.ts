@@ -1,6 +1,7 @@
 /** Registers an upstream. None of its tools can be called before they are pinned. */
 import type { UpstreamCreate, UpstreamView } from "@writ/contract/admin";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 
 export const UPSTREAM_DEFAULTS = { isolation: "principal", timeoutMs: 60_000, concurrencyMax: 64 } as const;

@@ -5,7 +5,8 @@
  */
 import { INSTANCE_TENANT, type KillScope } from "@writ/contract";
 import type { KillView } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import type { CommandTransaction } from "../store/control-store.ts";
 import { requireReference } from "./change-object.ts";

@@ -6,13 +6,14 @@ import { hash } from "node:crypto";
 import { type JsonValue, parseStrictJsonText, type TenantSettings, writeJson } from "@writ/contract";
 import type { TokenMint, TokenMintAnswer } from "@writ/contract/admin";
 import { makeTokenHash, mintToken as mint } from "@writ/token";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { notFound, Problem } from "../problem.ts";
 import type { CommandTransaction } from "../store/control-store.ts";
 import { requireReference } from "./change-object.ts";
 import { openRootKey } from "./root-key-material.ts";
 
-export const TOKEN_LIFETIME_DEFAULT_SECONDS = 86_400;
+const TOKEN_LIFETIME_DEFAULT_SECONDS = 86_400;
 
 export const tokenHash = makeTokenHash((data) => hash("sha256", data, "buffer"));
 

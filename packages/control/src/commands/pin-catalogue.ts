@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseStrictJsonText } from "@writ/contract";
 import type { PinAnswer, ToolChange } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { readNamedObject } from "../queries/read-objects.ts";
 import type { Queries } from "../store/control-store.ts";
@@ -16,7 +17,7 @@ import { requireTarget } from "./change-object.ts";
 /** How long a pin waits for a gateway to report the catalogue. */
 const OBSERVATION_WAIT_MS = 15_000;
 const OBSERVATION_POLL_MS = 200;
-export const TOOLS_MAX = 2_000;
+const TOOLS_MAX = 2_000;
 const DEFINITION_CHARACTERS_MAX = 262_144;
 
 interface Observation extends Record<string, unknown> {

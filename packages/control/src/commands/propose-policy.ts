@@ -1,6 +1,7 @@
 /** Stores a policy version. Only what compiles is stored, and only with passing tests unless that is waived. */
 import type { PolicySource, PolicyVersionView } from "@writ/contract/admin";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { validatePolicy } from "../queries/validate-policy.ts";
 import type { CommandTransaction } from "../store/control-store.ts";

@@ -3,7 +3,8 @@
  * where the old log ended; every gateway loads its authority anew.
  */
 import type { LogRecover, LogRecoverAnswer } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { notFound } from "../problem.ts";
 import { selectHead } from "../queries/list-audit-events.ts";
 

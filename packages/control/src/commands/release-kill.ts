@@ -1,5 +1,7 @@
 /** Releases a kill switch. Releasing one that is not engaged is a problem: somebody believed otherwise. */
-import type { Actor, ControlContext } from "../control-context.ts";
+
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { notFound } from "../problem.ts";
 import { type KillTarget, readKillTarget } from "./engage-kill.ts";
 

@@ -1,5 +1,7 @@
 /** Removes a budget rule. Its counter stays, so that the same rule made again goes on where it was. */
-import type { Actor, ControlContext } from "../control-context.ts";
+
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { getForChange } from "./change-object.ts";
 
 export function removeBudget(

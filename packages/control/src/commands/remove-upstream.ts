@@ -1,5 +1,7 @@
 /** Removes an upstream with its pinned tools, in one revision. */
-import type { Actor, ControlContext } from "../control-context.ts";
+
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { getForChange, requireTarget } from "./change-object.ts";
 
 export function removeUpstream(

@@ -1,6 +1,7 @@
 /** Retires a root key: every token that names it is refused. The key that mints cannot be retired. */
 import type { RootKeyView } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { notFound, Problem } from "../problem.ts";
 
 export function retireRootKey(

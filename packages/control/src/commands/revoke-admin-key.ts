@@ -1,5 +1,7 @@
 /** Revokes an admin key: its next request is refused. */
-import type { Actor, ControlContext } from "../control-context.ts";
+
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { notFound } from "../problem.ts";
 
 export function revokeAdminKey(context: ControlContext, actor: Actor, tenantId: string, id: string): Promise<null> {

@@ -3,7 +3,8 @@
  * record, and it must be possible to end one of them alone. Revoking twice changes nothing.
  */
 import type { NodeRevoke, NodeRevokeAnswer } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 
 const NODE = /^[0-9a-f]{32}$/;

@@ -1,11 +1,12 @@
 /** Makes a new root key that mints. The one before goes on verifying until it is retired. */
 import type { RootKeyRotateAnswer } from "@writ/contract/admin";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { makeRootKey } from "./root-key-material.ts";
 
 /** Keys of a tenant that are not retired: a gateway holds all of them in memory. */
-export const ROOT_KEYS_MAX = 64;
+const ROOT_KEYS_MAX = 64;
 
 export function rotateRootKey(context: ControlContext, actor: Actor, tenantId: string): Promise<RootKeyRotateAnswer> {
   const id = makeId(context);

@@ -1,6 +1,7 @@
 /** Renames, labels, suspends or reactivates an agent. Its principal never changes: tokens name both. */
 import type { AgentUpdate, AgentView } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { applyChange, getForChange, requireTarget } from "./change-object.ts";
 
 export function updateAgent(

@@ -1,6 +1,7 @@
 /** Changes a budget rule's limit or mode. What has been used stays used. */
 import type { BudgetUpdate, BudgetView } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { applyChange, getForChange } from "./change-object.ts";
 
 export function updateBudget(

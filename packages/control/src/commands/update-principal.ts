@@ -1,6 +1,7 @@
 /** Renames, suspends or reactivates a principal. */
 import type { PrincipalUpdate, PrincipalView } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { applyChange, getForChange, requireTarget } from "./change-object.ts";
 
 export function updatePrincipal(

@@ -1,6 +1,7 @@
 /** Changes a tenant's settings. A lower lifetime binds tokens minted from now on. */
 import type { TenantUpdate, TenantView } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { findTenant } from "../queries/find-tenant.ts";
 import { applyChange, getForChange } from "./change-object.ts";

@@ -1,6 +1,7 @@
 /** Changes an upstream's transport, limits or status. Its name never changes: endpoints and tokens hold it. */
 import type { UpstreamUpdate, UpstreamView } from "@writ/contract/admin";
-import type { Actor, ControlContext } from "../control-context.ts";
+import type { Actor } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { countTools } from "../queries/count-tools.ts";
 import { applyChange, getForChange, requireTarget } from "./change-object.ts";
 import { checkTransport } from "./create-upstream.ts";

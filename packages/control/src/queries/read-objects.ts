@@ -5,8 +5,8 @@ import type { ControlContext } from "../control-context.ts";
 import { notFound, Problem } from "../problem.ts";
 import type { Queries, Stored } from "../store/control-store.ts";
 
-export const PAGE_LIMIT_DEFAULT = 100;
-export const PAGE_LIMIT_MAX = 500;
+const PAGE_LIMIT_DEFAULT = 100;
+const PAGE_LIMIT_MAX = 500;
 
 export interface PageRequest {
   readonly after: string;

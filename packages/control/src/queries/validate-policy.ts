@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { PolicyProblem, PolicyTestOutcome, PolicyValidateAnswer } from "@writ/contract/admin";
 import { compileRules, runRuleTests } from "@writ/policy";
 
-export function digestPolicy(source: string): string {
+function digestPolicy(source: string): string {
   return createHash("sha256").update(source, "utf8").digest("hex");
 }
 

@@ -5,7 +5,8 @@
 import { INSTANCE_TENANT } from "@writ/contract";
 import type { AdminGrant, AdminRoute } from "@writ/contract/admin";
 import { isSameHash, parseAdminKey } from "@writ/runtime";
-import { type Actor, type ControlContext, hasPermission } from "../control-context.ts";
+import { type Actor, hasPermission } from "../actor.ts";
+import type { ControlContext } from "../control-context.ts";
 import { notFound, Problem } from "../problem.ts";
 import { findTenant } from "../queries/find-tenant.ts";
 import { selectObject } from "../queries/read-objects.ts";

@@ -11,10 +11,11 @@ import { DatabaseError } from "@writ/db";
 import { CONTROL_LIMITS, LISTENER_LIMITS, type Logger } from "@writ/runtime";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import Type from "typebox";
+import type { Actor } from "../actor.ts";
 import type { ServedRoute } from "../api/route.ts";
 import { ROUTES } from "../api/routes.ts";
 import * as schema from "../api/schemas.ts";
-import { type Actor, type ControlContext, makeId } from "../control-context.ts";
+import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { authenticate, authorize } from "./authenticate.ts";
 

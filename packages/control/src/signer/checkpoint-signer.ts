@@ -20,7 +20,7 @@ import {
 import { parseCheckpoint, parseCheckpointFile } from "@writ/audit/verify";
 import type { CheckpointView } from "@writ/contract/admin";
 import type { Logger } from "@writ/runtime";
-import type { Clock } from "../control-context.ts";
+import type { Clock } from "../clock.ts";
 import { Problem } from "../problem.ts";
 import type { ControlStore, TenantHead } from "../store/control-store.ts";
 import { openSignerMemory, type SignerMemory } from "./signer-memory.ts";

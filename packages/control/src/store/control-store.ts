@@ -4,7 +4,7 @@
  */
 import type { AuthorityKind, AuthoritySnapshot, AuthorityValues, EventName } from "@writ/contract";
 import type { Queryable } from "@writ/db";
-import type { Actor, EventFields } from "../control-context.ts";
+import type { Actor, EventFields } from "../actor.ts";
 
 /** Statements in the words of the database; what every query of this package is written against. */
 export type Queries = Pick<Queryable, "query">;

@@ -13,7 +13,8 @@ import {
   UnknownTenant,
   VersionConflict,
 } from "@writ/history";
-import type { Actor, Clock, EventFields, Random } from "../control-context.ts";
+import type { Actor, EventFields } from "../actor.ts";
+import type { Clock, Random } from "../clock.ts";
 import { notFound, Problem } from "../problem.ts";
 import type { CommandTransaction, ControlStore, Stored, TenantHead } from "./control-store.ts";
 

@@ -1,5 +1,5 @@
 /** What `mode: production` refuses to start with. Strength of the master key is the keyring's; the database's own settings are doctor's. */
-import type { Config, ConfigProblem } from "./load-config.ts";
+import type { Config, ConfigProblem } from "./config.ts";
 import type { Setting } from "./settings.ts";
 
 /** Every reason not to start, each naming the setting to give. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { type Config, ConfigError } from "./config.ts";
 import { describeConfig } from "./describe-config.ts";
-import { type Config, ConfigError, loadConfig } from "./load-config.ts";
+import { loadConfig } from "./load-config.ts";
 import { environmentName, listSettings } from "./settings.ts";
 
 function load(text: string | undefined, environment: Record<string, string> = {}): Config {

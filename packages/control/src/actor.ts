@@ -1,0 +1,18 @@
+/** Who is acting, and the fields of the events that say so. Finding out who it is belongs to server/authenticate.ts. */
+import type { AuditEvent, EventName } from "@writ/contract";
+import type { AdminGrant, AdminPermission } from "@writ/contract/admin";
+
+/** An authenticated admin key, or Writ itself at its first start. Never taken from a body. */
+export interface Actor {
+  /** As events name it: `admin_key:<id>`, or `system:<what>`. */
+  readonly by: string;
+  /** The tenant of the key; the instance's for keys of the instance. */
+  readonly tenantId: string;
+  readonly grants: ReadonlySet<AdminGrant>;
+}
+
+export function hasPermission(actor: Actor, permission: AdminPermission): boolean {
+  return actor.grants.has("*") || actor.grants.has(permission);
+}
+
+export type EventFields<N extends EventName> = Extract<AuditEvent, { readonly event: N }>["fields"];
