@@ -184,10 +184,9 @@ async function makeTenant(
       });
     },
     async sequence() {
-      const rows = await database.query<{ sequence: number }>(
-        "SELECT sequence FROM tenant_head WHERE tenant_id = $1",
-        [tenant],
-      );
+      const rows = await database.query<{ sequence: number }>("SELECT sequence FROM tenant_head WHERE tenant_id = $1", [
+        tenant,
+      ]);
       return rows[0]?.sequence ?? 0;
     },
   };

@@ -138,9 +138,18 @@ export function createAttenuation(deps: AttenuationDeps): Attenuation {
         check: judgement.check,
       });
       if (kind === "deny" || record === undefined) {
-        const admitted = deps.denials.admit({ tenantId: state.tenantId, node: judgement.recordedNode, reason }, nowMs);
-        if (admitted.kind === "summarise")
-          return denied(callId, "rate_denials", "", { retryAfterSeconds: admitted.retryAfterSeconds });
+        const { tenantId } = state;
+        const denial = { tenantId, node: judgement.recordedNode, reason };
+        const admitted = deps.denials.admit(denial, nowMs);
+        if (admitted.kind === "summarise") {
+          // It is not put on record, where its revision would be compared with the head: that is done here.
+          const { revision } = state;
+          const head = await deps.state.catchUp(tenantId, AbortSignal.timeout(5_000));
+          if (head === undefined || head.revision === revision)
+            return denied(callId, "rate_denials", "", { retryAfterSeconds: admitted.retryAfterSeconds });
+          deps.denials.withdraw(denial, admitted);
+          continue;
+        }
         const detail = decision.kind === "allow" ? "" : decision.detail;
         const end = denied(callId, reason, detail, { check: judgement.check });
         const entry: DecisionEntry = {
@@ -159,7 +168,10 @@ export function createAttenuation(deps: AttenuationDeps): Attenuation {
         };
         // Authority that moved may have lifted the denial: judge anew.
         const { result } = await deps.journal.commit(entry, () => "withdraw");
-        if (result.kind === "withdrawn") continue;
+        if (result.kind === "withdrawn") {
+          deps.denials.withdraw(denial, admitted);
+          continue;
+        }
         return result.kind === "committed" ? end : denied(callId, "state_stale", "", {});
       }
       const child: ChildRecord = {

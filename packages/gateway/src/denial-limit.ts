@@ -14,12 +14,15 @@ export interface DenialSummary {
   readonly toTimeMs: number;
 }
 
+export type Admission =
+  | { readonly kind: "record" }
+  | { readonly kind: "summarise"; readonly retryAfterSeconds: number };
+
 export interface DenialLimit {
   /** record: becomes an event of its own. summarise: counted here, answered with `rate_denials`. */
-  admit(
-    denial: { tenantId: string; node: string; reason: Reason },
-    nowMs: number,
-  ): { kind: "record" } | { kind: "summarise"; retryAfterSeconds: number };
+  admit(denial: { tenantId: string; node: string; reason: Reason }, nowMs: number): Admission;
+  /** Gives back what `admit` counted: on the head, the denial turned out to be none. */
+  withdraw(denial: { tenantId: string; node: string; reason: Reason }, admission: Admission): void;
   /** Takes the summaries of windows that have ended by `nowMs`; all of them when `all` is set. */
   take(nowMs: number, all?: boolean): readonly DenialSummary[];
 }
@@ -42,16 +45,22 @@ interface Counter {
 
 export function createDenialLimit(): DenialLimit {
   const counters = new Map<string, Counter>();
+
+  /** The denial's own counter, or the one that it shares when there are too many. */
+  function keyOf(denial: { tenantId: string; node: string; reason: Reason }): { key: string; own: boolean } {
+    const exact = `${denial.tenantId}/${denial.node}/${denial.reason}`;
+    const own = counters.has(exact) || counters.size < COUNTERS_MAX;
+    return { key: own ? exact : `${denial.tenantId}//${denial.reason}`, own };
+  }
+
   return {
     admit({ tenantId, node, reason }, nowMs) {
-      const exact = `${tenantId}/${node}/${reason}`;
-      const known = counters.has(exact) || counters.size < COUNTERS_MAX;
-      const key = known ? exact : `${tenantId}//${reason}`;
+      const { key, own } = keyOf({ tenantId, node, reason });
       let counter = counters.get(key);
       if (counter === undefined) {
         counter = {
           tenantId,
-          node: known ? node : "",
+          node: own ? node : "",
           reason,
           windowStartMs: nowMs,
           recorded: 0,
@@ -73,6 +82,13 @@ export function createDenialLimit(): DenialLimit {
         kind: "summarise",
         retryAfterSeconds: Math.max(1, Math.ceil((counter.windowStartMs + WINDOW_MS - nowMs) / 1000)),
       };
+    },
+    withdraw(denial, admission) {
+      const counter = counters.get(keyOf(denial).key);
+      if (counter === undefined) return;
+      // The window may have ended since: then there is nothing to give back.
+      if (admission.kind === "record") counter.recorded = Math.max(0, counter.recorded - 1);
+      else counter.summarised = Math.max(0, counter.summarised - 1);
     },
     take(nowMs, all = false) {
       const summaries: DenialSummary[] = [];

@@ -39,6 +39,8 @@ export interface HandleCallDeps extends Ports {
 export const SEND_WITHIN_MS = 250;
 /** How long a call may wait for a slot and session of its upstream. */
 const HOLD_WAIT_MS = 5_000;
+/** How long a denial may wait for the head before it is answered. */
+const CATCH_UP_MS = 5_000;
 /** How often one call starts over because the world moved under it. */
 const ROUNDS_MAX = 4;
 
@@ -86,7 +88,7 @@ const AGAIN: Again = { kind: "again", notBeforeMs: 0 };
 
 /** A denial that may rest on a stale state: judged again on the head, where it may turn out to be none. */
 function denyOnHead(deps: HandleCallDeps, attempt: Attempt, judged: Judged): Promise<CallEnd | Again> {
-  return deny(deps, attempt, judged, () => {
+  return deny(deps, attempt, judged, { isFinal: false }, () => {
     const again = deps.judge(attempt);
     return again.kind === "allow" ? "withdraw" : again.entry;
   });
@@ -95,7 +97,13 @@ function denyOnHead(deps: HandleCallDeps, attempt: Attempt, judged: Judged): Pro
 /** Records a denial that no further look at authority can lift (a spent budget, a missing slot). */
 async function recordDenial(deps: HandleCallDeps, attempt: Attempt, judged: Judged): Promise<CallEnd> {
   const { reason, data, check } = denialOf(judged);
-  const end = await deny(deps, attempt, judged, () => deps.judge(attempt).denyAs(reason, check, data).entry);
+  const end = await deny(
+    deps,
+    attempt,
+    judged,
+    { isFinal: true },
+    () => deps.judge(attempt).denyAs(reason, check, data).entry,
+  );
   return end.kind === "again" ? denied(attempt.callId, reason, "", false, data) : end;
 }
 
@@ -103,13 +111,22 @@ async function deny(
   deps: HandleCallDeps,
   attempt: Attempt,
   judged: Judged,
+  { isFinal }: { readonly isFinal: boolean },
   rejudge: () => DecisionEntry | "withdraw",
 ): Promise<CallEnd | Again> {
-  const admitted = deps.denials.admit(
-    { tenantId: attempt.authenticated.tenantId, node: judged.recordedNode, reason: judged.reason },
-    deps.clock.nowMs(),
-  );
+  const { tenantId } = attempt.authenticated;
+  const denial = { tenantId, node: judged.recordedNode, reason: judged.reason };
+  const admitted = deps.denials.admit(denial, deps.clock.nowMs());
   if (admitted.kind === "summarise") {
+    // It is not put on record, where its revision would be compared with the head: that is done here. All calls of a
+    // tenant that wait for the head share one reading of it.
+    if (!isFinal) {
+      await deps.state.catchUp(tenantId, AbortSignal.timeout(CATCH_UP_MS));
+      if (rejudge() === "withdraw") {
+        deps.denials.withdraw(denial, admitted);
+        return AGAIN;
+      }
+    }
     const { retryAfterSeconds } = admitted;
     return denied(attempt.callId, "rate_denials", REASONS.rate_denials.sentence, false, { retryAfterSeconds });
   }
@@ -118,6 +135,7 @@ async function deny(
     case "committed":
       return deniedAs(attempt.callId, entry);
     case "withdrawn":
+      deps.denials.withdraw(denial, admitted);
       return AGAIN;
     case "stale":
     case "expired":
