@@ -263,7 +263,7 @@ function sealEvent(parts: {
       sequence,
       hash: Buffer.from(headHash).toString("hex"),
       keyId,
-      seal: Buffer.from(seal).toString("hex"),
+      seal,
     },
   };
 }
