@@ -1,6 +1,7 @@
 /**
  * Which counters a charged call draws on, and with what limits. It reads authority and the limits that the token's
- * caveats set on their own nodes; whether a claim fits is decided where the counters are, in the commit.
+ * caveats set on their own nodes; whether a claim fits, beside what is set aside by carves, is decided where the
+ * counters are, in the commit.
  */
 import type { BudgetClaim, BudgetMode, BudgetScope, BudgetUnit, Carve, Window } from "@writ/contract";
 import { windowAt } from "@writ/contract";
@@ -91,16 +92,12 @@ function nodeDrafts({ state, token, limits }: ClaimOptions): Draft[] {
 const MODE_ORDER: Readonly<Record<BudgetMode, number>> = { hard: 0, soft: 1, shadow: 2 };
 
 /** One claim a counter: the least limit of the hardest mode that the counter is compared with. */
-function toClaims({ state, token, nowMs }: ClaimOptions, drafts: readonly Draft[], amount: number): BudgetClaim[] {
+function toClaims({ state, nowMs }: ClaimOptions, drafts: readonly Draft[], amount: number): BudgetClaim[] {
   const claims: BudgetClaim[] = [];
   for (const { scope, scopeId, unit, window, limit, mode } of drafts) {
     // Unknown means no: the caller turns the throw into a denial.
     if (!(mode in MODE_ORDER) || typeof limit !== "number") throw new TypeError("a budget is unreadable");
     const { startMs, endMs } = windowAt(window, nowMs);
-    const reserved =
-      scope === "node"
-        ? state.reservedByCarves({ root: token.rootNode, node: scopeId, unit, window, windowStartMs: startMs })
-        : 0;
     const claim: BudgetClaim = {
       counter: state.counterId(scope, scopeId, unit, window),
       scope,
@@ -110,7 +107,7 @@ function toClaims({ state, token, nowMs }: ClaimOptions, drafts: readonly Draft[
       windowStartMs: startMs,
       windowEndMs: endMs,
       amount,
-      limit: Math.max(0, limit - reserved),
+      limit,
       mode,
     };
     const at = claims.findIndex(({ counter }) => counter === claim.counter);

@@ -106,7 +106,7 @@ type Taken =
 function takeCarves(state: TenantState, { token, child, nowMs }: AttenuationAttempt): Taken {
   const refuse = (detail: string): Taken => ({ kind: "refused", refusal: refusal("budget_carve", detail, "budgets") });
   if (child.carves.length > CARVES_MAX) return refuse("there are too many carves");
-  // Later windows narrow the limits of recorded nodes, so nothing unrecorded may lie between.
+  // Holders make unrecorded nodes for nothing: no budget is kept in counters of theirs.
   const isRecorded = token.path.every((node) => state.nearestRecorded([node]) === node);
   if (child.carves.length > 0 && !isRecorded) return refuse("a budget is set aside only from a recorded token");
   const claims: BudgetClaim[] = [];

@@ -141,11 +141,6 @@ function observe(state: TenantState, world: World): unknown {
     rules: [state.budgetRules("agent", AGENT), state.budgetRules("node", "a")].map((rules) =>
       [...rules].sort((a, b) => a.limit - b.limit),
     ),
-    carves: ["a", "b", "c", "d"].flatMap((of) =>
-      ["r", "q"].map((root) =>
-        state.reservedByCarves({ root, node: of, unit: "calls", window: "day", windowStartMs: 3 }),
-      ),
-    ),
     policy: state.policy.kind === "active" ? "active" : state.policy,
     judgement: judge(state, attempt),
     listed: listTools(state, { ...attempt, request: { ...attempt.request, action: "tool.list" } }),

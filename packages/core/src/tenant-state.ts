@@ -37,15 +37,6 @@ export type StatePolicy =
   | { readonly kind: "active"; readonly versionId: string; readonly port: PolicyPort }
   | { readonly kind: "broken"; readonly versionId: string; readonly digest: string; readonly detail: string };
 
-/** What the tenant's recorded token tree set aside; see `reservedByCarves`. */
-export interface CarveQuery {
-  readonly root: string;
-  readonly node: string;
-  readonly unit: BudgetUnit;
-  readonly window: Window;
-  readonly windowStartMs: number;
-}
-
 export interface TenantState {
   readonly tenantId: string;
   readonly revision: number;
@@ -65,12 +56,6 @@ export interface TenantState {
   killed(scope: KillScope, scopeId: string): boolean;
   /** The budget rules of exactly this scope. */
   budgetRules(scope: BudgetScope, scopeId: string): readonly BudgetRule[];
-  /**
-   * What recorded children have carved out of a node's counter for a window that began after they were recorded. In
-   * the window of the recording itself the carve is charged to the counter; in every later one it narrows the limit,
-   * also in the window in which the child ends, because what it used there is charged to its own counter alone.
-   */
-  reservedByCarves(query: CarveQuery): number;
   /** The counter of a scope, unit and window: 16 bytes, hex. */
   counterId(scope: BudgetScope, scopeId: string, unit: BudgetUnit, window: Window): string;
   /** Derived answers that hold for this revision only; emptied by `apply`. Bounded by whoever puts something in. */
@@ -89,8 +74,6 @@ export interface TenantState {
 
 /** Counter ids remembered. Holders can name nodes for nothing, so the memory starts afresh when it is full. */
 const COUNTER_IDS_MAX = 16_384;
-/** Recorded parents followed from a node, at most; a token holds at most 64 caveats, so a path is no longer. */
-const DEPTH_MAX = 65;
 const NO_RULES: readonly BudgetRule[] = [];
 
 type Values = { readonly [K in AuthorityKind]: Map<string, AuthorityValues[K]> };
@@ -105,7 +88,6 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
   const kills = new Map<string, number>();
   const budgets = new Map<string, Map<string, BudgetRule>>();
   const budgetLists = new Map<string, readonly BudgetRule[]>();
-  const carvedByRoot = new Map<string, Set<string>>();
   const counterIds = new Map<string, string>();
   const derived = new Map<string, unknown>();
   let { revision, instanceRevision } = snapshot;
@@ -143,14 +125,6 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
         budgetLists.delete(key);
         break;
       }
-      case "node": {
-        const old = values.node.get(id);
-        if (old === undefined) break;
-        const group = carvedByRoot.get(old.root);
-        group?.delete(id);
-        if (group?.size === 0) carvedByRoot.delete(old.root);
-        break;
-      }
       default:
         break;
     }
@@ -173,13 +147,6 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
       case "budget":
         group(budgets, scopeKey(object.value.scope, object.value.scopeId)).set(id, object.value);
         budgetLists.delete(scopeKey(object.value.scope, object.value.scopeId));
-        break;
-      case "node":
-        if (object.value.carves.length > 0) {
-          const set = carvedByRoot.get(object.value.root);
-          if (set === undefined) carvedByRoot.set(object.value.root, new Set([id]));
-          else set.add(id);
-        }
         break;
       case "policy":
         if (compiled !== undefined) policy = compiled;
@@ -283,13 +250,6 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
       }
       return list;
     },
-    reservedByCarves(query) {
-      const carved = carvedByRoot.get(query.root);
-      if (carved === undefined) return 0;
-      let reserved = 0;
-      for (const id of carved) reserved += reservedBy(values, id, query);
-      return reserved;
-    },
     counterId(scope, scopeId, unit, window) {
       // Scope, unit and window are of closed lists without the separator; the free part is last.
       const key = `${scope} ${unit} ${window} ${scopeId}`;
@@ -380,28 +340,6 @@ function group<V>(groups: Map<string, Map<string, V>>, key: string): Map<string,
     groups.set(key, members);
   }
   return members;
-}
-
-/** What one carved node has taken from `query.node` for the window, if that node is charged for it at all. */
-function reservedBy(values: Values, id: string, query: CarveQuery): number {
-  const carved = values.node.get(id);
-  if (carved === undefined || carved.recordedAtMs >= query.windowStartMs) return 0;
-  const carve = carved.carves.find(({ unit, window }) => unit === query.unit && window === query.window);
-  if (carve === undefined) return 0;
-  let endMs = Math.min(carved.expiresAtMs, values.revocation.get(id)?.revokedAtMs ?? Number.MAX_SAFE_INTEGER);
-  let reached = false;
-  let charged = true;
-  let node = carved.parent;
-  for (let depth = 0; depth < DEPTH_MAX; depth += 1) {
-    endMs = Math.min(endMs, values.revocation.get(node)?.revokedAtMs ?? Number.MAX_SAFE_INTEGER);
-    if (charged && node === query.node) reached = true;
-    const recorded = values.node.get(node);
-    if (recorded === undefined) break;
-    // The nearest carve above is charged, and nothing beyond it.
-    if (recorded.carves.some(({ unit, window }) => unit === query.unit && window === query.window)) charged = false;
-    node = recorded.parent;
-  }
-  return reached && endMs >= query.windowStartMs ? carve.amount : 0;
 }
 
 const encoder = new TextEncoder();
