@@ -1,0 +1,53 @@
+/**
+ * Kills Writ at random moments under load, starts it again in the same directory, and checks what is left. The sizes
+ * are the caller's: a few kills in CI, fifty in a soak.
+ */
+import { freshDatabase, sharedPostgres } from "@writ/testkit";
+import type { HistoryReport } from "../invariants/check-history.ts";
+import { makeRandom } from "./random.ts";
+import { makeRig } from "./rig.ts";
+
+export interface KillOptions {
+  readonly engine: "pglite" | "postgres";
+  readonly kills: number;
+  readonly seed: number;
+  /** Called after each kill. */
+  readonly progress?: (line: string) => void;
+}
+
+export interface KillReport extends HistoryReport {
+  readonly lost: number;
+  /** Calls of one token of 100, and how many of its calls reached the upstream. */
+  readonly killed: number;
+}
+
+/** The load runs at most this long before each kill. */
+const LOAD_MS_MAX = 1_200;
+const LIMIT = 100;
+
+export async function killUnderLoad({ engine, kills, seed, progress }: KillOptions): Promise<KillReport> {
+  const random = makeRandom(seed);
+  const databaseUrl = engine === "postgres" ? await freshDatabase(await sharedPostgres()) : undefined;
+  const rig = await makeRig({ random, ...(databaseUrl === undefined ? {} : { databaseUrl }) });
+  let lost = 0;
+  try {
+    // The token of the round before goes on after the restart: what it had left is what the log says.
+    let earlier = rig.limitedToken(LIMIT);
+    for (let kill = 1; kill <= kills; kill += 1) {
+      const later = rig.limitedToken(LIMIT);
+      const load = rig.load({
+        tokens: [earlier, earlier, later, later, rig.token, rig.token, rig.token, rig.token],
+      });
+      earlier = later;
+      await new Promise((resolve) => setTimeout(resolve, 30 + random() * LOAD_MS_MAX));
+      await rig.writ().kill9();
+      await load.stop();
+      lost += load.lost();
+      progress?.(`kill ${kill}: ${load.told.length} told, ${load.lost()} lost ${JSON.stringify([...load.reasons])}`);
+      await rig.restart();
+    }
+    return { ...(await rig.check()), lost, killed: kills };
+  } finally {
+    await rig.dispose();
+  }
+}
