@@ -62,11 +62,24 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
     }
   }
 
+  /** A history that was behind once stays another one, however far it grows: only a new epoch is ahead of this. */
+  function refuseEpoch(tenantId: string): void {
+    const mark = marks.get(tenantId);
+    if (mark !== undefined) remember(tenantId, { ...mark, sequence: Number.MAX_SAFE_INTEGER });
+  }
+
   function makeBatch(batchId: string, entries: readonly BatchEntry[]): JournalBatch {
     return { id: batchId, gatewayId, marks, entries: entries.flatMap(encodeEntry) };
   }
 
   function answer(entries: readonly BatchEntry[], result: JournalBatchResult): BatchAnswer {
+    let at = 0;
+    const answers = entries.map((entry): EntryAnswer => {
+      const own = result.results[at];
+      at += entryCount(entry);
+      if (own?.kind === "regressed") refuseEpoch(entry.tenantId);
+      return own === undefined ? { kind: "stale" } : describeResult(own);
+    });
     const heads = new Map<string, Head>();
     for (const [tenantId, head] of result.heads) {
       const mark = marks.get(tenantId);
@@ -76,12 +89,6 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
       remember(tenantId, head);
       heads.set(tenantId, head);
     }
-    let at = 0;
-    const answers = entries.map((entry): EntryAnswer => {
-      const own = result.results[at];
-      at += entryCount(entry);
-      return own === undefined ? { kind: "stale" } : describeResult(own);
-    });
     return { answers, databaseTimeMs: result.databaseTimeMs, heads };
   }
 
