@@ -1,5 +1,6 @@
 /** Turns whatever ended a command into a code, a sentence that says what to do, and an exit code. Prints nothing. */
 import { ProblemError } from "@writ/sdk/admin";
+import { InvalidArgumentError } from "commander";
 import { CliError, EXIT, type ExitCode } from "./exit-codes.ts";
 
 export interface ExplainedError {
@@ -24,6 +25,10 @@ export function explainError(error: unknown): ExplainedError {
   if (error instanceof CliError) return { code: error.code, message: error.message, exitCode: error.exitCode };
   if (error instanceof ProblemError) return explainProblem(error);
   if (!(error instanceof Error)) return { code: "failure", message: String(error), exitCode: EXIT.failure };
+  // A value that a command itself read; what commander reads it reports itself.
+  if (error instanceof InvalidArgumentError) {
+    return { code: "input_refused", message: error.message, exitCode: EXIT.refused };
+  }
   switch (error.name) {
     case "ConfigError":
       return {

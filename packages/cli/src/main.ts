@@ -2,7 +2,7 @@
  * The process of `writ`: its arguments, streams and exit code. Builds the program, loads the file of the command that
  * is asked for, and turns whatever ends it into a sentence. What commands do is in commands/.
  */
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { CliContext } from "./cli-context.ts";
 import { COMMANDS } from "./command-table.ts";
 import { EXIT, refused } from "./exit-codes.ts";
@@ -33,7 +33,7 @@ export async function runCli(argv: readonly string[], context: Omit<CliContext, 
     const program = await buildProgram(argv, full);
     await program.parseAsync([...argv], { from: "user" });
   } catch (error) {
-    if (error instanceof CommanderError) {
+    if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) {
       // Help and version were asked for; anything else has been said by commander already.
       return error.exitCode === 0 ? EXIT.ok : EXIT.refused;
     }

@@ -1,0 +1,298 @@
+/** `writ audit`: the log. verify works on an export without any server as well. */
+import { createReadStream, createWriteStream } from "node:fs";
+import { resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as wait } from "node:timers/promises";
+import { parseCheckpointFile } from "@writ/audit";
+import { type ExportVerdict, verifyExport } from "@writ/audit/verify";
+import type { AuditEventView } from "@writ/contract/admin";
+import type { AdminSession } from "../admin-session.ts";
+import { type AdminOptions, openAdminSession } from "../admin-session.ts";
+import type { CliContext } from "../cli-context.ts";
+import type { DefineCommands } from "../command-table.ts";
+import { adminOptions, defineAdminCommand, defineCommand, defineGroup, option } from "../define-command.ts";
+import { EXIT, refused } from "../exit-codes.ts";
+import { readTextFile } from "../files.ts";
+import { formatFields, printable } from "../format-table.ts";
+import { readCount, readMany } from "../read-values.ts";
+
+const PAGE = 500;
+const FOLLOW_EVERY_MS = 500;
+const EXPORT_TIMEOUT_MS = 3_600_000;
+const FINDINGS_SHOWN = 20;
+
+export const define: DefineCommands = (program, context) => {
+  const group = defineGroup(program, "audit", "The audit log: what was decided, done and administered.");
+  defineAdminCommand<{ readonly follow?: boolean; readonly lines: number }>(group, context, {
+    usage: "tail",
+    summary: "Print the last events.",
+    options: [
+      option("-f, --follow", "go on with what comes, until interrupted"),
+      option("-n, --lines <count>", "how many").argParser(readCount(0, 10_000)).default(20),
+    ],
+    run: tail,
+  });
+  defineAdminCommand<{
+    readonly after?: number;
+    readonly limit: number;
+    readonly epoch?: number;
+    readonly event?: string;
+    readonly callId?: string;
+  }>(group, context, {
+    usage: "query",
+    summary: "Print events in their order.",
+    options: [
+      option("--event <name>", "only events of this name, such as call.decided"),
+      option("--call-id <id>", "only events of this call"),
+      option("--after <sequence>", "only events after this one").argParser(readCount(0)),
+      option("--limit <count>", "how many").argParser(readCount(1, 100_000)).default(100),
+      option("--epoch <epoch>", "of an earlier epoch of the log").argParser(readCount(0)),
+    ],
+    run: query,
+  });
+  defineCommand<AdminOptions & OfflineOptions & { readonly full?: boolean }>(group, context, {
+    usage: "verify",
+    summary:
+      "Verify the log: at the control plane, or an export by yourself with --file. Exits with 1 when it is damaged.",
+    options: [
+      option("--full", "from the first entry instead of the last that was verified"),
+      option("--file <export>", "an export, verified here without any server"),
+      option("--checkpoints <file>", "with --file: checkpoints that you have from elsewhere"),
+      option("--key <vkey>", "with --file: a verifier key that you trust; may be repeated").argParser(readMany),
+      ...adminOptions(),
+    ],
+    async run(_args, options) {
+      if (options.file !== undefined) return verifyFile(context, options.file, options);
+      if (options.checkpoints !== undefined || options.key !== undefined) {
+        throw refused("--checkpoints and --key are for an export: name it with --file.");
+      }
+      return verifyOnline(await openAdminSession(context, options), options.full === true);
+    },
+  });
+  defineAdminCommand<{ readonly out?: string; readonly epoch?: number }>(group, context, {
+    usage: "export",
+    summary: "Export the log as NDJSON with what is needed to check it.",
+    options: [
+      option("--out <file>", "where to; standard output when left out"),
+      option("--epoch <epoch>", "the epoch of the log").argParser(readCount(0)),
+    ],
+    run: exportTo,
+  });
+  defineAdminCommand(group, context, {
+    usage: "checkpoints",
+    summary: "Print the signed checkpoints of the log.",
+    async run({ client, tenant, show }) {
+      const page = await client.call("audit.checkpoints", { params: { tenant } });
+      await show(page, () =>
+        page.items.length === 0 ? "There are none yet.\n" : page.items.map(({ note }) => `${note}\n`).join(""),
+      );
+    },
+  });
+};
+
+async function tail(
+  session: AdminSession,
+  _args: readonly (string | undefined)[],
+  { follow, lines }: { readonly follow?: boolean; readonly lines: number },
+): Promise<void> {
+  const { client, tenant } = session;
+  const { items: checkpoints } = await client.call("audit.checkpoints", { params: { tenant } });
+  // The end of the log is not asked for but found: from the last checkpoint on, which is at most some seconds old.
+  let after = Math.max(0, (checkpoints.at(-1)?.size ?? 0) - lines);
+  let last: AuditEventView[] = [];
+  for (;;) {
+    const page = await client.call("audit.events", { params: { tenant }, query: { after, limit: PAGE } });
+    last = [...last, ...page.items].slice(-Math.max(lines, 1));
+    after = page.items.at(-1)?.sequence ?? after;
+    if (page.items.length < PAGE) break;
+  }
+  if (lines > 0) for (const event of last) await printEvent(session, event);
+  while (follow === true) {
+    const page = await client.call("audit.events", { params: { tenant }, query: { after, limit: PAGE } });
+    for (const event of page.items) await printEvent(session, event);
+    after = page.items.at(-1)?.sequence ?? after;
+    if (page.items.length < PAGE) await wait(FOLLOW_EVERY_MS);
+  }
+}
+
+async function query(
+  session: AdminSession,
+  _args: readonly (string | undefined)[],
+  options: {
+    readonly after?: number;
+    readonly limit: number;
+    readonly epoch?: number;
+    readonly event?: string;
+    readonly callId?: string;
+  },
+): Promise<void> {
+  const { client, tenant } = session;
+  const { limit, epoch, event: name, callId } = options;
+  const filter = {
+    ...(epoch === undefined ? {} : { epoch }),
+    ...(name === undefined ? {} : { event: name }),
+    ...(callId === undefined ? {} : { callId }),
+  };
+  let printed = 0;
+  let after = options.after;
+  while (printed < limit) {
+    const page = await client.call("audit.events", {
+      params: { tenant },
+      query: { ...filter, ...(after === undefined ? {} : { after }), limit: Math.min(PAGE, limit - printed) },
+    });
+    for (const event of page.items) await printEvent(session, event);
+    printed += page.items.length;
+    // A page with a filter may be empty and yet not be the last.
+    if (page.next === undefined) break;
+    after = Number(page.next);
+  }
+  if (printed === 0) session.context.note("There are none.\n");
+}
+
+/** A line for each event: for programs the view, for people its place, time, name and what it says. */
+async function printEvent({ context, json }: AdminSession, view: AuditEventView): Promise<void> {
+  await context.out(json ? `${JSON.stringify(view)}\n` : formatEvent(view));
+}
+
+/** What every event has; the rest is its own. */
+const ENVELOPE = new Set(["v", "event", "id", "time", "tenant"]);
+
+/** Exported for its tests. */
+export function formatEvent({ sequence, committedAtMs, event }: AuditEventView): string {
+  const fields = Object.entries(event)
+    .filter(([name]) => !ENVELOPE.has(name))
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const time = new Date(committedAtMs).toISOString();
+  const name = String(event["event"]);
+  return `${printable([String(sequence).padStart(6), time, name.padEnd(16), ...fields].join("  "))}\n`;
+}
+
+async function verifyOnline({ client, tenant, show }: AdminSession, full: boolean): Promise<number> {
+  const answer = await client.call(
+    "audit.verify",
+    { params: { tenant }, query: { full } },
+    { timeoutMs: EXPORT_TIMEOUT_MS },
+  );
+  await show(answer, () => {
+    const checked = answer.size === 0 ? "none" : `${answer.fromSequence} to ${answer.toSequence} of ${answer.size}`;
+    return (
+      formatFields([
+        ["log", answer.status],
+        ["entries checked", checked],
+        ["checkpoints agreed", answer.checkpointsChecked],
+        ["epoch", answer.epoch],
+        ["hash", answer.hash],
+        ["root", answer.root],
+      ]) + formatFindings(answer.findings)
+    );
+  });
+  return answer.status === "intact" ? EXIT.ok : EXIT.no;
+}
+
+function formatFindings(
+  findings: readonly {
+    readonly kind: string;
+    readonly sequence: number;
+    readonly through?: number;
+    readonly detail: string;
+  }[],
+): string {
+  const lines = findings.slice(0, FINDINGS_SHOWN).map(({ kind, sequence, through, detail }) => {
+    const place = through === undefined ? `entry ${sequence}` : `entries ${sequence} to ${through}`;
+    return `  ${kind} at ${place}: ${printable(detail)}\n`;
+  });
+  const more = findings.length - lines.length;
+  return lines.join("") + (more > 0 ? `  and ${more} more\n` : "");
+}
+
+interface OfflineOptions {
+  readonly file?: string;
+  readonly checkpoints?: string;
+  readonly key?: readonly string[];
+  readonly json?: boolean;
+}
+
+async function verifyFile(context: CliContext, file: string, options: OfflineOptions): Promise<number> {
+  const notes =
+    options.checkpoints === undefined
+      ? undefined
+      : parseCheckpointFile(await readTextFile(context, options.checkpoints, "checkpoint file"));
+  const stream = createReadStream(resolve(context.directory, file), "utf8");
+  // An error of the stream does not reach whoever iterates over its lines, so that it is kept and thrown below.
+  let broken: Error | undefined;
+  stream.once("error", (error) => {
+    broken = error;
+  });
+  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
+  const verdict = await verifyExport(countLines(context, lines), {
+    ...(options.key === undefined ? {} : { verifierKeys: options.key }),
+    ...(notes === undefined ? {} : { checkpoints: notes.notes }),
+  });
+  if (broken !== undefined) throw refused(`The export ${file} cannot be read: ${broken.message}.`);
+  await context.out(options.json === true ? `${JSON.stringify(verdict)}\n` : formatVerdict(verdict));
+  return verdict.verdict.kind === "intact" ? EXIT.ok : EXIT.no;
+}
+
+const PROGRESS_EVERY = 50_000;
+
+async function* countLines(context: CliContext, lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let count = 0;
+  for await (const line of lines) {
+    count += 1;
+    if (count % PROGRESS_EVERY === 0 && context.terminal.error) context.note(`\r${count} lines`);
+    yield line;
+  }
+  if (count >= PROGRESS_EVERY && context.terminal.error) context.note("\r");
+}
+
+/** Exported for its tests. */
+export function formatVerdict({ verdict, trust, start, tenantId, epoch }: ExportVerdict): string {
+  const { coverage } = verdict;
+  const lines = formatFields([
+    ["log", verdict.kind],
+    ["tenant", tenantId],
+    ["epoch", epoch],
+    ["entries", coverage.entries],
+    ["checkpoints agreed", coverage.checkpointsAgreed],
+    ["checkpointed through", coverage.checkpointedThrough],
+    ["starts at", start],
+    ["keys from", trust === "caller" ? "you" : "the export itself"],
+  ]);
+  const remark =
+    trust === "caller"
+      ? ""
+      : "Without --key this shows only that the export agrees with itself: whoever wrote it may have signed it.\n";
+  const findings =
+    verdict.kind === "damaged" ? verdict.findings.map(({ damage, ...finding }) => ({ kind: damage, ...finding })) : [];
+  return lines + formatFindings(findings) + remark;
+}
+
+async function exportTo(
+  { client, context, tenant }: AdminSession,
+  _args: readonly (string | undefined)[],
+  { out, epoch }: { readonly out?: string; readonly epoch?: number },
+): Promise<void> {
+  const body = await client.call(
+    "audit.export",
+    { params: { tenant }, query: epoch === undefined ? {} : { epoch } },
+    { timeoutMs: EXPORT_TIMEOUT_MS },
+  );
+  let bytes = 0;
+  const progress = context.terminal.error && out !== undefined;
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      bytes += chunk.length;
+      if (progress) context.note(`\r${Math.round(bytes / 1024)} KiB`);
+      yield chunk;
+    }
+  };
+  if (out === undefined) {
+    for await (const chunk of chunks()) await context.out(chunk);
+    return;
+  }
+  const path = resolve(context.directory, out);
+  await pipeline(Readable.from(chunks()), createWriteStream(path, { mode: 0o600 }));
+  context.note(`${progress ? "\r" : ""}Exported ${bytes} bytes to ${path}.\n`);
+}
