@@ -5,13 +5,15 @@
 export function makeUuidv7(timeMs: number, random: Uint8Array): string {
   if (random.length < 10) throw new TypeError("makeUuidv7 needs 10 random bytes");
   const time = timeMs.toString(16).padStart(12, "0");
-  const at = (index: number): number => random[index] as number; // bounds checked above
-  const a = (0x7000 | ((at(0) & 0x0f) << 8) | at(1)).toString(16);
-  const b = (0x8000 | ((at(2) & 0x3f) << 8) | at(3)).toString(16);
-  let node = "";
-  for (let index = 4; index < 10; index += 1) node += at(index).toString(16).padStart(2, "0");
-  return `${time.slice(0, 8)}-${time.slice(8)}-${a}-${b}-${node}`;
+  const hex = (index: number): string => HEX[random[index] as number] as string; // bounds checked above; a byte
+  const version = HEX[0x70 | ((random[0] as number) & 0x0f)] as string; // as above
+  const variant = HEX[0x80 | ((random[2] as number) & 0x3f)] as string; // as above
+  const node = hex(4) + hex(5) + hex(6) + hex(7) + hex(8) + hex(9);
+  return `${time.slice(0, 8)}-${time.slice(8)}-${version}${hex(1)}-${variant}${hex(3)}-${node}`;
 }
+
+/** Two hexadecimal digits of each byte. */
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** Milliseconds since the epoch at which a UUIDv7 was made. */
 export function uuidv7Time(id: string): number {

@@ -48,8 +48,6 @@ export interface JudgeOptions {
   readonly tokenOf: (authenticated: Authenticated) => VerifiedToken;
 }
 
-const encoder = new TextEncoder();
-
 export function createJudge(options: JudgeOptions): Judge {
   const { clock, random, audience, gatewayId, tokenOf } = options;
 
@@ -195,23 +193,15 @@ export function createJudge(options: JudgeOptions): Judge {
     const policyDigest = judgement?.decision.policyDigest ?? "";
     const validUntilMs = judgement?.decision.kind === "allow" ? judgement.decision.validUntilMs : undefined;
     // Names that authority does not know are the agent's own words: they are logged as digests, like its arguments.
-    const tool =
-      pinned !== undefined || call.tool === "" ? call.tool : `sha256:${saltedDigest(salt, encoder.encode(call.tool))}`;
-    const input = JSON.stringify([
-      1,
-      callId,
+    const tool = pinned !== undefined || call.tool === "" ? call.tool : `sha256:${saltedDigest(salt, call.tool)}`;
+    const input = describeInput({
+      attempt,
       nowMs,
-      state?.revision ?? 0,
+      revision: state?.revision ?? 0,
       policyDigest,
-      token.path,
-      token.segments.map((segment) => segment.caveats.map((caveat) => caveat.text)),
-      call.action,
-      call.protocol,
-      call.upstream,
-      call.tool,
-      pinned?.digest ?? "",
-      call.argumentsText,
-    ]);
+      token: describeToken(token),
+      definitionDigest: pinned?.digest ?? "",
+    });
     return {
       event: "call.decided",
       id: makeUuidv7(nowMs, random.bytes(10)),
@@ -234,8 +224,8 @@ export function createJudge(options: JudgeOptions): Judge {
         revision: state?.revision ?? 0,
         ...(policyDigest === "" ? {} : { policy: policyDigest }),
         ...(validUntilMs === undefined || validUntilMs >= Number.MAX_SAFE_INTEGER ? {} : { validUntil: validUntilMs }),
-        ...(call.argumentsText === "" ? {} : { arguments: saltedDigest(salt, encoder.encode(call.argumentsText)) }),
-        input: saltedDigest(salt, encoder.encode(input)),
+        ...(call.argumentsText === "" ? {} : { arguments: saltedDigest(salt, call.argumentsText) }),
+        input: saltedDigest(salt, input),
         ...(judgement === undefined || judgement.claims.length === 0 || verdict.decision === "deny"
           ? {}
           : { claims: judgement.claims.map(describeClaim) }),
@@ -277,9 +267,43 @@ export function createJudge(options: JudgeOptions): Judge {
       return listing.kind === "listed" ? `[${listing.tools.map((tool) => tool.definition).join(",")}]` : "[]";
     },
     digest(attempt: Attempt, text: string): string {
-      return saltedDigest(attempt.salt, encoder.encode(text));
+      return saltedDigest(attempt.salt, text);
     },
   });
+}
+
+/**
+ * What the decision rested on, as one JSON text: an array of the format's version, call, time, revision, policy digest,
+ * the token (its path of nodes, and each segment's caveats), action, protocol, upstream, tool, definition digest and
+ * the arguments' text. The event commits to it with a salted digest.
+ */
+function describeInput(parts: {
+  readonly attempt: Attempt;
+  readonly nowMs: number;
+  readonly revision: number;
+  readonly policyDigest: string;
+  /** JSON text. */
+  readonly token: string;
+  readonly definitionDigest: string;
+}): string {
+  const { call, callId } = parts.attempt;
+  const before = JSON.stringify([1, callId, parts.nowMs, parts.revision, parts.policyDigest]);
+  const { action, protocol, upstream, tool, argumentsText } = call;
+  const after = JSON.stringify([action, protocol, upstream, tool, parts.definitionDigest, argumentsText]);
+  return `${before.slice(0, -1)},${parts.token},${after.slice(1)}`;
+}
+
+/** JSON text of a token's part of the decision input; a verified token is presented many times. */
+const describedTokens = new WeakMap<VerifiedToken, string>();
+
+function describeToken(token: VerifiedToken): string {
+  let text = describedTokens.get(token);
+  if (text === undefined) {
+    const caveats = token.segments.map((segment) => segment.caveats.map((caveat) => caveat.text));
+    text = `${JSON.stringify(token.path)},${JSON.stringify(caveats)}`;
+    describedTokens.set(token, text);
+  }
+  return text;
 }
 
 function describeClaim(claim: BudgetClaim): Record<string, unknown> {

@@ -18,6 +18,7 @@ import type { Running } from "./process-life.ts";
 import type { ReadyReport } from "./ready-report.ts";
 import { requireDurable } from "./require-durable.ts";
 import { findStarterUpstream } from "./starter-upstream.ts";
+import { tuneHeap } from "./tune-heap.ts";
 import { VERSION } from "./version.ts";
 
 export interface PlanesOptions {
@@ -42,6 +43,7 @@ const SECRET_FILES = { "admin-key": "admin-key", "starter-token": "starter-token
 /** Resolves when the planes answer. Whatever was begun is given back when it fails. */
 export async function startPlanes(options: PlanesOptions): Promise<Running> {
   const { config, planes } = options;
+  if (planes.includes("gateway")) tuneHeap();
   const log = createLogger({ level: config.log.level });
   const notes: string[] = [];
   const masterKey = await loadMasterKey({ mode: config.mode, ...config.keys });

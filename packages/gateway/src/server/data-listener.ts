@@ -243,14 +243,14 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     if (response.headersSent || response.destroyed) return;
     // Whoever is refused before the body was read is not listened to any further.
     const unread = !request.complete && !request.readableEnded && hasBody(request);
-    const bytes = Buffer.from(body, "utf8");
     response.writeHead(status, {
       ...SECURITY_HEADERS,
       ...headers,
-      ...(status === 202 || status === 204 ? {} : { "content-length": String(bytes.length) }),
+      ...(status === 202 || status === 204 ? {} : { "content-length": String(Buffer.byteLength(body)) }),
       ...(unread || draining ? { connection: "close" } : {}),
     });
-    response.end(bytes.length === 0 ? undefined : bytes);
+    // As text the body goes out with the head in one write.
+    response.end(body === "" ? undefined : body, "utf8");
     if (!unread) return;
     const { socket } = request;
     request.pause();
