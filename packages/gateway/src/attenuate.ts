@@ -4,7 +4,7 @@
  * the decision's event and the child's are one transaction. The child's token is made here and never stored.
  */
 import { saltedDigest } from "@writ/audit";
-import { type AuditEvent, type Carve, makeUuidv7, REASONS, type Reason } from "@writ/contract";
+import { type AuditEvent, type Carve, type JsonObject, makeUuidv7, REASONS, type Reason } from "@writ/contract";
 import { describe, judgeAttenuation, type TenantState } from "@writ/core";
 import { attenuateToken, parseCaveatText, type TokenHash, type VerifiedToken } from "@writ/token";
 import type { DenialLimit } from "./denial-limit.ts";
@@ -104,7 +104,8 @@ export function createAttenuation(deps: AttenuationDeps): Attenuation {
         action: "token.attenuate",
         upstream: "",
         tool: "",
-        arguments: Object.create(null) as Record<string, never>, // no arguments: an object without members
+        // The delegate is what policy judges a delegation by.
+        arguments: request.agentId === undefined ? makeObject({}) : makeObject({ agent: request.agentId }),
         callId,
         protocol: "api",
         nowMs,
@@ -299,6 +300,11 @@ export function createAttenuation(deps: AttenuationDeps): Attenuation {
       },
     };
   }
+}
+
+/** Without a prototype, as every object that is judged. */
+function makeObject(members: Readonly<Record<string, string>>): JsonObject {
+  return Object.assign(Object.create(null) as JsonObject, members); // an object without members yet
 }
 
 /** The least `exp` among caveats; without any, no limit of their own. */
