@@ -175,6 +175,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
   const calls: ReceivedCall[] = [];
   const others: string[] = [];
   const cancelled: unknown[] = [];
+  const cancelledIn = new Set<string>();
   const sessions = new Set<string>();
   let opened = 0;
   let lostAnswer: 400 | 404 = 404;
@@ -234,7 +235,10 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     }
     if (method !== "tools/call") others.push(method);
     if (message.id === undefined || message.method === undefined) {
-      if (method === "notifications/cancelled") cancelled.push(message.params?.["requestId"]);
+      if (method === "notifications/cancelled") {
+        cancelled.push(message.params?.["requestId"]);
+        cancelledIn.add(`${session} ${JSON.stringify(message.params?.["requestId"])}`);
+      }
       return void response.writeHead(202).end();
     }
     const common = answerCommon(message, options.era);
@@ -272,7 +276,8 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     };
     await callTool(message, received, {
       stateless: options.era === "stateless",
-      gone: () => response.destroyed || cancelled.includes(message.id),
+      // Two clients may use the same ids; a session's are its own.
+      gone: () => response.destroyed || cancelledIn.has(`${session} ${JSON.stringify(message.id)}`),
       waitForStep: () => {
         begin();
         response.flushHeaders();
