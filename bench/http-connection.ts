@@ -59,7 +59,7 @@ export function openConnection(host: string, port: number): Promise<Connection> 
 }
 
 /** The first whole answer in `text` and how many characters it took; undefined while it is incomplete. */
-export function takeAnswer(text: string): (Answer & { readonly length: number }) | undefined {
+function takeAnswer(text: string): (Answer & { readonly length: number }) | undefined {
   const headEnd = text.indexOf("\r\n\r\n");
   if (headEnd < 0) return undefined;
   const head = text.slice(0, headEnd).toLowerCase();

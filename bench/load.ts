@@ -37,7 +37,7 @@ export interface LoadResult {
 
 const NUMBER_WIDTH = 9;
 
-export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
+async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   const connections = await Promise.all(
     Array.from({ length: plan.connections }, () => openConnection(plan.host, plan.port)),
   );
@@ -178,7 +178,7 @@ function classify(answer: Answer): "allowed" | "denied" | "error" {
   return "error";
 }
 
-export function percentile(sorted: readonly number[], share: number): number {
+function percentile(sorted: readonly number[], share: number): number {
   if (sorted.length === 0) return 0;
   const at = Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1);
   return round((sorted[Math.max(0, at)] ?? 0) / 1000);

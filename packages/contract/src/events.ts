@@ -133,12 +133,6 @@ export const EVENTS = {
     sentence: "Unauthenticated or unverifiable requests, counted and sampled.",
     fields: { reason: "string", count: "integer", fromTime: "integer", toTime: "integer", gateway: "string" },
   },
-  "mcp.session_opened": {
-    version: 1,
-    category: "call",
-    sentence: "An MCP session was opened and bound to a token.",
-    fields: { callId: "string", agentId: "string", node: "string", upstream: "string", protocolVersion: "string" },
-  },
   "token.minted": {
     version: 1,
     category: "token",
@@ -336,12 +330,6 @@ export const EVENTS = {
     category: "log",
     sentence: "A keyed seal over an earlier link, made outside the database.",
     fields: { epoch: "integer", sequence: "integer", hash: "string", keyId: "string", seal: "string" },
-  },
-  "log.checkpoint": {
-    version: 1,
-    category: "log",
-    sentence: "A checkpoint was signed and published.",
-    fields: { epoch: "integer", size: "integer", root: "string" },
   },
   "gateway.started": {
     version: 1,

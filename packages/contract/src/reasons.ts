@@ -97,7 +97,6 @@ export const REASONS = {
   },
   // Rates.
   rate_denials: { http: 429, jsonRpc: -32017, sentence: "Too many denials for this token; later ones are summarised." },
-  rate_unauthenticated: { http: 429, jsonRpc: null, sentence: "Too many unauthenticated requests from this address." },
   rate_attenuations: {
     http: 429,
     jsonRpc: -32017,
@@ -140,9 +139,7 @@ export const REASONS = {
     jsonRpc: -32009,
     sentence: "A request with this id is already in flight in this session.",
   },
-  // Other allows.
-  catalogue_listed: { http: 200, jsonRpc: null, sentence: "The list holds what the caller may call." },
-  session_opened: { http: 200, jsonRpc: null, sentence: "The session is bound to the token that opened it." },
+  // An allow of its own.
   attenuation_recorded: { http: 200, jsonRpc: null, sentence: "The child token is on record." },
 } as const satisfies Record<string, ReasonEntry>;
 

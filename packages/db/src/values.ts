@@ -8,7 +8,7 @@ import type { SqlValue } from "./database.ts";
 type TextParser = (text: string) => unknown;
 
 /** Text of one parameter, null for SQL NULL. Throws `TypeError` for what `SqlValue` does not allow. */
-export function encodeValue(value: SqlValue): string | null {
+function encodeValue(value: SqlValue): string | null {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
   if (value === null) return null;

@@ -7,8 +7,9 @@ import { saltedDigest } from "@writ/audit";
 import { type AuditEvent, type Carve, type JsonObject, makeUuidv7, REASONS, type Reason } from "@writ/contract";
 import { describe, judgeAttenuation, type TenantState } from "@writ/core";
 import { attenuateToken, parseCaveatText, type TokenHash, type VerifiedToken } from "@writ/token";
+import type { Denial } from "./denial.ts";
 import type { DenialLimit } from "./denial-limit.ts";
-import type { Authenticated, Denial } from "./gate.ts";
+import type { Authenticated } from "./gate.ts";
 import { type Clock, type DecisionEntry, Failure, type JournalPort, type Random, type StatePort } from "./ports.ts";
 import type { ChildRecord, ChildStore } from "./store/child-store.ts";
 
@@ -55,7 +56,7 @@ export type Attenuation = (
 ) => Promise<AttenuationEnd>;
 
 /** Children recorded per root and minute: recording is cheap for the holder and costs every gateway memory. */
-export const ATTENUATIONS_PER_MINUTE = 60;
+const ATTENUATIONS_PER_MINUTE = 60;
 const ROOTS_COUNTED_MAX = 10_000;
 const ROUNDS_MAX = 4;
 /** How long the child's own id is, in random bytes. */

@@ -4,7 +4,7 @@
  * Sends nothing and records nothing.
  */
 import { REASONS, type Reason } from "@writ/contract";
-import type { Denial } from "./gate.ts";
+import type { Denial } from "./denial.ts";
 import { makeProblem, type Problem } from "./server/problem.ts";
 
 /** What kind of answer a reason gets over MCP. */

@@ -3,6 +3,7 @@
  * headers and bodies and write answers; they can neither judge nor reach an upstream.
  */
 import type { Reason } from "@writ/contract";
+import type { Denial } from "./denial.ts";
 import type { AgentCall, AnswerSink } from "./ports.ts";
 
 export interface Gate {
@@ -48,11 +49,3 @@ export type CallEnd =
   | { readonly kind: "denied"; readonly callId: string; readonly denial: Denial }
   /** Allowed, then the upstream failed or the call was cut; the sink got no response. */
   | { readonly kind: "broken"; readonly callId: string; readonly reason: Reason; readonly detail: string };
-
-export interface Denial {
-  readonly reason: Reason;
-  readonly detail: string;
-  readonly hidden: boolean;
-  /** Members for the agent: remaining, resetsAt, retryAfterSeconds, check. */
-  readonly data: Readonly<Record<string, unknown>>;
-}

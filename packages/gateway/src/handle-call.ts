@@ -8,8 +8,9 @@
  *     hold the upstream ─▶ commit (judged again while authority moves) ─▶ send ─▶ answer ─▶ settle
  */
 import { type AuditEvent, type BudgetClaim, makeUuidv7, REASONS, type Reason } from "@writ/contract";
+import type { Denial } from "./denial.ts";
 import type { DenialLimit } from "./denial-limit.ts";
-import type { Authenticated, CallEnd, CallSink, Denial } from "./gate.ts";
+import type { Authenticated, CallEnd, CallSink } from "./gate.ts";
 import type { Attempt, Judge, Judged } from "./judge-call.ts";
 import type { OpenCall, OpenCalls } from "./open-calls.ts";
 import {
@@ -36,7 +37,7 @@ export interface HandleCallDeps extends Ports {
 }
 
 /** An allow that is not sent within this time of its commit is aborted. */
-export const SEND_WITHIN_MS = 250;
+const SEND_WITHIN_MS = 250;
 /** How long a call may wait for a slot and session of its upstream. */
 const HOLD_WAIT_MS = 5_000;
 /** How long a denial may wait for the head before it is answered. */

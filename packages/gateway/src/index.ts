@@ -1,3 +1,8 @@
-export { createSystemRandom, systemClock } from "./compose.ts";
-export { createGateway, type Gateway, type GatewayListenerOptions } from "./gateway.ts";
+export {
+  createGateway,
+  createSystemRandom,
+  type Gateway,
+  type GatewayListenerOptions,
+  systemClock,
+} from "./compose.ts";
 export type { Clock, Random } from "./ports.ts";

@@ -7,7 +7,8 @@ import { saltedDigest } from "@writ/audit";
 import { type AuditEvent, type BudgetClaim, type EventName, makeUuidv7, REASONS, type Reason } from "@writ/contract";
 import { describe, type Judgement, judge, listTools, type TenantState } from "@writ/core";
 import type { VerifiedToken } from "@writ/token";
-import type { Authenticated, Denial } from "./gate.ts";
+import type { Denial } from "./denial.ts";
+import type { Authenticated } from "./gate.ts";
 import type { AgentCall, Clock, DecisionEntry, HoldRequest, Random, StatePort } from "./ports.ts";
 
 export interface Attempt {

@@ -15,7 +15,7 @@ export interface Leases {
   close(): Promise<void>;
 }
 
-export const LEASE_TTL_MS = 15_000;
+const LEASE_TTL_MS = 15_000;
 const RENEW_EVERY_MS = 3_000;
 
 export function createLeases(options: {

@@ -4,7 +4,7 @@
  */
 import type { AuditEvent, BudgetClaim, JsonObject, Reason, Upstream } from "@writ/contract";
 import type { TenantState } from "@writ/core";
-import type { Denial } from "./gate.ts";
+import type { Denial } from "./denial.ts";
 
 /** Wall clock in milliseconds since the epoch, and a monotonic one. */
 export interface Clock {

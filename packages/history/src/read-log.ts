@@ -8,7 +8,7 @@ import type { CommittedHead } from "./head-mark.ts";
 /** Events of one page at most. */
 export const EVENTS_PAGE_MAX = 5_000;
 /** Tenants of one page at most. */
-export const TENANTS_PAGE_MAX = 1_000;
+const TENANTS_PAGE_MAX = 1_000;
 
 export interface LogHead extends CommittedHead {
   /** Hashes of the perfect subtrees of the log's tree, the largest first. */

@@ -25,7 +25,7 @@ import { makeObject } from "./read-authority.ts";
  */
 export const COMMAND_CHANGES_MAX = 5_000;
 /** Objects that `find` returns at most. */
-export const FIND_ROWS_MAX = 10_000;
+const FIND_ROWS_MAX = 10_000;
 
 /** The writer saw another version than the present one (0: there is none). */
 export class VersionConflict extends Error {

@@ -19,7 +19,7 @@ import {
 import type { BatchAnswer, BatchEntry, BatchStore, EntryAnswer, Head } from "./batch-store.ts";
 
 /** Decisions in one transaction. */
-export const BATCH_DECISIONS_MAX = 256;
+const BATCH_DECISIONS_MAX = 256;
 /** Outcomes and records in one transaction. */
 const BATCH_OUTCOMES_MAX = 512;
 /** Decisions waiting at once; beyond, calls are denied with `journal_unavailable`. */

@@ -5,7 +5,7 @@ import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { MCP_UPSTREAM_TOOLS, type McpUpstream, startMcpUpstream } from "@writ/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Denial } from "../../gate.ts";
+import type { Denial } from "../../denial.ts";
 import type { AgentCall } from "../../ports.ts";
 import { createDataListener } from "../../server/data-listener.ts";
 import { DATA_LISTENER_LIMITS } from "../../server/limits.ts";

@@ -4,7 +4,8 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { makeUuidv7, type Upstream } from "@writ/contract";
-import type { CallEnd, Denial, Gate } from "../../gate.ts";
+import type { Denial } from "../../denial.ts";
+import type { CallEnd, Gate } from "../../gate.ts";
 import type { AgentCall } from "../../ports.ts";
 import type { Upstreams } from "../../upstream/upstreams.ts";
 

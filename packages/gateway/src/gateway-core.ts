@@ -1,0 +1,305 @@
+/**
+ * The data plane without its listener: journal, state, upstreams and the gate, built from plain parameters, and their
+ * common life. Knows no protocol.
+ */
+import { makeSeal } from "@writ/audit";
+import { type AuditEvent, INSTANCE_TENANT, makeUuidv7, type Reason } from "@writ/contract";
+import type { Database } from "@writ/db";
+import type { Keyring, Logger } from "@writ/runtime";
+import { makeTokenHash } from "@writ/token";
+import { createAttenuation } from "./attenuate.ts";
+import { createAuthenticator } from "./authenticate.ts";
+import { createCatalogueWatch } from "./catalogue-watch.ts";
+import { createStateOptions } from "./compile-policy.ts";
+import { createDenialLimit, type DenialSummary } from "./denial-limit.ts";
+import type { Gate } from "./gate.ts";
+import { handleCall } from "./handle-call.ts";
+import type { Head } from "./journal/batch-store.ts";
+import { createJournal } from "./journal/journal.ts";
+import { createJudge } from "./judge-call.ts";
+import { createLeases } from "./leases.ts";
+import { createOpenCalls } from "./open-calls.ts";
+import type { Clock, Random } from "./ports.ts";
+import { createRejections } from "./rejections.ts";
+import { sha256 } from "./sha256.ts";
+import { type AuthorityStates, createAuthorityStates } from "./state/authority-states.ts";
+import { createAuthorityStore } from "./state/authority-store.ts";
+import { createHistoryStores } from "./store/history-store.ts";
+import { createObservationStore } from "./store/observation-store.ts";
+import { createUpstreams } from "./upstream/upstreams.ts";
+
+export interface GatewayOptions {
+  /** Connections of the role `gateway`; the journal has its own, so that nothing stands before a commit. */
+  readonly db: Database;
+  readonly journalDb: Database;
+  readonly keyring: Keyring;
+  readonly audience: string;
+  readonly version: string;
+  /** Dangerous options in force, said in the event of each start. */
+  readonly dangerous: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly callDeadlineMs: number;
+  readonly stdioRunner: readonly string[];
+  /** All that stdio upstreams inherit. */
+  readonly childEnvironment: { readonly path: string; readonly home: string };
+  readonly mode: "development" | "production";
+}
+
+/** A gateway without its listener: what a protocol adapter is given, and its life. */
+export interface GatewayCore {
+  readonly gatewayId: string;
+  readonly gate: Gate;
+  readonly attenuation: ReturnType<typeof createAttenuation>;
+  /** Why no calls are taken now; undefined when they are. */
+  readonly notReady: () => Reason | undefined;
+  start(): Promise<void>;
+  /** Stops taking calls, lets running ones end, puts everything on record; bounded. */
+  drain(timeoutMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Authority is asked for at least this often. */
+const POLL_MS = 1_000;
+/** Without an answered poll sent within this time, everything open is cut and nothing new is taken. */
+const CONTACT_LOST_MS = 4_000;
+/** How often open calls are looked at for validity and contact. */
+const WATCH_MS = 250;
+/** How often counted rejections and summaries become events. */
+const SUMMARISE_MS = 10_000;
+/** Open calls of a tenant are judged again at most this often; the bound of 5 s for streams leaves room. */
+const REVIEW_MS = 100;
+
+export function createGatewayCore(options: GatewayOptions): GatewayCore {
+  const { clock, random, keyring, log } = options;
+  const gatewayId = makeUuidv7(clock.nowMs(), random.bytes(10));
+  const openCalls = createOpenCalls();
+  const denials = createDenialLimit();
+  const rejections = createRejections({ clock, random, gatewayId });
+  const stateOptions = createStateOptions();
+  const reviews = new Map<string, NodeJS.Timeout>();
+  let draining = false;
+  let started = false;
+
+  const notReady = (): Reason | undefined => {
+    if (draining) return "gateway_draining";
+    if (!started || clock.monotonicMs() - states.lastContactMonotonicMs() > CONTACT_LOST_MS) return "state_unavailable";
+    return undefined;
+  };
+
+  const states: AuthorityStates = createAuthorityStates({
+    store: createAuthorityStore(options.db, stateOptions),
+    clock,
+    log,
+    pollMs: POLL_MS,
+    narrowed(tenantId) {
+      if (openCalls.size === 0 || reviews.has(tenantId)) return;
+      reviews.set(
+        tenantId,
+        setTimeout(() => {
+          reviews.delete(tenantId);
+          openCalls.review(tenantId);
+        }, REVIEW_MS),
+      );
+    },
+    changed(tenantId) {
+      const state = states.current(tenantId);
+      if (state !== undefined) catalogue.review(state);
+    },
+    contact() {},
+  });
+
+  const history = createHistoryStores({ db: options.journalDb, gatewayId, clock, random, states });
+  const journal = createJournal({
+    store: history.batches,
+    clock,
+    random,
+    log,
+    revisionOf: (tenantId) => states.current(tenantId)?.revision,
+    catchUp: (tenantId) => states.catchUp(tenantId, AbortSignal.timeout(5_000)),
+    seal: (tenantId, head) => sealEvent({ clock, random, keyring, tenantId, head }),
+  });
+  const upstreams = createUpstreams({
+    clock,
+    random,
+    mode: options.mode,
+    stdioRunner: options.stdioRunner,
+    childEnvironment: options.childEnvironment,
+    callDeadlineMs: options.callDeadlineMs,
+    log: (event, fields) => log.info(fields, event),
+    version: options.version,
+  });
+  const catalogue = createCatalogueWatch({
+    reader: upstreams,
+    store: createObservationStore(options.db),
+    clock,
+    random,
+    gatewayId,
+    record: journal.record,
+    log,
+  });
+  const leases = createLeases({ store: history.leases, gatewayId, log });
+  const tokenHash = makeTokenHash(sha256);
+  const authenticator = createAuthenticator({
+    state: states,
+    hash: tokenHash,
+    unwrapRootKey: createUnwrap(keyring, log),
+    rejected: rejections.count,
+  });
+  const { tokenOf } = authenticator;
+  const judge = createJudge({ state: states, clock, random, audience: options.audience, gatewayId, tokenOf });
+  const deps = {
+    clock,
+    random,
+    state: states,
+    journal,
+    upstreams,
+    judge,
+    openCalls,
+    denials,
+    gatewayId,
+    log,
+    closedReason: notReady,
+  };
+
+  let watcher: NodeJS.Timeout | undefined;
+  let summariser: NodeJS.Timeout | undefined;
+
+  function watch(): void {
+    openCalls.expire(clock.nowMs());
+    if (clock.monotonicMs() - states.lastContactMonotonicMs() > CONTACT_LOST_MS) openCalls.cutAll("state_unavailable");
+  }
+
+  function summarise(all: boolean): void {
+    for (const event of rejections.take()) journal.record(event);
+    for (const summary of denials.take(clock.nowMs(), all))
+      journal.record(summaryEvent({ clock, random, gatewayId, summary }));
+    for (const tenantId of states.tenantIds) {
+      const state = states.current(tenantId);
+      if (state !== undefined) catalogue.review(state);
+    }
+  }
+
+  const instanceEvent = (event: AuditEvent["event"], fields: object): AuditEvent => {
+    const timeMs = clock.nowMs();
+    // Name and fields are given together by the two callers below, in the catalogue's shapes.
+    return { event, id: makeUuidv7(timeMs, random.bytes(10)), timeMs, tenantId: INSTANCE_TENANT, fields } as AuditEvent;
+  };
+
+  return {
+    gatewayId,
+    gate: {
+      authenticate: authenticator.authenticate,
+      handleCall: (authenticated, call, sink, signal) => handleCall(deps, authenticated, call, sink, signal),
+    },
+    attenuation: createAttenuation({
+      ...deps,
+      hash: tokenHash,
+      children: history.children,
+      audience: options.audience,
+      tokenOf,
+    }),
+    notReady,
+    async start() {
+      await leases.start();
+      await states.start();
+      journal.start();
+      watcher = setInterval(watch, WATCH_MS);
+      summariser = setInterval(() => summarise(false), SUMMARISE_MS);
+      started = true;
+      const { version, dangerous } = options;
+      journal.record(instanceEvent("gateway.started", { gateway: gatewayId, version, dangerous }));
+    },
+    async drain(timeoutMs) {
+      draining = true;
+      const deadlineMs = clock.monotonicMs() + timeoutMs;
+      while (openCalls.size > 0 && clock.monotonicMs() < deadlineMs) await pause(20);
+      openCalls.cutAll("gateway_draining");
+      while (openCalls.size > 0 && clock.monotonicMs() < deadlineMs + 1_000) await pause(20);
+      summarise(true);
+      journal.record(instanceEvent("gateway.stopped", { gateway: gatewayId }));
+      await journal.drain(Math.max(2_000, deadlineMs - clock.monotonicMs()));
+    },
+    async close() {
+      draining = true;
+      clearInterval(watcher);
+      clearInterval(summariser);
+      for (const timer of reviews.values()) clearTimeout(timer);
+      openCalls.cutAll("gateway_draining");
+      await catalogue.close();
+      await upstreams.close();
+      journal.close();
+      await states.close();
+      await leases.close();
+    },
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function sealEvent(parts: {
+  clock: Clock;
+  random: Random;
+  keyring: Keyring;
+  tenantId: string;
+  head: Head;
+}): AuditEvent {
+  const { clock, random, keyring, tenantId, head } = parts;
+  const { keyId, key } = keyring.chainKey(tenantId);
+  const { epoch, sequence, hash: headHash } = head;
+  const seal = makeSeal(key, { tenantId, epoch, sequence, hash: headHash });
+  const timeMs = clock.nowMs();
+  return {
+    event: "log.sealed",
+    id: makeUuidv7(timeMs, random.bytes(10)),
+    timeMs,
+    tenantId,
+    fields: {
+      epoch,
+      sequence,
+      hash: Buffer.from(headHash).toString("hex"),
+      keyId,
+      seal,
+    },
+  };
+}
+
+function summaryEvent(parts: { clock: Clock; random: Random; gatewayId: string; summary: DenialSummary }): AuditEvent {
+  const { clock, random, gatewayId, summary } = parts;
+  const timeMs = clock.nowMs();
+  const { tenantId, node, reason, count, fromTimeMs, toTimeMs } = summary;
+  return {
+    event: "call.denied_summary",
+    id: makeUuidv7(timeMs, random.bytes(10)),
+    timeMs,
+    tenantId,
+    fields: { node, reason, count, fromTime: fromTimeMs, toTime: toTimeMs, gateway: gatewayId },
+  };
+}
+
+/** Root keys in the clear, remembered by their wrapped form: opening one costs microseconds, and only once. */
+function createUnwrap(
+  keyring: Keyring,
+  log: Logger,
+): (tenantId: string, keyId: string, wrapped: string) => Uint8Array | undefined {
+  const UNWRAPPED_MAX = 10_000;
+  const unwrapped = new Map<string, Uint8Array>();
+  return (tenantId, keyId, wrapped) => {
+    const name = `${tenantId}/${keyId}/${wrapped}`;
+    const known = unwrapped.get(name);
+    if (known !== undefined) return known;
+    try {
+      const key = keyring.unwrap({ tenantId, kind: "root_key", id: keyId }, wrapped);
+      if (unwrapped.size >= UNWRAPPED_MAX) unwrapped.clear();
+      unwrapped.set(name, key);
+      return key;
+    } catch (error) {
+      // A failure of the keyring (another master key) becomes "no such key": its tokens are refused.
+      log.error({ error, tenantId, keyId }, "a root key does not open with this master key");
+      return undefined;
+    }
+  };
+}
