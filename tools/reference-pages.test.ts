@@ -36,7 +36,7 @@ test("the check refuses a page that is missing, out of date or left over", async
   const root = await mkdtemp(join(tmpdir(), "writ-reference-"));
   try {
     expect(await reference.run(root)).toMatchObject({ kind: "failed" });
-    for (const page of referencePages()) {
+    for (const page of await referencePages()) {
       await mkdir(dirname(join(root, page.path)), { recursive: true });
       await writeFile(join(root, page.path), page.text);
     }

@@ -1,7 +1,9 @@
 /**
- * The reference pages that are generated, from the contract and from the schema of the configuration: Markdown out of tables. Writing and
+ * The reference pages that are generated, from the contract, the schema of the
+ * configuration and the definitions of the commands: Markdown out of tables. Writing and
  * comparing them is for reference.ts and for the check.
  */
+import { describeCommands } from "@writ/cli";
 import { ACTIONS, EVENTS, type EventEntry, isCharged, REASONS, type ReasonEntry } from "@writ/contract";
 import { describeConfig } from "@writ/runtime";
 
@@ -16,9 +18,10 @@ function notice(source: string): string {
 }
 
 /** Every generated page. */
-export function referencePages(): readonly ReferencePage[] {
+export async function referencePages(): Promise<readonly ReferencePage[]> {
   return [
     { path: "docs/reference/actions.md", text: actionsPage() },
+    { path: "docs/reference/cli.md", text: `${notice("packages/cli")}\n\n${await describeCommands()}` },
     { path: "docs/reference/configuration.md", text: `${notice("packages/runtime")}\n\n${describeConfig()}` },
     { path: "docs/reference/events.md", text: eventsPage() },
     { path: "docs/reference/reasons.md", text: reasonsPage() },

@@ -7,7 +7,7 @@ import type { Check } from "./check.ts";
 export const reference: Check = {
   name: "reference",
   async run(root) {
-    const pages = referencePages();
+    const pages = await referencePages();
     const findings: string[] = [];
     for (const page of pages) {
       const text = await readFile(join(root, page.path), "utf8").catch(() => undefined); // a page that was never written
