@@ -1,5 +1,5 @@
 /** Reads the small files that commands are given, and writes secrets so that only their user can read them. */
-import { chmod, mkdir, open, readFile, stat } from "node:fs/promises";
+import { chmod, type FileHandle, mkdir, open, readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { CliContext } from "./cli-context.ts";
 import { refused } from "./exit-codes.ts";
@@ -14,6 +14,21 @@ export async function readTextFile(context: CliContext, path: string, what: stri
     const { size } = await stat(absolute);
     if (size > TEXT_BYTES_MAX) throw refused(`The ${what} ${path} is larger than ${TEXT_BYTES_MAX} bytes.`);
     return await readFile(absolute, "utf8");
+  } catch (error) {
+    throw asRefusal(error, path, what);
+  }
+}
+
+/** A file that may be too large to be read whole; the caller reads it to its end or closes it. */
+export async function openTextFile(context: CliContext, path: string, what: string): Promise<FileHandle> {
+  const absolute = resolve(context.directory, path);
+  try {
+    const handle = await open(absolute, "r");
+    if ((await handle.stat()).isDirectory()) {
+      await handle.close();
+      throw refused(`${path} is a directory, not a ${what}.`);
+    }
+    return handle;
   } catch (error) {
     throw asRefusal(error, path, what);
   }

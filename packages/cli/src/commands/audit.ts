@@ -1,12 +1,12 @@
 /** `writ audit`: the log. verify works on an export without any server as well. */
-import { createReadStream, createWriteStream } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseCheckpointFile } from "@writ/audit";
-import { type ExportVerdict, verifyExport } from "@writ/audit/verify";
+import { type ExportVerdict, verifyExport, verifyNote } from "@writ/audit/verify";
 import type { AuditEventView } from "@writ/contract/admin";
 import type { AdminSession } from "../admin-session.ts";
 import { type AdminOptions, openAdminSession } from "../admin-session.ts";
@@ -14,7 +14,7 @@ import type { CliContext } from "../cli-context.ts";
 import type { DefineCommands } from "../command-table.ts";
 import { adminOptions, defineAdminCommand, defineCommand, defineGroup, option } from "../define-command.ts";
 import { EXIT, refused } from "../exit-codes.ts";
-import { readTextFile } from "../files.ts";
+import { openTextFile, readTextFile } from "../files.ts";
 import { formatFields, printable } from "../format-table.ts";
 import { readCount, readMany } from "../read-values.ts";
 
@@ -219,20 +219,30 @@ async function verifyFile(context: CliContext, file: string, options: OfflineOpt
     options.checkpoints === undefined
       ? undefined
       : parseCheckpointFile(await readTextFile(context, options.checkpoints, "checkpoint file"));
-  const stream = createReadStream(resolve(context.directory, file), "utf8");
-  // An error of the stream does not reach whoever iterates over its lines, so that it is kept and thrown below.
-  let broken: Error | undefined;
-  stream.once("error", (error) => {
-    broken = error;
+  checkKeys(options.key ?? []);
+  const handle = await openTextFile(context, file, "export");
+  const lines = createInterface({
+    input: handle.createReadStream({ encoding: "utf8" }),
+    crlfDelay: Number.POSITIVE_INFINITY,
   });
-  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
   const verdict = await verifyExport(countLines(context, lines), {
     ...(options.key === undefined ? {} : { verifierKeys: options.key }),
     ...(notes === undefined ? {} : { checkpoints: notes.notes }),
   });
-  if (broken !== undefined) throw refused(`The export ${file} cannot be read: ${broken.message}.`);
   await context.out(options.json === true ? `${JSON.stringify(verdict)}\n` : formatVerdict(verdict));
   return verdict.verdict.kind === "intact" ? EXIT.ok : EXIT.no;
+}
+
+/** A key that cannot be read is a mistake of whoever typed it, and not damage. */
+function checkKeys(keys: readonly string[]): void {
+  for (const key of keys) {
+    try {
+      verifyNote("", key);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      throw refused(`--key: ${key} is no verifier key; one looks like name+hash+base64 (${error.message}).`);
+    }
+  }
 }
 
 const PROGRESS_EVERY = 50_000;
