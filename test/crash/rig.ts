@@ -11,7 +11,7 @@ import type { Database } from "@writ/db";
 import { openPglite, openPostgres } from "@writ/db";
 import { type McpUpstream, startMcpUpstream, startWrit, type WritProcess } from "@writ/testkit";
 import { attenuateToken, makeTokenHash } from "@writ/token";
-import { checkHistory, type ForwardedCall, type HistoryReport, type ToldCall } from "../invariants/check-history.ts";
+import { type CheckHistoryOptions, checkHistory, type HistoryReport } from "../invariants/check-history.ts";
 import { type Load, startLoad } from "./load.ts";
 
 export const UPSTREAM = "load";
@@ -54,12 +54,12 @@ export interface Rig {
   /** Starts Writ again on the same directory. */
   restart(): Promise<void>;
   admin(method: string, route: string, body?: unknown): Promise<unknown>;
-  /** Everything that any load was told, in order. */
-  told(): readonly ToldCall[];
   /** Opens the history with the owner's rights; on the embedded database nothing else may have it open. */
   openHistory(): Promise<Database>;
+  /** What a check compares, as it stands now; the history is opened by the caller. */
+  inputs(): Omit<CheckHistoryOptions, "db">;
   /** Stops what runs, lets a process end what killed ones left open, and checks the invariants. */
-  check(): Promise<HistoryReport>;
+  check(options?: { readonly drained?: boolean }): Promise<HistoryReport>;
   dispose(): Promise<void>;
 }
 
@@ -143,8 +143,17 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
         applicationName: "check",
       });
     };
+    const inputs = (): Omit<CheckHistoryOptions, "db"> => ({
+      forwarded: upstream.calls.map(({ text }) => ({ argumentsText: argumentsOf(text) })),
+      told: loads.flatMap((load) => load.told),
+      upstream: UPSTREAM,
+      masterKey,
+      checkpointsFile: path.join(directory, "data-checkpoints", "checkpoints.txt"),
+      checkpointKeyFile: path.join(directory, "data", "checkpoint.key"),
+    });
     return {
       upstream,
+      inputs,
       writ: () => writ,
       token: minted.token,
       limitedToken(calls) {
@@ -170,9 +179,8 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
         writ = await start(directory);
       },
       admin,
-      told: () => loads.flatMap((load) => load.told),
       openHistory,
-      async check() {
+      async check({ drained = false } = {}) {
         let code = await writ.stop();
         for (let round = 0; round < LAPSE_ROUNDS_MAX; round += 1) {
           const history = await openHistory();
@@ -184,16 +192,7 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
         }
         const db = await openHistory();
         try {
-          const forwarded = upstream.calls.map(({ text }): ForwardedCall => ({ argumentsText: argumentsOf(text) }));
-          const report = await checkHistory({
-            db,
-            forwarded,
-            told: loads.flatMap((load) => load.told),
-            upstream: UPSTREAM,
-            masterKey,
-            checkpointsFile: path.join(directory, "data-checkpoints", "checkpoints.txt"),
-            checkpointKeyFile: path.join(directory, "data", "checkpoint.key"),
-          });
+          const report = await checkHistory({ db, ...inputs(), drained });
           if (code !== 0) return { ...report, problems: [...report.problems, `writ exited with ${code} on SIGTERM`] };
           return report;
         } finally {

@@ -37,6 +37,8 @@ export interface CheckHistoryOptions {
   readonly masterKey: string;
   readonly checkpointsFile: string;
   readonly checkpointKeyFile: string;
+  /** Every process was drained: what was answered is settled, not unknown. */
+  readonly drained?: boolean;
 }
 
 export interface HistoryReport {
@@ -343,7 +345,8 @@ function checkTold(options: CheckHistoryOptions, found: Findings): void {
       if (call === undefined) say(found, `call ${told.callId} was answered, and no entry allows it`);
       else if (call.forwarded === 0) say(found, `call ${told.callId} was answered, and was not forwarded as judged`);
       // Killed between the answer and the batch that settles it: recorded as unknown, and charged.
-      else if (end !== "completed" && end !== "unknown") say(found, `call ${told.callId} was answered, and is ${end}`);
+      else if (end !== "completed" && (end !== "unknown" || options.drained === true))
+        say(found, `call ${told.callId} was answered, and is ${end}`);
       continue;
     }
     const { callId, reason } = told;
