@@ -7,14 +7,17 @@ import type { Reason } from "@writ/contract";
 import type { TenantState } from "@writ/core";
 import { decodeToken, type TokenHash, type VerifiedToken, verifyToken } from "@writ/token";
 import type { Authenticated, AuthenticateInput, Authentication } from "./gate.ts";
-import type { StatePort } from "./ports.ts";
+import type { Clock, StatePort } from "./ports.ts";
 
 /** Verified tokens remembered at once; the least recently used goes first. */
 const VERIFIED_MAX = 10_000;
+/** Looks at the database for the sake of tokens not yet verified, per second: anybody can make up a tenant or a key. */
+const LOOKUPS_PER_SECOND = 50;
 /** Longer than any token of the one spelling. */
 const AUTHORIZATION_LENGTH_MAX = 12_000;
 
 export interface AuthenticateOptions {
+  readonly clock: Clock;
   readonly state: StatePort;
   readonly hash: TokenHash;
   /** Unwraps a root key; undefined when it cannot be unwrapped. */
@@ -76,8 +79,26 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     return authenticated;
   }
 
+  let second = 0;
+  let lookups = 0;
+
+  /** Whether one more look at the database is affordable in this second. */
+  function mayLook(): boolean {
+    const now = Math.floor(options.clock.monotonicMs() / 1000);
+    if (now !== second) {
+      second = now;
+      lookups = 0;
+    }
+    lookups += 1;
+    return lookups <= LOOKUPS_PER_SECOND;
+  }
+
   async function verifyLater(text: string, decoded: Decoded): Promise<Authentication> {
     const tenantId = decoded.token.unverifiedTenantId;
+    if (!mayLook()) {
+      options.rejected("token_key_unknown");
+      return { kind: "rejected", reason: "state_unavailable", detail: "" };
+    }
     const signal = AbortSignal.timeout(5_000);
     try {
       const known = options.state.current(tenantId) ?? (await options.state.load(tenantId, signal));

@@ -142,6 +142,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
   const leases = createLeases({ store: history.leases, gatewayId, log });
   const tokenHash = makeTokenHash(sha256);
   const authenticator = createAuthenticator({
+    clock,
     state: states,
     hash: tokenHash,
     unwrapRootKey: createUnwrap(keyring, log),
