@@ -356,7 +356,10 @@ export function createJournal(options: JournalOptions): Journal {
     }, RETRY_MS);
   }
 
-  /** Settles the fate of batches whose COMMIT was not answered, before anything else is written. */
+  /**
+   * Settles the fate of batches whose COMMIT was not answered; tried before each flush. What is written meanwhile does
+   * not depend on it: the heads order both, and the calls of such a batch were denied.
+   */
   async function resolveUnresolved(): Promise<void> {
     while (unresolved.length > 0) {
       const attempt = unresolved[0];

@@ -1,0 +1,226 @@
+/** The journal over a working batch store in memory: what is committed together, judged again, split, resolved. */
+import { type AuditEvent, makeUuidv7 } from "@writ/contract";
+import { DatabaseError } from "@writ/db";
+import { afterEach, describe, expect, it } from "vitest";
+import { type DecisionEntry, Failure } from "../ports.ts";
+import type { BatchAnswer, BatchEntry, BatchStore, EntryAnswer } from "./batch-store.ts";
+import { createJournal, type Journal } from "./journal.ts";
+
+const TENANT = "00000000-0000-7000-8000-00000000000a";
+
+/** A history of one tenant: a revision, a log, and failures to come. */
+function makeStore() {
+  const log: BatchEntry[] = [];
+  const batches: (readonly BatchEntry[])[] = [];
+  const committed = new Set<string>();
+  const failures: ((entries: readonly BatchEntry[], apply: () => void) => void)[] = [];
+  const store = {
+    log,
+    batches,
+    failures,
+    revision: 1,
+    resolved: [] as string[],
+    resolvable: true,
+  };
+  const apply = (batchId: string, entries: readonly BatchEntry[]): BatchAnswer => {
+    committed.add(batchId);
+    const answers = entries.map((entry): EntryAnswer => {
+      if ((entry.kind === "allow" || entry.kind === "deny") && entry.revision !== store.revision)
+        return { kind: "stale" };
+      log.push(entry);
+      return { kind: "committed", epoch: 1, sequence: log.length };
+    });
+    const head = { epoch: 1, sequence: log.length, hash: new Uint8Array(32) };
+    return { answers, databaseTimeMs: 1_000_000 + log.length, heads: new Map([[TENANT, head]]) };
+  };
+  const batchStore: BatchStore = {
+    async commit(batchId, entries) {
+      batches.push(entries);
+      const failure = failures.shift();
+      failure?.(entries, () => void apply(batchId, entries));
+      return apply(batchId, entries);
+    },
+    async commitUnderLock(batchId, _tenantIds, build) {
+      const entries = build();
+      batches.push(entries);
+      return entries.length === 0 ? undefined : apply(batchId, entries);
+    },
+    async resolve(batchId) {
+      if (!store.resolvable) throw new DatabaseError("08006", "still gone");
+      store.resolved.push(batchId);
+      return committed.has(batchId) ? "committed" : "refused";
+    },
+  };
+  return Object.assign(store, { batchStore });
+}
+
+let open: Journal | undefined;
+afterEach(() => {
+  open?.close();
+  open = undefined;
+});
+
+function makeJournal(
+  store: ReturnType<typeof makeStore>,
+  revisionOf: () => number | undefined = () => store.revision,
+  catchUp: () => void = () => {},
+): Journal {
+  let now = 0;
+  open = createJournal({
+    store: store.batchStore,
+    clock: { nowMs: () => 1_700_000_000_000, monotonicMs: () => (now += 1) },
+    random: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
+    log: { warn: () => {}, error: () => {} },
+    revisionOf,
+    catchUp: async () => catchUp(),
+    seal: () => undefined,
+  });
+  return open;
+}
+
+function makeId(): string {
+  return makeUuidv7(1_700_000_000_000, crypto.getRandomValues(new Uint8Array(10)));
+}
+
+function makeEvent(callId: string): AuditEvent {
+  const fields = { callId, status: "x" };
+  return { event: "call.aborted", id: makeId(), timeMs: 1, tenantId: TENANT, fields };
+}
+
+function makeEntry(overrides: Partial<DecisionEntry> = {}): DecisionEntry {
+  const callId = makeId();
+  return {
+    kind: "allow",
+    tenantId: TENANT,
+    callId,
+    revision: 1,
+    validUntilMs: 2_000_000,
+    claims: [],
+    root: "00".repeat(16),
+    budgetNodesMax: 10,
+    salt: new Uint8Array(16),
+    event: makeEvent(callId),
+    denial: undefined,
+    outcome: undefined,
+    ...overrides,
+  };
+}
+
+const unchanged = (entry: DecisionEntry) => (): DecisionEntry => entry;
+
+describe("the journal", () => {
+  it("commits decisions that arrive together as one batch", async () => {
+    const store = makeStore();
+    const journal = makeJournal(store);
+    const entries = Array.from({ length: 20 }, () => makeEntry());
+    const results = await Promise.all(entries.map((entry) => journal.commit(entry, unchanged(entry))));
+    expect(results.map(({ result }) => result.kind)).toEqual(entries.map(() => "committed"));
+    expect(store.batches).toHaveLength(1);
+  });
+
+  it("judges a decision again when authority moved, and commits what that gave", async () => {
+    const store = makeStore();
+    let known = 1;
+    const journal = makeJournal(
+      store,
+      () => known,
+      () => {
+        known = store.revision;
+      },
+    );
+    store.revision = 2;
+    const entry = makeEntry();
+    const { result, entry: kept } = await journal.commit(entry, () => ({ ...entry, revision: 2, kind: "deny" }));
+    expect(result.kind).toBe("committed");
+    expect(kept.kind).toBe("deny");
+    expect(store.log.map(({ kind }) => kind)).toEqual(["deny"]);
+  });
+
+  it("records nothing of an attempt that is withdrawn", async () => {
+    const store = makeStore();
+    const journal = makeJournal(store, () => 7);
+    const { result } = await journal.commit(makeEntry(), () => "withdraw");
+    expect(result.kind).toBe("withdrawn");
+    expect(store.log).toEqual([]);
+  });
+
+  it("splits a batch that is refused for its data, so that one call's fault denies one call", async () => {
+    const store = makeStore();
+    const journal = makeJournal(store);
+    const entries = Array.from({ length: 8 }, () => makeEntry());
+    const bad = entries[5]?.callId;
+    const refuseBad = (batch: readonly BatchEntry[]): void => {
+      if (batch.some((entry) => "callId" in entry && entry.callId === bad))
+        throw new DatabaseError("22P02", "bad data");
+    };
+    for (let at = 0; at < 10; at += 1) store.failures.push(refuseBad);
+    const settled = await Promise.allSettled(entries.map((entry) => journal.commit(entry, unchanged(entry))));
+    expect(settled.map(({ status }) => status)).toEqual(
+      entries.map(({ callId }) => (callId === bad ? "rejected" : "fulfilled")),
+    );
+    expect(store.log).toHaveLength(7);
+  });
+
+  it("ends an allow as aborted when its COMMIT went unanswered and turns out to have happened", async () => {
+    const store = makeStore();
+    const journal = makeJournal(store);
+    store.failures.push((_entries, apply) => {
+      apply();
+      throw new DatabaseError("08006", "the connection was lost", { commitUnknown: true });
+    });
+    const entry = makeEntry();
+    await expect(journal.commit(entry, unchanged(entry))).rejects.toMatchObject({ reason: "journal_unavailable" });
+    await journal.drain(5_000);
+    expect(store.resolved).toHaveLength(1);
+    expect(store.log.map((logged) => (logged.kind === "outcome" ? logged.outcome : logged.kind))).toEqual([
+      "allow",
+      "aborted",
+    ]);
+  });
+
+  it("asks for the fate of an unanswered COMMIT until it is told", async () => {
+    const store = makeStore();
+    store.resolvable = false;
+    const journal = makeJournal(store);
+    store.failures.push(() => {
+      throw new DatabaseError("08006", "the connection was lost", { commitUnknown: true });
+    });
+    const first = makeEntry();
+    await expect(journal.commit(first, unchanged(first))).rejects.toBeInstanceOf(Failure);
+    expect(journal.stats.unresolved).toBe(1);
+    store.resolvable = true;
+    await journal.drain(5_000);
+    expect(journal.stats.unresolved).toBe(0);
+    expect(store.log).toEqual([]);
+  });
+
+  it("keeps outcomes through a lost connection and books them later", async () => {
+    const store = makeStore();
+    const journal = makeJournal(store);
+    store.failures.push(() => {
+      throw new DatabaseError("08001", "no connection");
+    });
+    const callId = makeId();
+    journal.settle({ tenantId: TENANT, callId, outcome: "completed", event: makeEvent(callId) });
+    await journal.drain(5_000);
+    expect(store.log.map(({ kind }) => kind)).toEqual(["outcome"]);
+  });
+
+  it("never says that a commit was later than it was", async () => {
+    const store = makeStore();
+    const journal = makeJournal(store);
+    const entry = makeEntry();
+    const before = 0;
+    const { result } = await journal.commit(entry, unchanged(entry));
+    expect(result.kind === "committed" && result.committedAtMonotonicMs).toBeGreaterThanOrEqual(before);
+    // The monotonic clock of this test advances by one with each look: the commit was asked for at its second look.
+    expect(result.kind === "committed" && result.committedAtMonotonicMs).toBeLessThanOrEqual(3);
+  });
+
+  it("takes nothing once it is closed", async () => {
+    const journal = makeJournal(makeStore());
+    journal.close();
+    const entry = makeEntry();
+    await expect(journal.commit(entry, unchanged(entry))).rejects.toMatchObject({ reason: "journal_unavailable" });
+  });
+});
