@@ -16,6 +16,7 @@ import {
 import type { Actor, EventFields } from "../actor.ts";
 import type { Clock, Random } from "../clock.ts";
 import { notFound, Problem } from "../problem.ts";
+import { createCommandTurns } from "./command-turns.ts";
 import type { CommandTransaction, ControlStore, Stored, TenantHead } from "./control-store.ts";
 
 /** Tenants of one page of the list. */
@@ -37,6 +38,7 @@ export interface HistoryStoreOptions {
 
 export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): ControlStore {
   const newId = (): string => makeUuidv7(clock.nowMs(), random.bytes(10));
+  const inTurn = createCommandTurns();
 
   function adapt(actor: Actor, history: HistoryTransaction): CommandTransaction {
     const view = <K extends AuthorityKind>(object: {
@@ -71,8 +73,8 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
   return {
     command: (actor, tenantId, work) =>
       named(async () => {
-        const result = await runCommand(db, { tenantId, nowMs: clock.nowMs() }, (history) =>
-          work(adapt(actor, history)),
+        const result = await inTurn(tenantId, () =>
+          runCommand(db, { tenantId, nowMs: clock.nowMs() }, (history) => work(adapt(actor, history))),
         );
         return result.value;
       }),
