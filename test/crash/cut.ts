@@ -22,6 +22,10 @@ const RECOVERED_WITHIN_MS = 20_000;
 /** Long enough for the retries of the journal to fail, short of the loss of contact. */
 const REFUSED_MS_MAX = 1_500;
 const LIMIT = 400;
+const EVENTS = ['"call.decided"', '"call.decided"', '"call.completed"', '"log.sealed"'];
+/** A network that swallows everything: shorter and longer than what a statement and contact may take. */
+const SILENT_MS_MAX = 6_000;
+const SILENT_EVERY = 12;
 
 export async function cutAtCommit({ cuts, seed, progress }: CutOptions): Promise<CutReport> {
   const random = makeRandom(seed);
@@ -34,8 +38,8 @@ export async function cutAtCommit({ cuts, seed, progress }: CutOptions): Promise
     const load = rig.load({ tokens: [limited, limited, ...new Array<string>(6).fill(rig.token)] });
     for (let cut = 1; cut <= cuts; cut += 1) {
       const when = random() < 0.5 ? "before" : "after";
-      // Decisions and outcomes travel in the same statement; which of them a batch holds is left to chance.
-      const text = random() < 0.7 ? '"call.decided"' : '"call.completed"';
+      // They travel in the same statement; what else a batch holds is left to chance.
+      const text = EVENTS[Math.floor(random() * EVENTS.length)] ?? "";
       const happened = proxy.cutOnce({ at: { text }, when });
       // Authority moves meanwhile, so that some batches are judged again under the lock.
       if (random() < 0.3) void rig.admin("POST", "/tokens", { agent: "assistant" }).catch(() => undefined); // it may be cut
@@ -45,6 +49,11 @@ export async function cutAtCommit({ cuts, seed, progress }: CutOptions): Promise
         proxy.cutAll();
         await new Promise((resolve) => setTimeout(resolve, random() * REFUSED_MS_MAX));
         proxy.setRefusing(false);
+      }
+      if (cut % SILENT_EVERY === 0) {
+        proxy.setSilent(true);
+        await new Promise((resolve) => setTimeout(resolve, random() * SILENT_MS_MAX));
+        proxy.setSilent(false);
       }
       const before = answered(load.told);
       await until("calls are answered again", RECOVERED_WITHIN_MS, () => answered(load.told) > before + 5);

@@ -94,6 +94,7 @@ interface Allowed {
 
 interface LoggedEvent {
   readonly event: string;
+  readonly id: string;
   readonly callId?: string;
   readonly decision?: string;
   readonly action?: string;
@@ -108,6 +109,8 @@ interface Findings {
   readonly problems: string[];
   readonly allowed: Map<string, Allowed>;
   readonly denied: Set<string>;
+  /** Ids of events: none is there twice. */
+  readonly ids: Set<string>;
   entries: number;
   settledLate: number;
   lapsedGateways: number;
@@ -120,6 +123,7 @@ export async function checkHistory(options: CheckHistoryOptions): Promise<Histor
     problems: [],
     allowed: new Map(),
     denied: new Set(),
+    ids: new Set(),
     entries: 0,
     settledLate: 0,
     lapsedGateways: 0,
@@ -234,6 +238,8 @@ function readEvent(options: CheckHistoryOptions, found: Findings, text: string, 
   // Events are written by Writ in the shapes of the catalogue; what is not there is undefined below.
   const event = JSON.parse(text) as LoggedEvent;
   const callId = event.callId ?? "";
+  if (found.ids.has(event.id)) say(found, `${event.event} ${event.id} at ${sequence} is there a second time`);
+  found.ids.add(event.id);
   switch (event.event) {
     case "call.decided": {
       if (found.allowed.has(callId) || found.denied.has(callId)) say(found, `call ${callId} was decided twice`);

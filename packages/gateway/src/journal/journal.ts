@@ -82,6 +82,8 @@ interface Unresolved {
   readonly batchId: string;
   readonly entries: readonly BatchEntry[];
   readonly tenantIds: readonly string[];
+  /** Wait here, not in the queue: written anew they would be there twice if the batch turns out to be committed. */
+  readonly recorded: readonly AuditEvent[];
 }
 
 export function createJournal(options: JournalOptions): Journal {
@@ -196,7 +198,7 @@ export function createJournal(options: JournalOptions): Journal {
       else if (build().length > 0) answer = await store.commit(batchId, entries);
       else return;
     } catch (error) {
-      await failed(error, { batchId, entries, tenantIds }, live, settled, recorded);
+      await failed(error, { batchId, entries, tenantIds, recorded }, live, settled, recorded);
       return;
     }
     if (answer === undefined) {
@@ -342,9 +344,9 @@ export function createJournal(options: JournalOptions): Journal {
     }
     log.warn({ error, batchId: attempt.batchId }, "a batch was not committed");
     outcomes.unshift(...settled);
-    records.unshift(...recorded);
     const commitUnknown = !(error instanceof DatabaseError) || error.commitUnknown;
     if (commitUnknown && attempt.entries.length > 0) unresolved.push(attempt);
+    else records.unshift(...recorded);
     retryLater();
   }
 
@@ -373,7 +375,10 @@ export function createJournal(options: JournalOptions): Journal {
         return;
       }
       unresolved.shift();
-      if (fate === "refused") continue;
+      if (fate === "refused") {
+        records.unshift(...attempt.recorded);
+        continue;
+      }
       // It was committed, but its calls were denied and never sent: they end as aborted. Its outcomes wait in the
       // queue again; the database finds those already booked to be absent.
       for (const entry of attempt.entries) {
@@ -492,9 +497,9 @@ function toCommitResult(
   return answer;
 }
 
-/** SQLSTATE classes that blame the data of the batch, not the connection: data, integrity, syntax, raised. */
+/** SQLSTATE classes that blame the data of the batch, not the connection: data, integrity, syntax, raised, our own. */
 function isDataError(sqlState: string): boolean {
-  return ["21", "22", "23", "42", "P0"].includes(sqlState.slice(0, 2));
+  return ["21", "22", "23", "42", "P0", "WR"].includes(sqlState.slice(0, 2));
 }
 
 /**
