@@ -5,6 +5,7 @@
  * call's clock. An answer counts as allowed only when it holds a JSON-RPC result; denials are counted apart. Sends to
  * loopback only and stops by itself.
  */
+import { readFileSync } from "node:fs";
 import { type Answer, type Connection, openConnection } from "./http-connection.ts";
 
 export interface LoadPlan {
@@ -12,6 +13,8 @@ export interface LoadPlan {
   readonly port: number;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Sent in turn instead of the Authorization header's token, each with `Bearer`; a file with one token a line. */
+  readonly tokensFile?: string;
   /** The body of each call; `{{n}}` is replaced by the call's number (fixed width, so the length is constant). */
   readonly body: string;
   readonly mode: "closed" | "open";
@@ -164,6 +167,14 @@ function makeRequest(plan: LoadPlan): (number: number) => Buffer {
   });
   const head = `POST ${plan.path} HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
   const [before = "", after] = plan.body.split(marker);
+  if (plan.tokensFile !== undefined) {
+    const tokens = readFileSync(plan.tokensFile, "utf8").trim().split("\n");
+    const heads = tokens.map((token) =>
+      head.replace(/\r\nauthorization: [^\r]*/i, `\r\nauthorization: Bearer ${token}`),
+    );
+    return (number) =>
+      Buffer.from(`${heads[number % heads.length]}${before}${100_000_000 + (number % 100_000_000)}${after ?? ""}`);
+  }
   return (number) =>
     Buffer.from(
       after === undefined ? head + plan.body : head + before + String(100_000_000 + (number % 100_000_000)) + after,

@@ -2,6 +2,7 @@
  * `npm run bench`: an authorized call beside a bare proxy of the same runtime, on both databases, in one run.
  *   --quick   short phases, under 50 s in all
  *   --json    prints one object and nothing else
+ * A full run also measures many tenants, several gateways, cold tokens and an export, and draws docs/pictures/bench.svg.
  * Every process (generator, upstream, what is measured, database) shares this machine's cores, and traffic stays on
  * loopback. Raw latencies are kept in bench/results/.
  */
@@ -11,6 +12,8 @@ import { availableParallelism, cpus, tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { startPostgres, startWrit, type WritProcess } from "@writ/testkit";
+import { drawChart } from "./chart.ts";
+import { type ExtraColumn, measureColumns } from "./columns.ts";
 import { measureCommit } from "./commit-time.ts";
 import type { LoadPlan, LoadResult } from "./load.ts";
 import { CALL_BODY, CALL_HEADERS, type Scenario, setUpScenario } from "./scenario.ts";
@@ -125,11 +128,15 @@ async function main(): Promise<void> {
     quick,
     seconds: Math.round((performance.now() - started) / 1000),
   };
-  await keepRaw(report, results);
   await Promise.all([embedded.dispose(), onServer.dispose()]);
+  const further = quick
+    ? []
+    : await measureColumns({ postgres, upstreamPort: upstream.port, load, say, durationMs: phases.closedMs });
+  await keepRaw({ ...report, further }, results);
+  if (!quick) await writeChart(report);
   await postgres.stop();
   for (const child of children) child.kill("SIGTERM");
-  process.stdout.write(json ? `${JSON.stringify(report)}\n` : table(report));
+  process.stdout.write(json ? `${JSON.stringify({ ...report, further })}\n` : table(report) + furtherTable(further));
 }
 
 interface Target {
@@ -234,6 +241,28 @@ async function keepRaw(report: object, results: object): Promise<void> {
   await mkdir(directory, { recursive: true });
   const name = new Date().toISOString().replaceAll(":", "-");
   await writeFile(path.join(directory, `${name}.json`), JSON.stringify({ report, results }));
+}
+
+async function writeChart(report: Record<"bare" | "writ_pglite" | "writ_postgres", Column>): Promise<void> {
+  const names = { bare: "bare proxy", writ_pglite: "Writ, embedded", writ_postgres: "Writ, Postgres" } as const;
+  const columns = (["bare", "writ_pglite", "writ_postgres"] as const).map((key) => {
+    const { rps, open_loop } = report[key];
+    return { name: names[key], rps, p50Ms: open_loop.p50_ms, p99Ms: open_loop.p99_ms };
+  });
+  const machine = `${availableParallelism()} cores shared by generator, upstream, gateway and database; Node ${process.version}`;
+  await writeFile(
+    path.join(here, "../docs/pictures/bench.svg"),
+    drawChart("An authorized call beside a bare proxy", machine, columns),
+  );
+}
+
+function furtherTable(columns: readonly ExtraColumn[]): string {
+  return columns
+    .map(({ name, rps, p50_ms, p99_ms, denied, errors }) => {
+      const cells = [rps, p50_ms, p99_ms, denied, errors].map((cell) => String(cell).padStart(12)).join("");
+      return `${name.padEnd(20)}${cells}\n`;
+    })
+    .join("");
 }
 
 function table(report: Record<"bare" | "writ_pglite" | "writ_postgres", Column> & Record<string, unknown>): string {
