@@ -6,6 +6,7 @@ import type { Clock, Random } from "./clock.ts";
 import { type BootstrapOptions, type BootstrapResult, bootstrap, pinStarter } from "./commands/bootstrap.ts";
 import type { ControlContext } from "./control-context.ts";
 import { createVerifiedPositions } from "./queries/verified-positions.ts";
+import { createCarveRefunder } from "./refunds/carve-refunder.ts";
 import { createServer } from "./server/create-server.ts";
 import { loadCheckpointKey } from "./signer/checkpoint-key.ts";
 import { type CheckpointSigner, createCheckpointSigner } from "./signer/checkpoint-signer.ts";
@@ -24,7 +25,7 @@ export interface ControlOptions {
 }
 
 export interface Control {
-  /** Listens and begins to sign checkpoints. Resolves to the port listened on, and the one that was wanted. */
+  /** Listens, and begins to sign checkpoints and to refund carves. Resolves to the port listened on, and the one that was wanted. */
   listen(): Promise<{ readonly port: number; readonly wanted: number }>;
   /** Refuses new requests, lets running ones finish, signs a last checkpoint. */
   drain(): Promise<void>;
@@ -55,6 +56,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     file: config.checkpoints.file,
     intervalSeconds: config.checkpoints.intervalSeconds,
   });
+  const refunder = createCarveRefunder({ store, log });
   const context: ControlContext = {
     store,
     keyring,
@@ -95,16 +97,19 @@ export async function createControl(options: ControlOptions): Promise<Control> {
         },
       });
       signer.start();
+      refunder.start();
       return found;
     },
     async drain() {
       draining = true;
       await server.close();
+      await refunder.stop();
       await signer.drain();
     },
     async close() {
       draining = true;
       signer.stop();
+      await refunder.stop();
       await server.close();
     },
     get address() {

@@ -59,5 +59,7 @@ export interface ControlStore {
   read<T>(tenants: readonly string[], work: (transaction: Queries) => Promise<T>): Promise<T>;
   /** The heads of all tenants, the instance's included, in the order of ids: one statement a thousand of them. */
   heads(): Promise<readonly TenantHead[]>;
+  /** Gives back one page of what carves of ended nodes set aside; resolves to how many, 0 when nothing is due. */
+  refundCarves(tenantId: string): Promise<number>;
   snapshot(tenantId: string): Promise<AuthoritySnapshot | undefined>;
 }

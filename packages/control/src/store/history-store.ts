@@ -9,6 +9,7 @@ import {
   type CommandTransaction as HistoryTransaction,
   openEpoch,
   readSnapshot,
+  refundCarves,
   runCommand,
   UnknownTenant,
   VersionConflict,
@@ -106,6 +107,7 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
         if (page.length < TENANTS_PER_READ) return heads;
       }
     },
+    refundCarves: (tenantId) => inTurn(tenantId, () => refundCarves(db, tenantId, { nowMs: clock.nowMs(), newId })),
     snapshot: (tenantId) => readSnapshot(db, tenantId),
   };
 }
