@@ -50,7 +50,7 @@ export interface Rig {
   /** A token that may make so many calls in all, of a node of its own. */
   limitedToken(calls: number): string;
   /** Eight clients on the process that runs now. */
-  load(options?: { readonly tokens?: readonly string[] }): Load;
+  load(options?: { readonly tokens?: readonly string[]; readonly gatewayUrl?: string }): Load;
   /** Starts Writ again on the same directory. */
   restart(): Promise<void>;
   admin(method: string, route: string, body?: unknown): Promise<unknown>;
@@ -164,9 +164,9 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
         if (made.kind !== "attenuated") throw new Error(`the token could not be attenuated: ${made.kind}`);
         return made.token;
       },
-      load({ tokens } = {}) {
+      load({ tokens, gatewayUrl = writ.gatewayUrl } = {}) {
         const load = startLoad({
-          gatewayUrl: writ.gatewayUrl,
+          gatewayUrl,
           upstream: UPSTREAM,
           tokens: tokens ?? new Array<string>(8).fill(minted.token),
           fallback: minted.token,
