@@ -6,7 +6,13 @@
 import { saltedDigest } from "@writ/audit";
 import { type AuditEvent, type Carve, type JsonObject, makeUuidv7, REASONS, type Reason } from "@writ/contract";
 import { describe, judgeAttenuation, type TenantState } from "@writ/core";
-import { attenuateToken, parseCaveatText, type TokenHash, type VerifiedToken } from "@writ/token";
+import {
+  attenuateToken,
+  parseCaveatText,
+  type Attenuation as TokenAttenuation,
+  type TokenHash,
+  type VerifiedToken,
+} from "@writ/token";
 import type { Denial } from "./denial.ts";
 import type { DenialLimit } from "./denial-limit.ts";
 import type { Authenticated } from "./gate.ts";
@@ -58,13 +64,16 @@ export type Attenuation = (
 /** Children recorded per root and minute: recording is cheap for the holder and costs every gateway memory. */
 const ATTENUATIONS_PER_MINUTE = 60;
 const ROOTS_COUNTED_MAX = 10_000;
-const ROUNDS_MAX = 4;
+/** How often one recording starts over because authority moved, and how many of one tenant wait for their turn. */
+const ROUNDS_MAX = 8;
+const WAITING_MAX = 256;
 /** How long the child's own id is, in random bytes. */
 const ID_BYTES = 16;
 
 export function createAttenuation(deps: AttenuationDeps): Attenuation {
   const { clock, random } = deps;
   const rate = createRate();
+  const inTurn = createTurns();
 
   return async (authenticated, tokenText, request) => {
     const callId = makeUuidv7(clock.nowMs(), random.bytes(10));
@@ -94,6 +103,23 @@ export function createAttenuation(deps: AttenuationDeps): Attenuation {
     const attenuation = attenuateToken(deps.hash, tokenText, { id, caveats: request.caveats });
     if (attenuation.kind === "malformed") return denied(callId, "token_malformed", attenuation.detail, {});
     if (attenuation.kind === "refused") return denied(callId, attenuation.reason, attenuation.detail, {});
+    const work = (): Promise<AttenuationEnd> =>
+      decideAndRecord({ authenticated, token, request, callId, id, attenuation });
+    return (await inTurn(token.tenantId, work)) ?? denied(callId, "gateway_overloaded", "", {});
+  }
+
+  async function decideAndRecord(parts: {
+    authenticated: Authenticated;
+    token: VerifiedToken;
+    request: AttenuationRequest;
+    callId: string;
+    id: string;
+    attenuation: Extract<TokenAttenuation, { kind: "attenuated" }>;
+  }): Promise<AttenuationEnd> {
+    const { authenticated, token, request, callId, id, attenuation } = parts;
+    // It may have waited for its turn.
+    const closed = deps.closedReason();
+    if (closed !== undefined) return denied(callId, closed, "", {});
     const salt = random.bytes(16);
 
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
@@ -328,6 +354,29 @@ function denied(
     kind: "denied",
     callId,
     denial: { reason, detail: detail === "" ? REASONS[reason].sentence : detail, hidden: false, data },
+  };
+}
+
+/**
+ * One recording of a tenant at a time: each moves the revision that the others were decided on, so that side by side
+ * all but one would start over. Undefined when too many wait already.
+ */
+function createTurns(): <T>(tenantId: string, work: () => Promise<T>) => Promise<T | undefined> {
+  const tenants = new Map<string, { last: Promise<unknown>; count: number }>();
+  return async (tenantId, work) => {
+    const turns = tenants.get(tenantId) ?? { last: Promise.resolve(), count: 0 };
+    if (turns.count >= WAITING_MAX) return undefined;
+    tenants.set(tenantId, turns);
+    turns.count += 1;
+    const done = turns.last.then(work);
+    // Whoever comes next waits for the end, whatever it is; the failure is its caller's.
+    turns.last = done.catch(() => undefined);
+    try {
+      return await done;
+    } finally {
+      turns.count -= 1;
+      if (turns.count === 0) tenants.delete(tenantId);
+    }
   };
 }
 
