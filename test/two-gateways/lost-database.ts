@@ -80,8 +80,7 @@ export async function proveLostDatabase(fleet: Fleet, round: number): Promise<Lo
     await Promise.all(loops.map((loop) => loop.ended));
 
     const late = (await tenant.events(sequenceThen)).filter(
-      ({ event, fields }) =>
-        event === "call.decided" && fields["decision"] === "allow" && fields["agentId"] === doomed,
+      ({ event, fields }) => event === "call.decided" && fields["decision"] === "allow" && fields["agentId"] === doomed,
     );
     assert.deepEqual(late, [], "allowed after the revocation");
     for (const message of loops[0]?.messages ?? []) {
