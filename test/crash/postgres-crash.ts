@@ -60,7 +60,8 @@ export async function killPostgresUnderLoad(options: PostgresCrashOptions): Prom
       await until("the stream has begun", RECOVERED_WITHIN_MS, () => streamed);
       await new Promise((resolve) => setTimeout(resolve, random() * 700));
       const killedAt = performance.now();
-      await server.kill9();
+      // One in three is an orderly restart of the server, which ends sessions in the middle of their transactions.
+      if (kill % LONG_EVERY !== 0) await server.kill9();
       if (long) {
         await new Promise((resolve) => setTimeout(resolve, SENT_WITHIN_MS));
         const before = rig.upstream.calls.length;
