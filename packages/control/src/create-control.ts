@@ -5,6 +5,7 @@ import { type Config, type Keyring, type Logger, listenNear } from "@writ/runtim
 import type { Clock, Random } from "./clock.ts";
 import { type BootstrapOptions, type BootstrapResult, bootstrap, pinStarter } from "./commands/bootstrap.ts";
 import type { ControlContext } from "./control-context.ts";
+import { createPartitionKeeper } from "./partitions/partition-keeper.ts";
 import { createVerifiedPositions } from "./queries/verified-positions.ts";
 import { createCarveRefunder } from "./refunds/carve-refunder.ts";
 import { createServer } from "./server/create-server.ts";
@@ -68,6 +69,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     tenantIds: new Map(),
     verifiedPositions: createVerifiedPositions(),
   };
+  const partitions = createPartitionKeeper({ db, log });
   let draining = false;
   const server = await createServer({
     context,
@@ -98,6 +100,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
       });
       signer.start();
       refunder.start();
+      partitions.start();
       return found;
     },
     async drain() {
@@ -108,6 +111,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     },
     async close() {
       draining = true;
+      partitions.stop();
       signer.stop();
       await refunder.stop();
       await server.close();
