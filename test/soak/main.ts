@@ -3,10 +3,12 @@
  * code other than 0 when one of them fails.
  */
 import { soakCrash } from "./crash.ts";
+import { soakTwoGateways } from "./two-gateways.ts";
 
 /** One line a proof. */
 const SOAKS: Readonly<Record<string, (say: (line: string) => void) => Promise<void>>> = {
   crash: soakCrash,
+  "two-gateways": soakTwoGateways,
 };
 
 const wanted = process.argv.slice(2);

@@ -33,7 +33,7 @@ const BULK_COMMANDS = 5_000;
 /** Throws at the first proof that fails. */
 export async function soakTwoGateways(say: (line: string) => void): Promise<void> {
   const fleet = await startFleet();
-  const prove = async (name: string, run: () => Promise<object | void>): Promise<void> => {
+  const prove = async (name: string, run: () => Promise<unknown>): Promise<void> => {
     const from = performance.now();
     const report = await run();
     const seconds = ((performance.now() - from) / 1_000).toFixed(1);
