@@ -4,7 +4,15 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Database, ensureRoles, migrate, openPglite, openPostgres } from "@writ/db";
+import {
+  type Database,
+  ensureRoles,
+  isPermissionDenied,
+  migrate,
+  openPglite,
+  openPostgres,
+  requireMigrated,
+} from "@writ/db";
 import { MIGRATIONS_DIRECTORY } from "./migrations-directory.ts";
 
 export interface Databases {
@@ -13,7 +21,7 @@ export interface Databases {
   readonly journal: Database;
   readonly gateway: Database;
   readonly control: Database;
-  /** Creates roles and applies migrations; returns the names of those applied. */
+  /** Creates roles and applies migrations, or sees that both was done; returns the names of those applied. */
   migrate(): Promise<readonly string[]>;
   /** The owner's connection, for `doctor`; closed by the caller. */
   owner(): Database;
@@ -67,6 +75,11 @@ function openServer(url: string): Databases {
       try {
         await ensureRoles(owner);
         return (await migrate(owner, MIGRATIONS_DIRECTORY)).map(({ name }) => name);
+      } catch (error) {
+        // A login of one plane alone may do neither. That is no failure where somebody else has done both.
+        if (!isPermissionDenied(error)) throw error;
+        await requireMigrated(owner, MIGRATIONS_DIRECTORY);
+        return [];
       } finally {
         await owner.close();
       }
