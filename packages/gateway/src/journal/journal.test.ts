@@ -194,6 +194,19 @@ describe("the journal", () => {
     expect(store.log).toEqual([]);
   });
 
+  it.each(["committed", "refused"])("puts a record on record once when its batch was %s unanswered", async (fate) => {
+    const store = makeStore();
+    const journal = makeJournal(store);
+    store.failures.push((_entries, apply) => {
+      if (fate === "committed") apply();
+      throw new DatabaseError("08006", "the connection was lost", { commitUnknown: true });
+    });
+    const event = makeEvent(makeId());
+    journal.record(event);
+    await journal.drain(5_000);
+    expect(store.log.map((entry) => entry.event.id)).toEqual([event.id]);
+  });
+
   it("keeps outcomes through a lost connection and books them later", async () => {
     const store = makeStore();
     const journal = makeJournal(store);

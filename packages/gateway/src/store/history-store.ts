@@ -69,7 +69,13 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
   }
 
   function makeBatch(batchId: string, entries: readonly BatchEntry[]): JournalBatch {
-    return { id: batchId, gatewayId, marks, entries: entries.flatMap(encodeEntry) };
+    try {
+      return { id: batchId, gatewayId, marks, entries: entries.flatMap(encodeEntry) };
+    } catch (error) {
+      // A defect in one event becomes what the database says of bad data: nothing was sent, and the batch is split
+      // until the fault is that of one entry alone.
+      throw new DatabaseError("22000", "an event cannot be written", { cause: error });
+    }
   }
 
   function answer(entries: readonly BatchEntry[], result: JournalBatchResult): BatchAnswer {
