@@ -101,8 +101,7 @@ export async function startFleet(): Promise<Fleet> {
     });
     closers.push(() => upstream.close());
     const start = async (options: Parameters<typeof startWrit>[0]): Promise<WritProcess> => {
-      const program = process.env["WRIT_TEST_PROGRAM"];
-      const writ = await startWrit({ ...options, ...(program === undefined ? {} : { program }) });
+      const writ = await startWrit(options);
       closers.push(() => writ.dispose());
       return writ;
     };

@@ -26,8 +26,6 @@ export interface WritProcessOptions {
   readonly audience?: string;
   /** Further environment (`WRIT_…`). */
   readonly env?: Readonly<Record<string, string>>;
-  /** A program to run instead of the `writ` command, with the same arguments and the same ready line. */
-  readonly program?: string;
 }
 
 export interface WritProcess {
@@ -66,7 +64,7 @@ export async function startWrit(options: WritProcessOptions): Promise<WritProces
   const directory = options.directory ?? (await mkdtemp(path.join(tmpdir(), "writ-process-")));
   const masterKey = options.masterKey ?? (await keptMasterKey(directory));
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [options.program ?? WRIT_BIN, options.command, "--json"], {
+  const child = spawn(process.execPath, [WRIT_BIN, options.command, "--json"], {
     cwd: directory,
     env: {
       PATH: process.env["PATH"] ?? "",
