@@ -60,7 +60,7 @@ export async function cutAtCommit({ cuts, seed, progress }: CutOptions): Promise
       progress?.(`cut ${cut} ${when} ${text}: ${JSON.stringify([...load.reasons])}, ${load.lost()} lost`);
     }
     await load.stop();
-    return { ...(await rig.check()), reasons: load.reasons };
+    return { ...(await rig.check({ drained: true })), reasons: load.reasons };
   } finally {
     await rig.dispose();
     await proxy.close();

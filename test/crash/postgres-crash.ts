@@ -70,14 +70,20 @@ export async function killPostgresUnderLoad(options: PostgresCrashOptions): Prom
         lastByteMs.push(Math.round(lastByteAt - killedAt));
         forwardedWhileDown += rig.upstream.calls.length - before;
       }
-      await server.restart();
+      // A session of the killed server may take a moment to notice, and holds its shared memory until then.
+      await until("Postgres has started again", RECOVERED_WITHIN_MS, () =>
+        server.restart().then(
+          () => true,
+          () => false,
+        ),
+      );
       const before = answered();
       await until("calls are answered again", RECOVERED_WITHIN_MS, () => answered() > before + 5);
       await until("the gateway says that it is ready", RECOVERED_WITHIN_MS, isReady);
       progress?.(`kill ${kill}: ${JSON.stringify([...load.reasons])}, ${load.lost()} lost, ${lastByteMs.at(-1)} ms`);
     }
     await load.stop();
-    return { ...(await rig.check()), reasons: load.reasons, lastByteMs, forwardedWhileDown };
+    return { ...(await rig.check({ drained: true })), reasons: load.reasons, lastByteMs, forwardedWhileDown };
   } finally {
     await rig.dispose();
     await server.stop();

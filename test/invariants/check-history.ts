@@ -363,7 +363,9 @@ function checkTold(options: CheckHistoryOptions, found: Findings): void {
         say(found, `call ${callId} was denied with ${reason}, and was forwarded`);
       }
       if (found.denied.has(callId) || call === undefined) continue;
-      if (reason === "journal_unavailable" && endOf(call) !== "aborted" && endOf(call) !== "unknown") {
+      // A process that lives on knows that it did not send; only after a crash is that unknown.
+      const unsent = endOf(call) === "aborted" || (endOf(call) === "unknown" && options.drained !== true);
+      if (reason === "journal_unavailable" && !unsent) {
         say(found, `call ${callId} was denied with ${reason}, and is ${endOf(call)}`);
       }
     } else if (call === undefined && !found.denied.has(callId)) {
