@@ -1,5 +1,5 @@
 /** The `writ` command as a person and as a program use it: the real binary against a real `writ serve`. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,6 +44,8 @@ function start(
       ...env,
     },
     stdio: ["pipe", "pipe", "pipe"],
+    // A command that hangs is a failure with a name, not a run without an end.
+    timeout: 60_000,
   });
 }
 
@@ -273,17 +275,21 @@ describe("the log", () => {
   });
 
   test("is queried by event and call, and followed", async () => {
-    const follower: ChildProcess & ReturnType<typeof start> = start(["audit", "tail", "--follow", "-n", "0", "--json"]);
-    const lines = follower.stdout.setEncoding("utf8");
     const { callId } = (await json("call", "everything/echo", '{"message":"followed"}', "--no-explain")) as {
       readonly callId: string;
     };
-    let seen = "";
-    for await (const chunk of lines) {
-      seen += String(chunk);
-      if (seen.includes(callId)) break;
-    }
-    follower.kill("SIGINT");
+    const follower = start(["audit", "tail", "--follow", "-n", "50", "--json"]);
+    const ended = end(follower);
+    await new Promise<void>((resolve) => {
+      let seen = "";
+      follower.stdout.on("data", (chunk: unknown) => {
+        seen += String(chunk);
+        if (seen.includes(callId)) resolve();
+      });
+      follower.once("close", () => resolve());
+    });
+    follower.kill("SIGKILL");
+    expect((await ended).out).toContain(callId);
 
     const { out } = await writ("audit", "query", "--call-id", callId, "--json");
     const events = out
