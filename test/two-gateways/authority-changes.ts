@@ -35,7 +35,7 @@ export interface ChangeReport {
   readonly latestByteMs: number;
 }
 
-export const SENDS_WITHIN_MS = 250;
+const SENDS_WITHIN_MS = 250;
 export const BYTES_WITHIN_MS = 5_000;
 
 /** Loops of calls on each gateway, and open streams on each. */

@@ -8,7 +8,7 @@ import { attenuateToken, makeTokenHash } from "@writ/token";
 import { type Fleet, UPSTREAM, until } from "./fleet.ts";
 import type { Answer } from "./mcp-client.ts";
 
-export const tokenHash = makeTokenHash((data) => createHash("sha256").update(data).digest());
+const tokenHash = makeTokenHash((data) => createHash("sha256").update(data).digest());
 
 interface ChildRequest {
   readonly caveats?: readonly Readonly<Record<string, unknown>>[];
@@ -16,7 +16,7 @@ interface ChildRequest {
   readonly agent?: string;
 }
 
-export function recordChild(fleet: Fleet, gateway: 0 | 1, token: string, request: ChildRequest): Promise<Answer> {
+function recordChild(fleet: Fleet, gateway: 0 | 1, token: string, request: ChildRequest): Promise<Answer> {
   return fleet.client.post(`${fleet.gatewayUrls[gateway]}/v1/tokens/attenuate`, token, { caveats: [], ...request });
 }
 

@@ -129,7 +129,7 @@ function windowsBetween(window: Window, fromMs: number, toMs: number): number {
 }
 
 /** Waits until every allow of the tenant's log has its outcome. */
-export async function settled(tenant: Tenant): Promise<void> {
+async function settled(tenant: Tenant): Promise<void> {
   await until("every allow has an outcome", async () => {
     const open = new Set<unknown>();
     for (const { event, fields } of await tenant.events(0)) {

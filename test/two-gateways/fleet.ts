@@ -19,7 +19,7 @@ import {
 import { createMcpClient, type McpClient } from "./mcp-client.ts";
 
 /** Tools of the upstream may be called, children recorded; nothing else is allowed. */
-export const OPEN_RULES = `version: 1
+const OPEN_RULES = `version: 1
 rules:
   - id: connect
     effect: allow
@@ -33,7 +33,7 @@ rules:
 `;
 
 /** The same with one more rule, which denies what the others allow. */
-export const CLOSED_RULES = `${OPEN_RULES}  - id: closed
+const CLOSED_RULES = `${OPEN_RULES}  - id: closed
     effect: deny
     match: { action: tool.call, tool: ["up/*"] }
 `;
