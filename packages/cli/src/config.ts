@@ -7,6 +7,16 @@ import { readTextFile } from "./files.ts";
 
 const DEFAULT_FILE = "writ.yaml";
 
+/** What the commands read themselves: not settings of a server, and no mistake in its environment. */
+const OF_THE_COMMANDS = new Set([
+  "WRIT_CONFIG",
+  "WRIT_ADMIN_URL",
+  "WRIT_ADMIN_KEY",
+  "WRIT_GATEWAY_URL",
+  "WRIT_TENANT",
+  "WRIT_TOKEN",
+]);
+
 /** Throws `ConfigError` with every problem. */
 export async function loadServerConfig(context: CliContext, options: { readonly config?: string }): Promise<Config> {
   const { loadConfig } = await import("@writ/server");
@@ -16,7 +26,10 @@ export async function loadServerConfig(context: CliContext, options: { readonly 
     path === undefined
       ? undefined
       : { path: resolve(context.directory, path), text: await readTextFile(context, path, "configuration file") };
-  return loadConfig({ file, environment: context.environment, directory: context.directory });
+  const environment = Object.fromEntries(
+    Object.entries(context.environment).filter(([name]) => !OF_THE_COMMANDS.has(name)),
+  );
+  return loadConfig({ file, environment, directory: context.directory });
 }
 
 async function exists(path: string): Promise<boolean> {
