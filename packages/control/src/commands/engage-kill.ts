@@ -26,15 +26,20 @@ export function engageKill(
   reason: string,
 ): Promise<KillView> {
   const engagedAtMs = context.clock.nowMs();
-  return context.store.command(actor, tenantId, async (transaction) => {
-    const { scope, scopeId } = await readKillTarget(transaction, tenantId, target);
-    const id = `${scope}:${scopeId}`;
-    const before = await transaction.get("kill", id);
-    const value = { scope, scopeId, reason, engagedAtMs };
-    const version = await transaction.put("kill", id, value, before?.version ?? 0);
-    transaction.record("kill.engaged", { version, scope, scopeId, reason });
-    return { id, version, ...value };
-  });
+  return context.store.command(
+    actor,
+    tenantId,
+    async (transaction) => {
+      const { scope, scopeId } = await readKillTarget(transaction, tenantId, target);
+      const id = `${scope}:${scopeId}`;
+      const before = await transaction.get("kill", id);
+      const value = { scope, scopeId, reason, engagedAtMs };
+      const version = await transaction.put("kill", id, value, before?.version ?? 0);
+      transaction.record("kill.engaged", { version, scope, scopeId, reason });
+      return { id, version, ...value };
+    },
+    { urgent: true },
+  );
 }
 
 /** The target with names resolved. Problem `fault_request` for a scope that this tenant cannot have. */

@@ -18,12 +18,17 @@ export function revokeNode(
 ): Promise<NodeRevokeAnswer> {
   if (!NODE.test(node)) throw new Problem("fault_request", "a node is 32 lower-case hexadecimal digits");
   const revokedAtMs = context.clock.nowMs();
-  return context.store.command(actor, tenantId, async (transaction) => {
-    const before = await transaction.get("revocation", node);
-    if (before !== undefined) return { node, revokedAtMs: before.value.revokedAtMs, changed: false };
-    const value = { reason: input.reason, at: "control", revokedAtMs } as const;
-    const version = await transaction.put("revocation", node, value, 0);
-    transaction.record("token.revoked", { version, node, reason: input.reason });
-    return { node, revokedAtMs, changed: true };
-  });
+  return context.store.command(
+    actor,
+    tenantId,
+    async (transaction) => {
+      const before = await transaction.get("revocation", node);
+      if (before !== undefined) return { node, revokedAtMs: before.value.revokedAtMs, changed: false };
+      const value = { reason: input.reason, at: "control", revokedAtMs } as const;
+      const version = await transaction.put("revocation", node, value, 0);
+      transaction.record("token.revoked", { version, node, reason: input.reason });
+      return { node, revokedAtMs, changed: true };
+    },
+    { urgent: true },
+  );
 }

@@ -45,3 +45,17 @@ test("more commands than may wait are refused", async () => {
   await Promise.all([...running, ...waiting]);
   await inTurn("a", async () => undefined);
 });
+
+test("an urgent command goes before all that wait, however many they are", async () => {
+  const inTurn = createCommandTurns();
+  const first = Array.from({ length: COMMANDS_AT_ONCE }, makeWork);
+  const running = first.map(({ work }) => inTurn("a", work));
+  const order: string[] = [];
+  const waiting = Array.from({ length: COMMANDS_WAITING_MAX }, (_value, index) =>
+    inTurn("a", async () => order.push(`bulk ${index}`)),
+  );
+  const urgent = inTurn("a", async () => order.push("kill"), { urgent: true });
+  for (const { end } of first) end();
+  await Promise.all([...running, ...waiting, urgent]);
+  expect(order.indexOf("kill")).toBeLessThan(COMMANDS_AT_ONCE);
+});

@@ -10,18 +10,28 @@ export const COMMANDS_AT_ONCE = 2;
 /** Commands of one tenant that wait at once. */
 export const COMMANDS_WAITING_MAX = 1_000;
 
-/** Runs `work` when its turn has come, in order of asking. Problem `database_unavailable` when too many wait. */
-export type CommandTurns = <T>(tenantId: string, work: () => Promise<T>) => Promise<T>;
+/**
+ * Runs `work` when its turn has come: in order of asking, but what is urgent before all that waits and is not refused.
+ * Problem `database_unavailable` when too many wait.
+ */
+export type CommandTurns = <T>(
+  tenantId: string,
+  work: () => Promise<T>,
+  options?: { readonly urgent: boolean },
+) => Promise<T>;
 
 export function createCommandTurns(): CommandTurns {
   const tenants = new Map<string, { running: number; readonly waiting: (() => void)[] }>();
-  return async (tenantId, work) => {
+  return async (tenantId, work, { urgent } = { urgent: false }) => {
     const turns = tenants.get(tenantId) ?? { running: 0, waiting: [] };
     tenants.set(tenantId, turns);
     if (turns.running < COMMANDS_AT_ONCE) turns.running += 1;
-    else if (turns.waiting.length < COMMANDS_WAITING_MAX) {
+    else if (urgent || turns.waiting.length < COMMANDS_WAITING_MAX) {
       // Whoever ends hands its place on, so that nobody who asks later comes first.
-      await new Promise<void>((resolve) => turns.waiting.push(resolve));
+      await new Promise<void>((resolve) => {
+        if (urgent) turns.waiting.unshift(resolve);
+        else turns.waiting.push(resolve);
+      });
     } else throw new Problem("database_unavailable", "Too many commands of this tenant wait already.");
     try {
       return await work();

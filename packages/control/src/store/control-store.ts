@@ -48,7 +48,13 @@ export interface CommandTransaction extends Queries {
 }
 
 export interface ControlStore {
-  command<T>(actor: Actor, tenantId: string, work: (transaction: CommandTransaction) => Promise<T>): Promise<T>;
+  /** `urgent` is for what stops calls: it does not wait behind a bulk of other commands. */
+  command<T>(
+    actor: Actor,
+    tenantId: string,
+    work: (transaction: CommandTransaction) => Promise<T>,
+    options?: { readonly urgent: boolean },
+  ): Promise<T>;
   /** Creates the head of a tenant and runs the work in the same transaction. */
   createTenant<T>(actor: Actor, tenantId: string, work: (transaction: CommandTransaction) => Promise<T>): Promise<T>;
   /** Makes the instance's head and log when they are missing. */

@@ -72,11 +72,10 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
   }
 
   return {
-    command: (actor, tenantId, work) =>
+    command: (actor, tenantId, work, options) =>
       named(async () => {
-        const result = await inTurn(tenantId, () =>
-          runCommand(db, { tenantId, nowMs: clock.nowMs() }, (history) => work(adapt(actor, history))),
-        );
+        const run = () => runCommand(db, { tenantId, nowMs: clock.nowMs() }, (history) => work(adapt(actor, history)));
+        const result = await inTurn(tenantId, run, options);
         return result.value;
       }),
     createTenant: (actor, tenantId, work) =>
