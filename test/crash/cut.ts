@@ -6,7 +6,7 @@
 import { freshDatabase, sharedPostgres, startTcpProxy } from "@writ/testkit";
 import type { HistoryReport } from "../invariants/check-history.ts";
 import { makeRandom } from "./random.ts";
-import { makeRig, until } from "./rig.ts";
+import { makeRig, type Rig, until } from "./rig.ts";
 
 export interface CutOptions {
   readonly cuts: number;
@@ -26,6 +26,7 @@ const EVENTS = ['"call.decided"', '"call.decided"', '"call.completed"', '"log.se
 /** A network that swallows everything: shorter and longer than what a statement and contact may take. */
 const SILENT_MS_MAX = 6_000;
 const SILENT_EVERY = 12;
+const CHURN_EVERY = 4;
 
 export async function cutAtCommit({ cuts, seed, progress }: CutOptions): Promise<CutReport> {
   const random = makeRandom(seed);
@@ -38,11 +39,12 @@ export async function cutAtCommit({ cuts, seed, progress }: CutOptions): Promise
     const load = rig.load({ tokens: [limited, limited, ...new Array<string>(6).fill(rig.token)] });
     for (let cut = 1; cut <= cuts; cut += 1) {
       const when = random() < 0.5 ? "before" : "after";
+      // Where authority moves all the time, batches are judged again under the lock and end with a COMMIT of their own.
+      const churning = cut % CHURN_EVERY === 0;
       // They travel in the same statement; what else a batch holds is left to chance.
       const text = EVENTS[Math.floor(random() * EVENTS.length)] ?? "";
-      const happened = proxy.cutOnce({ at: { text }, when });
-      // Authority moves meanwhile, so that some batches are judged again under the lock.
-      if (random() < 0.3) void rig.admin("POST", "/tokens", { agent: "assistant" }).catch(() => undefined); // it may be cut
+      const happened = proxy.cutOnce({ at: churning ? "commit" : { text }, when });
+      const churn = churning ? startChurn(rig) : undefined;
       await happened;
       if (random() < 0.3) {
         proxy.setRefusing(true);
@@ -55,9 +57,12 @@ export async function cutAtCommit({ cuts, seed, progress }: CutOptions): Promise
         await new Promise((resolve) => setTimeout(resolve, random() * SILENT_MS_MAX));
         proxy.setSilent(false);
       }
+      await churn?.stop();
       const before = answered(load.told);
       await until("calls are answered again", RECOVERED_WITHIN_MS, () => answered(load.told) > before + 5);
-      progress?.(`cut ${cut} ${when} ${text}: ${JSON.stringify([...load.reasons])}, ${load.lost()} lost`);
+      progress?.(
+        `cut ${cut} ${when} ${churning ? "COMMIT" : text}: ${JSON.stringify([...load.reasons])}, ${load.lost()} lost`,
+      );
     }
     await load.stop();
     return { ...(await rig.check({ drained: true })), reasons: load.reasons };
@@ -71,4 +76,18 @@ function answered(told: readonly { readonly kind: string }[]): number {
   let count = 0;
   for (const { kind } of told) if (kind === "answered") count += 1;
   return count;
+}
+
+/** Commands, one after the other, that each move the revision. Any of them may be cut. */
+function startChurn(rig: Rig): { stop(): Promise<void> } {
+  let stopping = false;
+  const running = (async () => {
+    while (!stopping) await rig.admin("POST", "/tokens", { agent: "assistant" }).catch(() => undefined);
+  })();
+  return {
+    stop() {
+      stopping = true;
+      return running;
+    },
+  };
 }
