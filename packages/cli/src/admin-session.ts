@@ -9,7 +9,7 @@ import { type Column, formatTable } from "./format-table.ts";
 
 export const DEFAULT_ADMIN_URL = "http://127.0.0.1:8485";
 /** Items that a list shows; a program that wants more asks the admin API by pages. */
-export const LIST_ITEMS_MAX = 10_000;
+const LIST_ITEMS_MAX = 10_000;
 
 /** Options that every command of the admin API has. */
 export interface AdminOptions {

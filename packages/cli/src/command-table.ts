@@ -1,15 +1,11 @@
 /** Every command with its sentence and the file that defines it, which is loaded only when the command is used. */
-import type { Command } from "commander";
-import type { CliContext } from "./cli-context.ts";
+import type { DefineCommands } from "./define-commands.ts";
 
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   readonly load: () => Promise<{ readonly define: DefineCommands }>;
 }
-
-/** Adds a command, or a group of them, to the program. */
-export type DefineCommands = (program: Command, context: CliContext) => void;
 
 export const COMMANDS: readonly CommandEntry[] = [
   {

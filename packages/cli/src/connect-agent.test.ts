@@ -4,8 +4,8 @@ import { claudeCommand, cursorConfig, shellWord } from "./connect-agent.ts";
 const SERVER = { name: "writ-files", url: "http://127.0.0.1:8484/mcp/files" };
 
 test("the command for Claude Code has the shell read the token from its file", () => {
-  expect(claudeCommand(SERVER, "/home/a b/token")).toBe(
-    `claude mcp add --transport http writ-files http://127.0.0.1:8484/mcp/files --header "Authorization: Bearer $(cat '/home/a b/token')"`,
+  expect(claudeCommand(SERVER, "/srv/a b/token")).toBe(
+    `claude mcp add --transport http writ-files http://127.0.0.1:8484/mcp/files --header "Authorization: Bearer $(cat '/srv/a b/token')"`,
   );
   expect(claudeCommand(SERVER, undefined)).toContain('"Authorization: Bearer $WRIT_TOKEN"');
 });

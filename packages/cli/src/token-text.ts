@@ -38,7 +38,7 @@ async function readPiped(context: CliContext): Promise<string> {
 }
 
 /** Refuses what is no token. Nobody has verified it. */
-export function readToken(text: string): DecodedToken {
+function readToken(text: string): DecodedToken {
   const decoding = decodeToken(text);
   if (decoding.kind === "decoded") return decoding.token;
   throw refused(`This is no token: ${decoding.detail}.`, "token_malformed");

@@ -8,15 +8,21 @@ export interface Running {
   close(): Promise<void>;
 }
 
+/** A terminal's Ctrl-C reaches this process directly and, through npm or a shell, once more: that is one wish. */
+const REPEAT_MS = 1_000;
+
 export async function runUntilSignal(start: (signal: AbortSignal) => Promise<Running>): Promise<void> {
   const stopping = new AbortController();
   let second: () => void = () => {};
   const impatient = new Promise<void>((resolve) => {
     second = resolve;
   });
+  let firstMs = 0;
   const onSignal = (): void => {
-    if (stopping.signal.aborted) second();
-    else stopping.abort();
+    if (!stopping.signal.aborted) {
+      firstMs = performance.now();
+      stopping.abort();
+    } else if (performance.now() - firstMs > REPEAT_MS) second();
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);

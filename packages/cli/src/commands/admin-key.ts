@@ -1,7 +1,7 @@
 /** `writ admin-key`: keys for the admin API. A key appears once: where it is made. */
 import { ADMIN_PERMISSIONS, type AdminGrant, type AdminKeyView } from "@writ/contract/admin";
-import type { DefineCommands } from "../command-table.ts";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { refused } from "../exit-codes.ts";
 import { writeSecretFile } from "../files.ts";
 import { type Column, formatTime } from "../format-table.ts";

@@ -1,8 +1,8 @@
 /** `writ agent`: agents, and what a client needs to act as one. */
 import type { AgentView } from "@writ/contract/admin";
-import type { DefineCommands } from "../command-table.ts";
 import { connectAgent } from "../connect-agent.ts";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { type Column, formatFields } from "../format-table.ts";
 import { readDuration, readMany, readPairs } from "../read-values.ts";
 import { setStatus } from "../set-status.ts";

@@ -1,8 +1,8 @@
 /** `writ budget`: limits over windows, and what has been used of them. */
 import { BUDGET_MODES, BUDGET_SCOPES, BUDGET_UNITS, WINDOWS } from "@writ/contract";
 import type { BudgetUsage, BudgetView } from "@writ/contract/admin";
-import type { DefineCommands } from "../command-table.ts";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { refused } from "../exit-codes.ts";
 import { type Column, formatTime } from "../format-table.ts";
 import { readChoice, readCount } from "../read-values.ts";

@@ -2,8 +2,8 @@
 import type { ExplainAnswer } from "@writ/contract/admin";
 import { type AdminOptions, findAdminKey, makeAdminSession, readUrl } from "../admin-session.ts";
 import type { CliContext } from "../cli-context.ts";
-import type { DefineCommands } from "../command-table.ts";
 import { adminOptions, defineCommand, given, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { EXIT } from "../exit-codes.ts";
 import { explainError } from "../explain-error.ts";
 import { formatExplanation } from "../format-explanation.ts";

@@ -1,6 +1,7 @@
 /** `writ demo`: the story is in demo/story.ts. */
-import type { DefineCommands } from "../command-table.ts";
+
 import { defineCommand, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { EXIT } from "../exit-codes.ts";
 
 export const define: DefineCommands = (program, context) => {

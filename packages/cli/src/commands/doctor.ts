@@ -1,7 +1,8 @@
 /** `writ doctor`: says what is wrong and what to do, changing nothing. */
-import type { DefineCommands } from "../command-table.ts";
+
 import { loadServerConfig } from "../config.ts";
 import { defineCommand, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { EXIT } from "../exit-codes.ts";
 import { formatTable } from "../format-table.ts";
 

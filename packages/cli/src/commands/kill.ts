@@ -1,8 +1,8 @@
 /** `writ kill`: switches that stop every call of something at once. */
 import { KILL_SCOPES } from "@writ/contract";
 import type { KillView } from "@writ/contract/admin";
-import type { DefineCommands } from "../command-table.ts";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { refused } from "../exit-codes.ts";
 import { type Column, formatTime } from "../format-table.ts";
 import { readChoice } from "../read-values.ts";

@@ -1,7 +1,8 @@
 /** `writ migrate`: applies what is missing and ends. */
-import type { DefineCommands } from "../command-table.ts";
+
 import { loadServerConfig } from "../config.ts";
 import { defineCommand, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 
 export const define: DefineCommands = (program, context) => {
   defineCommand<{ readonly config?: string; readonly json?: boolean }>(program, context, {

@@ -5,8 +5,8 @@ import { compileRules, type RulesCompilation, runRuleTests } from "@writ/policy"
 import { ProblemError } from "@writ/sdk/admin";
 import type { AdminSession } from "../admin-session.ts";
 import type { CliContext } from "../cli-context.ts";
-import type { DefineCommands } from "../command-table.ts";
 import { defineAdminCommand, defineCommand, defineGroup, given, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { diffLines } from "../diff-lines.ts";
 import { EXIT, refused } from "../exit-codes.ts";
 import { readTextFile } from "../files.ts";

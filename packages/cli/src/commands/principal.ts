@@ -1,7 +1,7 @@
 /** `writ principal`: who agents act for. */
 import type { PrincipalView } from "@writ/contract/admin";
-import type { DefineCommands } from "../command-table.ts";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import type { Column } from "../format-table.ts";
 import { formatFields } from "../format-table.ts";
 import { readChoice } from "../read-values.ts";

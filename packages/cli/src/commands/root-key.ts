@@ -1,7 +1,7 @@
 /** `writ root-key`: the keys that tokens are minted with. */
 import type { RootKeyView } from "@writ/contract/admin";
-import type { DefineCommands } from "../command-table.ts";
 import { defineAdminCommand, defineGroup, given } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import type { Column } from "../format-table.ts";
 
 const COLUMNS: readonly Column<RootKeyView>[] = [

@@ -1,5 +1,5 @@
 /** `writ serve`. */
-import type { DefineCommands } from "../command-table.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { definePlanesCommand } from "../run-planes.ts";
 
 export const define: DefineCommands = (program, context) => {

@@ -1,7 +1,7 @@
 /** `writ tenant`: tenants and their settings. */
 import type { TenantView } from "@writ/contract/admin";
-import type { DefineCommands } from "../command-table.ts";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
+import type { DefineCommands } from "../define-commands.ts";
 import { refused } from "../exit-codes.ts";
 import { type Column, formatFields } from "../format-table.ts";
 import { readCount, readDuration } from "../read-values.ts";
