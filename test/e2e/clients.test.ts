@@ -3,11 +3,13 @@
  * inspector, against the reference server over stdio and over Streamable HTTP behind a Writ of their own.
  */
 import { spawn } from "node:child_process";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { eventually, REPOSITORY, type Rig, startEverything, startRig } from "./rig.ts";
+import { eventually, type Rig, startEverything, startRig } from "./rig.ts";
 
 let rig: Rig;
 let everything: Awaited<ReturnType<typeof startEverything>>;
@@ -159,6 +161,11 @@ describe.each(clients)("$name", ({ connect }) => {
   });
 });
 
+const INSPECTOR = join(
+  dirname(createRequire(import.meta.url).resolve("@modelcontextprotocol/inspector/package.json")),
+  "clients/launcher/build/index.js",
+);
+
 /** The inspector's command line, in a process of its own. */
 async function inspect(
   upstream: string,
@@ -167,7 +174,7 @@ async function inspect(
   const child = spawn(
     process.execPath,
     [
-      `${REPOSITORY}node_modules/.bin/mcp-inspector`,
+      INSPECTOR,
       "--cli",
       rig.url(upstream),
       "--transport",
