@@ -4,8 +4,9 @@
  */
 import { freshDatabase, sharedPostgres, startWrit, type WritProcess } from "@writ/testkit";
 import type { HistoryReport } from "../invariants/check-history.ts";
+import { callTool } from "./load.ts";
 import { makeRandom } from "./random.ts";
-import { makeRig, until } from "./rig.ts";
+import { makeRig, UPSTREAM, until } from "./rig.ts";
 
 /** The length of a lease, its renewals, and a slow machine. */
 const LOST_WITHIN_MS = 40_000;
@@ -39,6 +40,19 @@ export async function loseGateways({ seed }: { readonly seed: number }): Promise
     const frozen = await startOther();
     const third = rig.load({ tokens, gatewayUrl: frozen.gatewayUrl });
     await new Promise((resolve) => setTimeout(resolve, LOAD_MS));
+    // A stream that is surely open when its gateway freezes.
+    let streamed = false;
+    const stream = callTool({
+      gatewayUrl: frozen.gatewayUrl,
+      upstream: UPSTREAM,
+      token: rig.token,
+      tool: "slow",
+      argumentsText: '{"steps":1000000,"wait":true,"id":"stream"}',
+      onBytes: () => {
+        streamed = true;
+      },
+    });
+    await until("the stream has begun", READY_WITHIN_MS, () => streamed);
     process.kill(frozen.pid, "SIGSTOP");
     await first.stop();
     await until("both lost gateways have been declared so", LOST_WITHIN_MS, async () => (await leases()) === 1);
@@ -48,6 +62,7 @@ export async function loseGateways({ seed }: { readonly seed: number }): Promise
     });
     await third.stop();
     await frozen.stop();
+    await stream;
     return await rig.check();
   } finally {
     for (const other of others) await other.dispose();
