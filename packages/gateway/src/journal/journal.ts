@@ -167,7 +167,17 @@ export function createJournal(options: JournalOptions): Journal {
     const settled = outcomes.splice(0, BATCH_OUTCOMES_MAX);
     const recorded = records.splice(0, BATCH_OUTCOMES_MAX - settled.length);
     const underLock = decisions.some((item) => item.attempts >= ATTEMPTS_UNLOCKED);
-    await commitGroup(decisions, settled, recorded, underLock);
+    try {
+      await commitGroup(decisions, settled, recorded, underLock);
+    } catch (error) {
+      // A defect of ours, before the database was asked or after it answered: nobody may wait for ever, nothing is
+      // sent, and outcomes go again (the database knows those that it has).
+      const failure = new Failure("journal_unavailable", "the decision could not be put on record", { cause: error });
+      for (const item of decisions) item.reject(failure);
+      outcomes.unshift(...settled);
+      retryLater();
+      throw error;
+    }
   }
 
   /** Commits one group; on a data error of the group as a whole, its halves. */
