@@ -349,7 +349,10 @@ async function makeTarget(fleet: Fleet, tenant: Tenant, change: Change, round: n
         take: async () => {
           await admin.call("root-keys.retire", { params: { ...params, id: rotated.key.id } });
         },
-        giveBack: nothing,
+        // A tenant holds a limited number of keys: the one of the round before goes.
+        giveBack: async () => {
+          await admin.call("root-keys.retire", { params: { ...params, id: rotated.previous } });
+        },
       };
     }
     case "rule added": {

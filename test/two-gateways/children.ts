@@ -149,7 +149,7 @@ export async function proveFreshTokens(fleet: Fleet, rounds: number): Promise<vo
     const { token } = await tenant.mint(agent);
     // More callers at once than denials of one token and minute are recorded.
     assert.equal(await callMany(fleet, token, `fresh ${round}`, 60), 60);
-    const { key } = await fleet.admin.call("root-keys.rotate", { params });
+    const { key, previous } = await fleet.admin.call("root-keys.rotate", { params });
     const next = await tenant.mint(agent);
     assert.equal(await callMany(fleet, next.token, `rotated ${round}`, 4), 4);
     await fleet.admin.call("root-keys.rotate", { params });
@@ -168,6 +168,8 @@ export async function proveFreshTokens(fleet: Fleet, rounds: number): Promise<vo
     );
     for (const answer of answers) assert.equal(answer.status, 401, answer.body);
     assert.equal(await callMany(fleet, token, `older ${round}`, 4), 4);
+    // A tenant holds a limited number of keys.
+    await fleet.admin.call("root-keys.retire", { params: { ...params, id: previous } });
   }
 }
 
