@@ -378,6 +378,18 @@ describe("bytes", () => {
     expect(list.text).toContain('"x-precise":1.10');
   });
 
+  test("of arguments cannot smuggle a second message to an upstream that reads lines", async () => {
+    // A call of a denied tool, on a line of its own inside the arguments of a permitted one.
+    const smuggled = JSON.parse(statelessCall("get-env", {}, { id: 99 }).body) as unknown;
+    for (const newline of ["\n", "\r\n", "\r"]) {
+      const argumentsText = `{"message":"hello","x":${newline}${JSON.stringify(smuggled)}${newline}}`;
+      const { body, headers } = statelessCall("echo", {}, { argumentsText });
+      expect(said(await rig.post("everything", token, body, headers))).toBe("Echo: hello");
+      expect(said(await call("echo", { message: "next" }, { upstream: "everything" }))).toBe("Echo: next");
+    }
+    expect(rig.writ.stderr()).not.toContain("get-env");
+  });
+
   test("of the agent's token do not reach an upstream", async () => {
     await call("echo", { message: "x" });
     const received = rig.upstream.calls.at(-1);
