@@ -232,7 +232,11 @@ BEGIN
       WHEN head.epoch > t_epochs[position] THEN 1
       WHEN head.epoch < t_epochs[position] OR head.sequence < t_sequences[position]
         OR head.revision < t_revisions[position]
-        OR (head.sequence = t_sequences[position] AND head.hash <> substr(t_hashes, position * 32 - 31, 32)) THEN 7
+        OR (head.sequence = t_sequences[position] AND head.hash <> substr(t_hashes, position * 32 - 31, 32))
+        -- Others have written since; a copy that was restored and outgrew the mark has another entry where it stands.
+        OR (head.sequence > t_sequences[position] AND t_sequences[position] > 0 AND NOT EXISTS (
+          SELECT FROM audit_event a WHERE a.tenant_id = head.tenant_id AND a.epoch = head.epoch
+            AND a.sequence = t_sequences[position] AND a.hash = substr(t_hashes, position * 32 - 31, 32))) THEN 7
       ELSE 0 END;
   END LOOP;
   database_ms := writ_now_us() / 1000;

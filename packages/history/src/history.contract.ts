@@ -524,6 +524,12 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
           const result = await commit(gateway, [makeAllow(tenantId)], { marks: new Map([[tenantId, mark]]) });
           expect(kindsOf(result)).toEqual(["regressed"]);
         }
+        // Others may write; a copy that was restored and has outgrown the mark is told by the entry at the mark.
+        await commit(gateway, [makeAllow(tenantId)]);
+        const outgrown = await commit(gateway, [makeAllow(tenantId)], { marks: new Map([[tenantId, fork]]) });
+        expect(kindsOf(outgrown)).toEqual(["regressed"]);
+        const followed = await commit(gateway, [makeAllow(tenantId)], { marks: new Map([[tenantId, head]]) });
+        expect(kindsOf(followed)).toEqual(["committed"]);
         const opened = await openEpoch(control, { tenantId, nowMs: nowMs(), newId, by: "test", reason: "restored" });
         expect(opened.value.epoch).toBe(2);
         const events = await readEvents(control, { tenantId, epoch: 2, after: 0, limit: 10 });
