@@ -25,6 +25,7 @@ const SINGLE = new Set([
   "origin",
   "content-type",
   "content-length",
+  "content-encoding",
   "mcp-session-id",
   "mcp-protocol-version",
   "mcp-method",
@@ -44,6 +45,11 @@ export function checkRequest(
     return { kind: "refused", reason: "fault_too_large", status: 431 };
   if (!url.startsWith("/")) return { kind: "refused", reason: "fault_request" };
   if (repeats(request.rawHeaders)) return { kind: "refused", reason: "fault_header" };
+  // A coded body is not what its bytes say; whoever decoded it behind us would read another one than was judged.
+  const coding = request.headers["content-encoding"];
+  if (coding !== undefined && coding.toLowerCase() !== "identity") {
+    return { kind: "refused", reason: "fault_media_type" };
+  }
   const query = url.indexOf("?");
   const path = query < 0 ? url : url.slice(0, query);
   if (carriesCredential(path, query < 0 ? "" : url.slice(query + 1)))
