@@ -23,3 +23,14 @@ test("a denial that turned out to be none is not counted, recorded or summarised
   for (const admission of admissions) limit.withdraw(denial, admission);
   expect(limit.take(1_000, true)).toEqual([]);
 });
+
+test("trap-63 holds no more counters than its bound, however many nodes are denied", () => {
+  const limit = createDenialLimit();
+  let recorded = 0;
+  for (let node = 0; node < 30_000; node += 1) {
+    const denial = { tenantId: "t", node: String(node), reason: "policy_denied" } as const;
+    if (limit.admit(denial, 1_000).kind === "record") recorded += 1;
+  }
+  // Beyond the bound all new nodes share one counter, and so its few events.
+  expect(recorded).toBe(10_000 + 20);
+});

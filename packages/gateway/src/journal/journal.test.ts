@@ -236,4 +236,36 @@ describe("the journal", () => {
     const entry = makeEntry();
     await expect(journal.commit(entry, unchanged(entry))).rejects.toMatchObject({ reason: "journal_unavailable" });
   });
+
+  it("refuses the calls of a batch that a defect of its own interrupts, instead of letting them wait", async () => {
+    let broken = true;
+    const store = makeStore();
+    const journal = makeJournal(store, () => {
+      if (broken) throw new RangeError("broken on purpose");
+      return store.revision;
+    });
+    const entry = makeEntry();
+    // The state is looked at while the batch is built; what throws there is thrown before the database is asked.
+    await expect(journal.commit(entry, unchanged(entry))).rejects.toMatchObject({ reason: "journal_unavailable" });
+    broken = false;
+    const next = makeEntry();
+    expect((await journal.commit(next, unchanged(next))).result.kind).toBe("committed");
+  });
+
+  it("trap-60 lets the event loop run between batches, however much waits", async () => {
+    const store = makeStore();
+    const journal = makeJournal(store);
+    let turns = 0;
+    let counting = true;
+    const count = (): void => {
+      turns += 1;
+      if (counting) setImmediate(count);
+    };
+    setImmediate(count);
+    const entries = Array.from({ length: 5_000 }, () => makeEntry());
+    await Promise.all(entries.map((entry) => journal.commit(entry, unchanged(entry))));
+    counting = false;
+    expect(store.batches.length).toBeGreaterThanOrEqual(Math.floor(5_000 / 256));
+    expect(turns).toBeGreaterThanOrEqual(store.batches.length - 1);
+  });
 });
