@@ -171,7 +171,7 @@ describe("the data listener", () => {
       }),
       { numRuns: RUNS, seed: 20_261_121 },
     );
-  }, 120_000);
+  });
 
   it("reads any Authorization header as a token or refuses it", async () => {
     await fc.assert(
@@ -190,7 +190,7 @@ describe("the data listener", () => {
       ),
       { numRuns: RUNS, seed: 7 },
     );
-  }, 120_000);
+  });
 
   it("stays small and answers others while upstreams die, babble and break off", async () => {
     const rss = await rig.writ.rssMb();
@@ -200,5 +200,5 @@ describe("the data listener", () => {
       expect(status).toBeLessThan(600);
     }
     expect((await rig.writ.rssMb()) - rss).toBeLessThan(RSS_GROWTH_MAX_MB);
-  }, 60_000);
+  });
 });

@@ -3,11 +3,13 @@
  * code other than 0 when one of them fails.
  */
 import { soakCrash } from "./crash.ts";
+import { soakInput } from "./input.ts";
 import { soakTwoGateways } from "./two-gateways.ts";
 
 /** One line a proof. */
 const SOAKS: Readonly<Record<string, (say: (line: string) => void) => Promise<void>>> = {
   crash: soakCrash,
+  input: soakInput,
   "two-gateways": soakTwoGateways,
 };
 
