@@ -77,6 +77,7 @@ async function runOnce(world: World, operation: Operation, fault: Fault, at: num
     const next = await within(attempt(world, core, "a call that is allowed", 0));
     if (!next.whole) problems.push(`the next call is not answered: ${next.verdict}`);
     await core.journal.drain(DRAIN_MS);
+    if (told.verdict === "hangs") problems.push("the caller waits for ever");
     if (port === undefined) {
       const expected: string = operation === "a call that is denied" ? "denied, policy_denied" : "answered";
       if (!told.whole && told.verdict !== expected) problems.push(`without a fault: ${told.verdict}`);
