@@ -38,13 +38,29 @@ interface Context {
   readonly notes: string[];
 }
 
+/** Log lines that wait for a start; further ones are written at once. */
+const LINES_HELD_MAX = 1_000;
+
 const SECRET_FILES = { "admin-key": "admin-key", "starter-token": "starter-token" } as const;
 
 /** Resolves when the planes answer. Whatever was begun is given back when it fails. */
 export async function startPlanes(options: PlanesOptions): Promise<Running> {
   const { config, planes } = options;
   if (planes.includes("gateway")) tuneHeap();
-  const log = createLogger({ level: config.log.level });
+  // Log lines wait until what a person came for has been said.
+  const held: string[] = [];
+  let hold = true;
+  const log = createLogger({
+    level: config.log.level,
+    write(line) {
+      if (hold && held.length < LINES_HELD_MAX) held.push(line);
+      else process.stderr.write(line);
+    },
+  });
+  const release = (): void => {
+    hold = false;
+    for (const line of held.splice(0)) process.stderr.write(line);
+  };
   const notes: string[] = [];
   const masterKey = await loadMasterKey({ mode: config.mode, ...config.keys });
   if (masterKey.origin.kind === "created") {
@@ -96,8 +112,10 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
       notes,
       commands: gatewayUrl === undefined || tokenFile === undefined ? [] : commandsToTry(gatewayUrl, tokenFile),
     });
+    release();
   } catch (error) {
     // A start that fails gives back what it has taken; the failure goes on to whoever started it.
+    release();
     await close();
     throw error;
   }

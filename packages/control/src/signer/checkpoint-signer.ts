@@ -177,16 +177,20 @@ async function continueTree(
   let frontier: Uint8Array = same ? Buffer.from(last.frontier, "hex") : EMPTY_FRONTIER;
   while (size < head.sequence) {
     const from = size;
+    // One value for a whole page: the leaves alone, in order, and how many there are.
     const rows = await store.read([tenantId], (transaction) =>
-      transaction.query<{ readonly sequence: number; readonly leaf: Uint8Array }>(
-        `SELECT sequence, leaf FROM audit_event WHERE tenant_id = $1 AND epoch = $2 AND sequence > $3 AND sequence <= $4
-          ORDER BY sequence LIMIT $5`,
+      transaction.query<{ readonly leaves: Uint8Array | null; readonly last: number | null }>(
+        `SELECT string_agg(leaf, ''::bytea ORDER BY sequence) AS leaves, max(sequence) AS last FROM (
+          SELECT sequence, leaf FROM audit_event
+          WHERE tenant_id = $1 AND epoch = $2 AND sequence > $3 AND sequence <= $4 ORDER BY sequence LIMIT $5) AS page`,
         [tenantId, head.epoch, from, head.sequence, LEAVES_PER_READ],
       ),
     );
-    for (const row of rows) {
-      if (row.sequence !== size + 1) return false;
-      frontier = appendLeaf(frontier, size, row.leaf);
+    const leaves = rows[0]?.leaves ?? new Uint8Array(0);
+    // As many leaves as sequences, so that none is missing between the first and the last.
+    if (rows[0]?.last !== from + leaves.length / 32) return false;
+    for (let at = 0; at < leaves.length; at += 32) {
+      frontier = appendLeaf(frontier, size, leaves.subarray(at, at + 32));
       size += 1;
     }
     if (size === from) return false;
