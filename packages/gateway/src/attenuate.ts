@@ -219,6 +219,7 @@ export function createAttenuation(deps: AttenuationDeps): Attenuation {
         events: [
           decided,
           attenuatedEvent({ state, token, callId, nowMs, record, node: attenuation.node, carves: request.carves }),
+          completedEvent(state.tenantId, callId, nowMs),
         ],
       };
       const result = await deps.children.record(child);
@@ -298,6 +299,13 @@ export function createAttenuation(deps: AttenuationDeps): Attenuation {
         ...(ruleId === "" ? {} : { ruleId }),
       },
     };
+  }
+
+  /** The allow is over with its commit, as every answer that Writ gives itself. */
+  function completedEvent(tenantId: string, callId: string, timeMs: number): AuditEvent {
+    const id = makeUuidv7(timeMs, random.bytes(10));
+    const fields = { callId, status: "local", responseBytes: 0, durationMs: 0 };
+    return { event: "call.completed", id, timeMs, tenantId, fields };
   }
 
   function attenuatedEvent(parts: {

@@ -52,9 +52,10 @@ export async function handleCall(
   sink: CallSink,
   signal: AbortSignal,
 ): Promise<CallEnd> {
-  const callId = makeUuidv7(deps.clock.nowMs(), deps.random.bytes(10));
-  const salt = deps.random.bytes(16);
+  let callId = "";
   try {
+    callId = makeUuidv7(deps.clock.nowMs(), deps.random.bytes(10));
+    const salt = deps.random.bytes(16);
     const closed = deps.closedReason();
     if (closed !== undefined) return denied(callId, closed, "", false, {});
     const state = deps.state.current(authenticated.tenantId) ?? (await deps.state.load(authenticated.tenantId, signal));
