@@ -27,6 +27,19 @@ describe("the decoder of MCP messages", () => {
     );
   });
 
+  test("refuses a call whose members a reader that ignores case would take for its arguments", () => {
+    // `{"name":"pay","Arguments":{"amount":1000000}}` was judged as a call without arguments and sent as it was; a
+    // server that reads names without regard to case takes `Arguments` for the arguments.
+    const call = (params: object): ReturnType<typeof readToolCall> => {
+      const decoded = decodeMessage(bytes(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params })));
+      return decoded.kind === "request" ? readToolCall(decoded) : undefined;
+    };
+    expect(call({ name: "pay", arguments: { amount: 1 }, _meta: { progressToken: 1 } })?.tool).toBe("pay");
+    for (const member of ["Arguments", "ARGUMENTS", "argument\u017f", "_META"]) {
+      expect(call({ name: "pay", [member]: { amount: 1_000_000 } }), member).toBeUndefined();
+    }
+  });
+
   test("cuts out the progress token and nothing else", () => {
     const token = fc.oneof(fc.string(), fc.maxSafeInteger());
     const others = fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.jsonValue(), { maxKeys: 4 });

@@ -2,7 +2,15 @@
  * Reads one JSON-RPC message of MCP from the bytes of a body. What is judged and what is sent come from the same
  * bytes: `params` stays text, only the progress token is cut out of it. A fault is a value; nothing is thrown.
  */
-import { ExactNumber, type JsonObject, type JsonValue, memberCut, parseStrictJson, type Reason } from "@writ/contract";
+import {
+  ExactNumber,
+  foldName,
+  type JsonObject,
+  type JsonValue,
+  memberCut,
+  parseStrictJson,
+  type Reason,
+} from "@writ/contract";
 
 export const STATELESS_REVISION = "2026-07-28";
 export const SESSION_REVISIONS: readonly string[] = ["2025-11-25", "2025-06-18", "2025-03-26"];
@@ -93,12 +101,22 @@ export function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
 
+/** Members of the parameters of a `tools/call` that name what is done; the text goes to the upstream as it came. */
+const CALL_MEMBERS: ReadonlySet<string> = new Set(["name", "arguments", "_meta"]);
+const CALL_MEMBERS_FOLDED: ReadonlySet<string> = new Set([...CALL_MEMBERS].map(foldName));
+
+/** Whether a reader that ignores case would take the member for one that was not judged: `Arguments`. */
+function isMisspelt(member: string): boolean {
+  return !CALL_MEMBERS.has(member) && CALL_MEMBERS_FOLDED.has(foldName(member));
+}
+
 /** The tool and arguments of a `tools/call`; undefined when they are of another shape. */
 export function readToolCall(
   request: McpRequest,
 ): { readonly tool: string; readonly arguments: JsonObject } | undefined {
   const { name, arguments: args } = request.params;
   if (typeof name !== "string" || name === "" || name.length > NAME_LENGTH_MAX) return undefined;
+  if (Object.keys(request.params).some(isMisspelt)) return undefined;
   if (args === undefined) return { tool: name, arguments: NOTHING };
   return isObject(args) ? { tool: name, arguments: args } : undefined;
 }
