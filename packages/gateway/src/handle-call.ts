@@ -117,7 +117,7 @@ async function deny(
   rejudge: () => DecisionEntry | "withdraw",
 ): Promise<CallEnd | Again> {
   const { tenantId } = attempt.authenticated;
-  const denial = { tenantId, node: judged.recordedNode, reason: judged.reason };
+  const denial = { tenantId, node: judged.recordedNode, reason: countedReason(attempt, judged) };
   const admitted = deps.denials.admit(denial, deps.clock.nowMs());
   if (admitted.kind === "summarise") {
     // It is not put on record, where its revision would be compared with the head: that is done here. All calls of a
@@ -145,6 +145,14 @@ async function deny(
     case "refused_nodes":
       return denied(attempt.callId, "state_stale", "", false, {});
   }
+}
+
+/**
+ * Under which reason a denial is counted. All that is answered as an unknown tool shares one counter: with counters
+ * of their own, whoever had used up that of tools that do not exist could tell which ones do.
+ */
+function countedReason(attempt: Attempt, judged: Judged): Reason {
+  return attempt.call.action === "tool.call" && judged.entry.denial?.hidden === true ? "tool_unknown" : judged.reason;
 }
 
 async function allow(
@@ -249,6 +257,13 @@ async function send(
   if (closed !== undefined) return abort(closed, closed);
   if (signal.aborted) return abort("client gone", "fault_timeout");
   if (startedMs - result.committedAtMonotonicMs > SEND_WITHIN_MS) return abort("not sent in time", "state_stale");
+  let { validUntilMs } = committed.entry;
+  if (deps.state.current(authenticated.tenantId)?.revision !== committed.entry.revision) {
+    // Authority moved behind the commit, while nobody knew yet that this call would be open and had to be reviewed.
+    const again = deps.judge(attempt);
+    if (again.kind !== "allow") return abort(again.reason, again.reason);
+    ({ validUntilMs } = again.entry);
+  }
 
   const cutter = new AbortController();
   let cutReason: Reason | undefined;
@@ -261,7 +276,7 @@ async function send(
   const open: OpenCall = {
     tenantId: authenticated.tenantId,
     callId,
-    validUntilMs: committed.entry.validUntilMs,
+    validUntilMs,
     cut,
     rejudge: () => {
       const again = deps.judge(attempt);
