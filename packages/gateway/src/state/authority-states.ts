@@ -74,6 +74,8 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
     for (const tenantId of states.keys()) {
       if (states.size <= TENANTS_MAX) return;
       states.delete(tenantId);
+      // Nothing follows the tenant from here on: what is open is judged on the state that there is then, or cut.
+      options.narrowed(tenantId);
     }
   }
 
@@ -91,6 +93,8 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
       // What this version does not understand is not guessed at: the state is dropped, and without state nothing is allowed.
       log.warn({ error, tenantId }, "a change of authority could not be understood; the tenant is loaded anew");
       states.delete(tenantId);
+      // Loading may fail as well, and a tenant without a state is not polled for: its open calls are judged or cut.
+      options.narrowed(tenantId);
       return false;
     }
     options.changed(tenantId);

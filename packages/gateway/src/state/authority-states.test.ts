@@ -1,0 +1,61 @@
+import { hash } from "node:crypto";
+import type { AuthorityChange } from "@writ/contract";
+import { buildState, type TenantState } from "@writ/core";
+import type { ChangesRead } from "@writ/history";
+import { expect, test } from "vitest";
+import { createAuthorityStates } from "./authority-states.ts";
+import type { AuthorityStore } from "./authority-store.ts";
+
+const CLOCK = { nowMs: () => 0, monotonicMs: () => 0 };
+
+function makeState(tenantId: string): TenantState {
+  const snapshot = { tenantId, revision: 1, instanceRevision: 1, epoch: 1, objects: [], instanceObjects: [] };
+  const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer");
+  return buildState(snapshot, {
+    sha256,
+    compilePolicy() {
+      throw new TypeError("there is no policy here");
+    },
+  });
+}
+
+test("open calls of a tenant are judged again when its authority can neither be understood nor loaded anew", async () => {
+  // The state was dropped and, as a tenant without one is not polled for, nothing ever looked at what was open.
+  const narrowed: string[] = [];
+  let loads = 0;
+  // A kind that a newer control plane may write.
+  const unknown = { type: "put", object: { kind: "newer", id: "x", version: 1, value: {} } } as unknown;
+  const read: ChangesRead = {
+    kind: "changes",
+    epoch: 1,
+    revision: 2,
+    instanceRevision: 1,
+    changes: [unknown as AuthorityChange], // what the type says is what this version knows
+    instanceChanges: [],
+  };
+  const store: AuthorityStore = {
+    async load(tenantId) {
+      loads += 1;
+      if (loads > 1) throw new TypeError("unknown kind of authority newer");
+      return makeState(tenantId);
+    },
+    changes: async () => read,
+    tenants: async () => ["t"],
+    heads: async () => new Map(),
+    listen: async () => ({ async close() {} }),
+  };
+  const states = createAuthorityStates({
+    store,
+    clock: CLOCK,
+    log: { warn() {} },
+    pollMs: 60_000,
+    narrowed: (tenantId) => narrowed.push(tenantId),
+    changed() {},
+    contact() {},
+  });
+  await states.load("t", AbortSignal.timeout(1_000));
+  narrowed.length = 0;
+  await expect(states.catchUp("t", AbortSignal.timeout(1_000))).rejects.toThrow();
+  expect(states.current("t")).toBeUndefined();
+  expect(narrowed).toEqual(["t"]);
+});
