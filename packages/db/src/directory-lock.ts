@@ -112,8 +112,12 @@ function isAlive(holder: LockHolder): boolean {
     if (!hasCode(error, "EPERM")) return false;
   }
   const start = startOf(holder.pid);
+  if (start === ENDED) return false;
   return start === "" || holder.start === "" || start === holder.start;
 }
+
+/** A process that has ended and waits for its parent to notice holds nothing. */
+const ENDED = "ended";
 
 /** The boot and the clock tick at which a process started, where the system has /proc; else "". */
 function startOf(processId: number): string {
@@ -121,7 +125,9 @@ function startOf(processId: number): string {
     const stat = readFileSync(`/proc/${processId}/stat`, "utf8");
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     // The second field is the name in parentheses and may hold spaces; the start time is the 20th after it.
-    return `${boot}:${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (fields[0] === "Z" || fields[0] === "X") return ENDED;
+    return `${boot}:${fields[19]}`;
   } catch {
     // No /proc, or the process has just ended: the id alone has to do.
     return "";

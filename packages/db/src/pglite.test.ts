@@ -117,6 +117,8 @@ describe("the directory of the embedded database", () => {
         acknowledged = Number(line);
         if (acknowledged === until) child.kill("SIGKILL");
       }
+      // Its output ends a moment before it does.
+      await kill(child);
       const handle = await openPglite({ dataDir: fresh.dataDir });
       const [row] = await handle.as("gateway").query("SELECT count(*) AS rows, max(id) AS last FROM plain");
       const last = Number(row?.["last"]);
