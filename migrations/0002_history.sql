@@ -182,7 +182,10 @@ END $$;
 --         line feeds. e_leaves: 32 bytes each. e_salts: 16 bytes each (zeros: none), or empty.
 --         e_first, e_claims: where the entry's claims begin (from 1), and how many there are.
 --   c_*   one element a claim. c_roots: 16 bytes each (zeros: no holder could name this counter). c_limit: -1 for no
---         hard limit. c_nodes_max: how many counters there may be below that root.
+--         hard limit. c_nodes_max: how many counters there may be below that root. c_soft: -1 for no soft limit; empty
+--         when no claim has one.
+-- The claims of committed entries that went over their soft limit are in exceeded (from 1, in order); beside each, the
+-- counter's total right behind that entry, compared as with a hard limit, and the window that it was charged to.
 -- Statuses: 0 committed, 1 stale, 2 expired, 3 refused (claim: which, from 1; remaining: what is left of it),
 -- 4 refused_nodes, 5 late (recorded as unknown before: nothing was appended, say it by kind 5), 6 absent, 7 regressed.
 CREATE FUNCTION writ_journal_commit(
@@ -191,8 +194,9 @@ CREATE FUNCTION writ_journal_commit(
   e_tenant int4[], e_kind int4[], e_call uuid[], e_revision int8[], e_valid_until int8[], e_outcome int4[],
   e_events text, e_leaves bytea, e_salts bytea, e_first int4[], e_claims int4[],
   c_entry int4[], c_counters bytea, c_roots bytea, c_window_start int8[], c_amount int8[], c_limit int8[],
-  c_nodes_max int4[],
+  c_nodes_max int4[], c_soft int8[],
   OUT statuses int4[], OUT refused_claims int4[], OUT remaining int8[],
+  OUT exceeded int4[], OUT exceeded_totals int8[], OUT exceeded_windows int8[],
   OUT epochs int8[], OUT revisions int8[], OUT sequences int8[], OUT hashes bytea, OUT committed int8[],
   OUT database_ms int8
 )
@@ -411,6 +415,22 @@ BEGIN
         FROM unnest(c_entry, c_window_start) WITH ORDINALITY AS c(entry, window_start, ordinal)
         LEFT JOIN budget_counter b ON b.tenant_id = t_ids[e_tenant[c.entry]]
           AND b.counter = substr(c_counters, c.ordinal::int4 * 16 - 15, 16);
+    END IF;
+
+    IF cardinality(c_soft) > 0 THEN
+      -- What a counter held right behind an entry is what it holds now without what later entries added to it.
+      SELECT array_agg(s.ordinal::int4 ORDER BY s.ordinal), array_agg(s.total ORDER BY s.ordinal),
+          array_agg(s.window_start ORDER BY s.ordinal)
+        INTO exceeded, exceeded_totals, exceeded_windows
+        FROM (
+          SELECT c.ordinal, c.soft, b.window_start, b.carved + b.used + b.reserved + b.unknown - coalesce(
+            sum(c.amount) OVER (PARTITION BY b.tenant_id, b.counter ORDER BY c.ordinal
+              ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0)::int8 AS total
+          FROM unnest(c_entry, c_amount, c_soft) WITH ORDINALITY AS c(entry, amount, soft, ordinal)
+          JOIN budget_counter b ON b.tenant_id = t_ids[e_tenant[c.entry]]
+            AND b.counter = substr(c_counters, c.ordinal::int4 * 16 - 15, 16)
+          WHERE statuses[c.entry] = 0
+        ) AS s WHERE s.soft >= 0 AND s.total > s.soft;
     END IF;
   END IF;
 
@@ -828,7 +848,7 @@ GRANT EXECUTE ON FUNCTION writ_tenants(), writ_lock_heads(uuid[]), writ_changes_
   TO writ_gateway, writ_control;
 GRANT EXECUTE ON FUNCTION
   writ_journal_commit(uuid, uuid, uuid[], int8[], int8[], int8[], bytea, int4[], int4[], uuid[], int8[], int8[], int4[],
-    text, bytea, bytea, int4[], int4[], int4[], bytea, bytea, int8[], int8[], int8[], int4[]),
+    text, bytea, bytea, int4[], int4[], int4[], bytea, bytea, int8[], int8[], int8[], int4[], int8[]),
   writ_resolve_batch(uuid, uuid[]),
   writ_record_child(uuid, int8, int8, int8, text, text, text[], bytea, uuid, bytea, bytea, int4, text[], int8, bytea,
     bytea, int8[], int8[], int8[]),

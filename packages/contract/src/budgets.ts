@@ -9,11 +9,14 @@ export type Window = (typeof WINDOWS)[number];
 export const BUDGET_SCOPES = ["node", "agent", "principal", "tool", "upstream", "tenant"] as const;
 export type BudgetScope = (typeof BUDGET_SCOPES)[number];
 
-/** hard: refused when spent. soft: admitted, and said so in the event. shadow: only counted. */
+/** hard: refused when spent. soft: admitted, and said so by `budget.exceeded`. shadow: only counted. */
 export const BUDGET_MODES = ["hard", "soft", "shadow"] as const;
 export type BudgetMode = (typeof BUDGET_MODES)[number];
 
-/** One counter that a call draws on. The same counter may be compared with several limits; the least one counts. */
+/**
+ * One counter that a call draws on. The same counter may be compared with several limits; the least hard one and the
+ * least soft one count.
+ */
 export interface BudgetClaim {
   /** 16 bytes, hex: SHA-256 over scope, scope id, unit and window with lengths; made by core. */
   readonly counter: string;
@@ -29,6 +32,15 @@ export interface BudgetClaim {
   readonly amount: number;
   readonly limit: number;
   readonly mode: BudgetMode;
+}
+
+/** A soft limit that a committed call went over. */
+export interface BudgetExcess {
+  readonly claim: BudgetClaim;
+  /** What the counter held right behind the call, compared as with a hard limit: carves and reservations count. */
+  readonly used: number;
+  /** The window that was charged: the claim's own, or the counter's where that had begun a later one. */
+  readonly windowStartMs: number;
 }
 
 /** The UTC calendar window that contains `timeMs`; weeks begin on Monday (ISO 8601). */

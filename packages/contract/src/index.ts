@@ -40,6 +40,7 @@ export {
   BUDGET_SCOPES,
   BUDGET_UNITS,
   type BudgetClaim,
+  type BudgetExcess,
   type BudgetMode,
   type BudgetScope,
   type BudgetUnit,

@@ -4,7 +4,7 @@
  * What happens to each entry is decided in SQL (`migrations/0002_history.sql`); this file packs columns and unpacks
  * answers. Not here: batching, judging again, retries (the gateway's journal).
  */
-import { type BudgetClaim, INSTANCE_TENANT } from "@writ/contract";
+import { type BudgetClaim, type BudgetExcess, INSTANCE_TENANT } from "@writ/contract";
 import type { Database, Queryable, Row, SqlValue } from "@writ/db";
 import type { CommittedHead, HeadMark } from "./head-mark.ts";
 import { type ChangesRead, readChangesIn } from "./read-authority.ts";
@@ -63,7 +63,14 @@ export interface JournalBatch {
 }
 
 export type EntryResult =
-  | { readonly kind: "committed"; readonly epoch: number; readonly sequence: number; readonly committedUs: number }
+  | {
+      readonly kind: "committed";
+      readonly epoch: number;
+      readonly sequence: number;
+      readonly committedUs: number;
+      /** The soft limits that this entry's claims went over; absent when there are none. */
+      readonly exceeded?: readonly BudgetExcess[];
+    }
   /** The tenant's authority moved: nothing was recorded, decide again. */
   | { readonly kind: "stale" }
   | { readonly kind: "expired"; readonly databaseTimeMs: number }
@@ -98,7 +105,17 @@ const OUTCOMES = { completed: 1, failed: 2, aborted: 3, unknown: 4 } as const sa
 const COMMIT_SQL = `SELECT * FROM writ_journal_commit($1::uuid, $2::uuid, $3::uuid[], $4::int8[], $5::int8[], $6::int8[],
   $7::bytea, $8::int4[], $9::int4[], $10::uuid[], $11::int8[], $12::int8[], $13::int4[], $14::text, $15::bytea,
   $16::bytea, $17::int4[], $18::int4[], $19::int4[], $20::bytea, $21::bytea, $22::int8[], $23::int8[], $24::int8[],
-  $25::int4[])`;
+  $25::int4[], $26::int8[])`;
+
+/** One counter of one entry, under the least hard and the least soft limit that the entry compares it with. */
+interface PackedClaim {
+  /** Place of the entry in the batch. */
+  readonly entry: number;
+  /** That of the least hard limit, when there is any. */
+  claim: BudgetClaim;
+  /** That of the least soft limit. */
+  soft: BudgetClaim | undefined;
+}
 
 const NO_CALL = "00000000-0000-0000-0000-000000000000";
 const STALE: EntryResult = { kind: "stale" };
@@ -156,14 +173,14 @@ export async function commitIn(q: Queryable, batch: JournalBatch): Promise<Journ
     throw new TypeError(`a batch has at most ${JOURNAL_ENTRIES_MAX} entries`);
   }
   const tenants = [...new Set(batch.entries.map((entry) => entry.tenantId))].sort();
-  const claims: BudgetClaim[] = [];
+  const claims: PackedClaim[] = [];
   const rows = await q.query(COMMIT_SQL, packBatch(batch, tenants, claims));
   const row = rows[0];
   if (row === undefined) throw new TypeError("writ_journal_commit answered nothing");
   return unpackResult(batch, tenants, claims, row);
 }
 
-function packBatch(batch: JournalBatch, tenants: readonly string[], claims: BudgetClaim[]): SqlValue[] {
+function packBatch(batch: JournalBatch, tenants: readonly string[], claims: PackedClaim[]): SqlValue[] {
   const entries = batch.entries;
   const count = entries.length;
   const tenantIndex = new Map<string, number>();
@@ -198,6 +215,7 @@ function packBatch(batch: JournalBatch, tenants: readonly string[], claims: Budg
   const amounts: number[] = [];
   const limits: number[] = [];
   const nodesMax: number[] = [];
+  let hasSoft = false;
 
   for (let index = 0; index < count; index += 1) {
     const entry = entries[index] as JournalEntry; // index < count
@@ -221,18 +239,23 @@ function packBatch(batch: JournalBatch, tenants: readonly string[], claims: Budg
       const before = claims.length;
       for (const claim of entry.claims) {
         const limit = claim.mode === "hard" ? claim.limit : -1;
-        // One call holds a counter once, under the least of the hard limits that it is compared with.
+        const soft = claim.mode === "soft" ? claim : undefined;
+        hasSoft ||= soft !== undefined;
+        // One call holds a counter once, under the least of the hard limits that it is compared with, and the least of
+        // the soft ones.
         let same = before;
         while (same < claims.length && counters[same] !== claim.counter) same += 1;
         if (same < claims.length) {
-          const held = limits[same] as number; // same < claims.length
+          const packed = claims[same] as PackedClaim; // same < claims.length
+          const held = limits[same] as number; // as above
           if (limit >= 0 && (held < 0 || limit < held)) {
             limits[same] = limit;
-            claims[same] = claim;
+            packed.claim = claim;
           }
+          if (soft !== undefined && (packed.soft === undefined || soft.limit < packed.soft.limit)) packed.soft = soft;
           continue;
         }
-        claims.push(claim);
+        claims.push({ entry: index, claim, soft });
         claimEntries.push(index + 1);
         counters.push(claim.counter);
         roots.push(claim.scope === "node" ? entry.root : NO_ROOT);
@@ -271,6 +294,7 @@ function packBatch(batch: JournalBatch, tenants: readonly string[], claims: Budg
     amounts,
     limits,
     nodesMax,
+    hasSoft ? claims.map(({ soft }) => soft?.limit ?? -1) : [],
   ];
 }
 
@@ -286,7 +310,7 @@ export function packHex(values: readonly string[]): Uint8Array {
 function unpackResult(
   batch: JournalBatch,
   tenants: readonly string[],
-  claims: readonly BudgetClaim[],
+  claims: readonly PackedClaim[],
   row: Row,
 ): JournalBatchResult {
   // The columns of writ_journal_commit, as the database interface returns their types.
@@ -294,6 +318,9 @@ function unpackResult(
     statuses: number[];
     refused_claims: number[] | null;
     remaining: number[] | null;
+    exceeded: number[] | null;
+    exceeded_totals: number[] | null;
+    exceeded_windows: number[] | null;
     epochs: (number | null)[];
     revisions: number[];
     sequences: number[];
@@ -324,6 +351,19 @@ function unpackResult(
   for (const [index, tenantId] of tenants.entries()) {
     next[index] = (heads.get(tenantId)?.sequence ?? 0) - (next[index] as number);
   }
+  const excesses = new Map<number, BudgetExcess[]>();
+  for (const [index, position] of (answer.exceeded ?? []).entries()) {
+    const packed = claims[position - 1];
+    if (packed?.soft === undefined) throw new TypeError("a soft limit that was passed names no claim");
+    const excess: BudgetExcess = {
+      claim: packed.soft,
+      used: answer.exceeded_totals?.[index] as number, // columns of one answer have one length
+      windowStartMs: answer.exceeded_windows?.[index] as number, // as above
+    };
+    const own = excesses.get(packed.entry);
+    if (own === undefined) excesses.set(packed.entry, [excess]);
+    else own.push(excess);
+  }
   const results = batch.entries.map((entry, index): EntryResult => {
     const status = answer.statuses[index];
     switch (status) {
@@ -331,11 +371,13 @@ function unpackResult(
         const at = tenantIndex.get(entry.tenantId) as number; // as above
         const head = heads.get(entry.tenantId) as CommittedHead; // an entry is appended to a head only
         next[at] = (next[at] as number) + 1;
+        const exceeded = excesses.get(index);
         return {
           kind: "committed",
           epoch: head.epoch,
           sequence: next[at] as number,
           committedUs: head.committedUs,
+          ...(exceeded === undefined ? {} : { exceeded }),
         };
       }
       case 1:
@@ -343,7 +385,7 @@ function unpackResult(
       case 2:
         return { kind: "expired", databaseTimeMs: answer.database_ms };
       case 3: {
-        const claim = claims[(answer.refused_claims?.[index] ?? 0) - 1];
+        const claim = claims[(answer.refused_claims?.[index] ?? 0) - 1]?.claim;
         if (claim === undefined) throw new TypeError("a refusal names no claim");
         return { kind: "refused", claim, remaining: answer.remaining?.[index] ?? 0 };
       }

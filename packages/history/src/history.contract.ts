@@ -220,6 +220,15 @@ export async function readCounter(control: Database, tenantId: string, counter: 
 
 const kindsOf = (result: JournalBatchResult): string[] => result.results.map((entry) => entry.kind);
 
+type Excess = readonly [entry: number, counter: string, used: number, windowStartMs: number];
+
+const excessesOf = (result: JournalBatchResult): Excess[] =>
+  result.results.flatMap((entry, index) =>
+    (entry.kind === "committed" ? (entry.exceeded ?? []) : []).map(
+      ({ claim, used, windowStartMs }): Excess => [index, claim.counter, used, windowStartMs],
+    ),
+  );
+
 export function describeHistory(name: string, start: () => Promise<HistoryUnderTest>): void {
   describe(name, () => {
     let engine: HistoryUnderTest;
@@ -562,6 +571,56 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         expect(await readCounter(control, tenantId, shared)).toMatchObject({ reserved: 5, used: 0 });
       });
 
+      test("admit what goes over a soft limit, and flag exactly that", async () => {
+        const tenantId = await makeTenant(control);
+        const [shared, closed, uncounted] = [newNode(), newNode(), newNode()];
+        const soft = makeClaim(shared, { limit: 3, amount: 2, mode: "soft" });
+        const call = (claims: BudgetClaim[]) => makeAllow(tenantId, { claims });
+        const first = [soft, makeClaim(uncounted, { limit: 0, mode: "shadow" })];
+        const result = await commit(gateway, [
+          call([makeClaim(shared, { amount: 1, limit: 3, mode: "soft" })]),
+          call(first),
+          // Refused for its other claim, so it adds nothing.
+          call([soft, makeClaim(closed, { limit: 0 })]),
+          call([soft]),
+          { ...call([soft]), kind: "allow_ended" },
+          call([makeClaim(shared, { amount: 5, limit: 12, mode: "soft" })]),
+        ]);
+        expect(kindsOf(result)).toEqual(["committed", "committed", "refused", "committed", "committed", "committed"]);
+        expect(excessesOf(result)).toEqual([
+          [3, shared, 5, 0],
+          [4, shared, 7, 0],
+        ]);
+        expect(result.results[3]).toMatchObject({ exceeded: [{ claim: soft }] });
+        expect(excessesOf(await commit(gateway, [call(first)]))).toEqual([[0, shared, 14, 0]]);
+        expect(await readCounter(control, tenantId, uncounted)).toMatchObject({ reserved: 2 });
+      });
+
+      test("compare one counter with its least hard and its least soft limit, in any order", async () => {
+        const tenantId = await makeTenant(control);
+        const counter = newNode();
+        const claims = [
+          makeClaim(counter, { limit: 2, mode: "soft" }),
+          makeClaim(counter, { limit: 9 }),
+          makeClaim(counter, { limit: 1, mode: "soft" }),
+          makeClaim(counter, { limit: 3 }),
+          makeClaim(counter, { limit: 0, mode: "shadow" }),
+        ];
+        const entries = [claims, claims, [...claims].reverse(), claims].map((own) =>
+          makeAllow(tenantId, { claims: own }),
+        );
+        const result = await commit(gateway, entries);
+        expect(kindsOf(result)).toEqual(["committed", "committed", "committed", "refused"]);
+        expect(result.results[3]).toMatchObject({ claim: claims[3], remaining: 0 });
+        expect(result.results[0]).not.toHaveProperty("exceeded");
+        for (const [index, used] of [
+          [1, 2],
+          [2, 3],
+        ] as const) {
+          expect(result.results[index]).toMatchObject({ exceeded: [{ claim: claims[2], used, windowStartMs: 0 }] });
+        }
+      });
+
       test("trap-51 bound the counters that a holder can make below one root", async () => {
         const tenantId = await makeTenant(control);
         const root = newNode();
@@ -587,7 +646,7 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
                   counter: fc.integer({ min: 0, max: 3 }),
                   amount: fc.integer({ min: 1, max: 3 }),
                   window: fc.integer({ min: 0, max: 2 }),
-                  hard: fc.boolean(),
+                  mode: fc.constantFrom("hard" as const, "soft" as const, "shadow" as const),
                 }),
                 { maxLength: 3, selector: (claim) => claim.counter },
               ),
@@ -621,14 +680,16 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
                     makeClaim(names[claim.counter] as string, {
                       amount: claim.amount,
                       limit,
-                      mode: claim.hard ? "hard" : "soft",
+                      mode: claim.mode,
                       windowStartMs: minute + claim.window * 60_000,
                     }),
                   );
                   return { ...makeAllow(tenantId, { claims }), kind: step.kind };
                 });
                 const expected = model.commit(entries);
-                expect(kindsOf(await commit(gateway, entries))).toEqual(expected);
+                const result = await commit(gateway, entries);
+                expect(kindsOf(result)).toEqual(expected);
+                expect(excessesOf(result)).toEqual(model.exceeded);
                 for (const made of entries) if (made.kind === "allow") calls.push(made);
                 for (const counter of names) {
                   expect(await readCounter(control, tenantId, counter)).toMatchObject(model.counter(counter));
@@ -896,6 +957,9 @@ class BudgetModel {
     { state: "open" | "unknown"; held: [counter: string, window: number, n: number][] }
   >();
 
+  /** The soft limits that the last batch went over. */
+  exceeded: Excess[] = [];
+
   counter(name: string): { used: number; reserved: number; unknown: number } {
     return this.#counters.get(name) ?? { used: 0, reserved: 0, unknown: 0 };
   }
@@ -909,7 +973,8 @@ class BudgetModel {
         newest.set(counter, Math.max(newest.get(counter) ?? 0, windowStartMs));
       }
     }
-    return entries.map((entry, index) => kinds[index] ?? this.#reserve(entry, newest));
+    this.exceeded = [];
+    return entries.map((entry, index) => kinds[index] ?? this.#reserve(entry, index, newest));
   }
 
   #settle(entry: Extract<JournalEntry, { kind: "outcome" }>): EntryResult["kind"] {
@@ -927,7 +992,7 @@ class BudgetModel {
     return "committed";
   }
 
-  #reserve(entry: JournalEntry, newest: ReadonlyMap<string, number>): EntryResult["kind"] {
+  #reserve(entry: JournalEntry, at: number, newest: ReadonlyMap<string, number>): EntryResult["kind"] {
     if (!("claims" in entry)) return "committed";
     const present = entry.claims.map((claim) => {
       const stored = this.#counters.get(claim.counter);
@@ -949,6 +1014,10 @@ class BudgetModel {
       else counter.used += claim.amount;
       this.#counters.set(claim.counter, counter);
       held.push([claim.counter, counter.window_start, claim.amount]);
+      const total = counter.used + counter.reserved + counter.unknown;
+      if (claim.mode === "soft" && total > claim.limit) {
+        this.exceeded.push([at, claim.counter, total, counter.window_start]);
+      }
     }
     if (entry.kind === "allow") this.#calls.set(entry.callId, { state: "open", held });
     return "committed";
