@@ -180,6 +180,22 @@ export const EVENTS = {
     sentence: "What remained of a carve returned to the counters it came from.",
     fields: { node: "string", counter: "string", amount: "integer", cause: "string" },
   },
+  "budget.exceeded": {
+    version: 1,
+    category: "budget",
+    sentence: "An allowed call went over a soft limit; each gateway says so once a minute at most for each limit and window.",
+    fields: {
+      callId: "string",
+      scope: "string",
+      scopeId: "string",
+      unit: "string",
+      window: "string",
+      windowStart: "integer",
+      limit: "integer",
+      used: "integer",
+      mode: "string",
+    },
+  },
   "root_key.created": {
     version: 1,
     category: "token",

@@ -1,5 +1,5 @@
 /** What the journal needs of the database: one batch, one transaction. Implemented over `@writ/history`. */
-import type { AuditEvent, BudgetClaim } from "@writ/contract";
+import type { AuditEvent, BudgetClaim, BudgetExcess } from "@writ/contract";
 
 export type BatchEntry =
   | {
@@ -28,7 +28,13 @@ export type BatchEntry =
   | { readonly kind: "record"; readonly tenantId: string; readonly event: AuditEvent };
 
 export type EntryAnswer =
-  | { readonly kind: "committed"; readonly epoch: number; readonly sequence: number }
+  | {
+      readonly kind: "committed";
+      readonly epoch: number;
+      readonly sequence: number;
+      /** The soft limits that the call went over; absent when there are none. */
+      readonly exceeded?: readonly BudgetExcess[];
+    }
   | { readonly kind: "stale" }
   | { readonly kind: "expired"; readonly databaseTimeMs: number }
   | { readonly kind: "refused"; readonly claim: BudgetClaim; readonly remaining: number }

@@ -1,5 +1,5 @@
 /** The journal over a working batch store in memory: what is committed together, judged again, split, resolved. */
-import { type AuditEvent, makeUuidv7 } from "@writ/contract";
+import { type AuditEvent, type BudgetClaim, type BudgetExcess, makeUuidv7 } from "@writ/contract";
 import { DatabaseError } from "@writ/db";
 import { afterEach, describe, expect, it } from "vitest";
 import { type DecisionEntry, Failure } from "../ports.ts";
@@ -21,6 +21,8 @@ function makeStore() {
     revision: 1,
     resolved: [] as string[],
     resolvable: true,
+    /** The soft limits that every allow from now on goes over. */
+    exceeded: [] as readonly BudgetExcess[],
   };
   const apply = (batchId: string, entries: readonly BatchEntry[]): BatchAnswer => {
     committed.add(batchId);
@@ -28,7 +30,10 @@ function makeStore() {
       if ((entry.kind === "allow" || entry.kind === "deny") && entry.revision !== store.revision)
         return { kind: "stale" };
       log.push(entry);
-      return { kind: "committed", epoch: 1, sequence: log.length };
+      const committed = { kind: "committed", epoch: 1, sequence: log.length } as const;
+      return entry.kind === "allow" && store.exceeded.length > 0
+        ? { ...committed, exceeded: store.exceeded }
+        : committed;
     });
     const head = { epoch: 1, sequence: log.length, hash: new Uint8Array(32) };
     return { answers, databaseTimeMs: 1_000_000 + log.length, heads: new Map([[TENANT, head]]) };
@@ -64,11 +69,11 @@ function makeJournal(
   store: ReturnType<typeof makeStore>,
   revisionOf: () => number | undefined = () => store.revision,
   catchUp: () => void = () => {},
+  start = { ms: 0 },
 ): Journal {
-  let now = 0;
   open = createJournal({
     store: store.batchStore,
-    clock: { nowMs: () => 1_700_000_000_000, monotonicMs: () => (now += 1) },
+    clock: { nowMs: () => 1_700_000_000_000, monotonicMs: () => (start.ms += 1) },
     random: { bytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
     log: { warn: () => {}, error: () => {} },
     revisionOf,
@@ -102,6 +107,22 @@ function makeEntry(overrides: Partial<DecisionEntry> = {}): DecisionEntry {
     event: makeEvent(callId),
     denial: undefined,
     outcome: undefined,
+    ...overrides,
+  };
+}
+
+function makeSoftClaim(overrides: Partial<BudgetClaim> = {}): BudgetClaim {
+  return {
+    counter: "0c".repeat(16),
+    scope: "agent",
+    scopeId: "a",
+    unit: "calls",
+    window: "minute",
+    windowStartMs: 0,
+    windowEndMs: 60_000,
+    amount: 1,
+    limit: 3,
+    mode: "soft",
     ...overrides,
   };
 }
@@ -228,6 +249,63 @@ describe("the journal", () => {
     expect(result.kind === "committed" && result.committedAtMonotonicMs).toBeGreaterThanOrEqual(before);
     // The monotonic clock of this test advances by one with each look: the commit was asked for at its second look.
     expect(result.kind === "committed" && result.committedAtMonotonicMs).toBeLessThanOrEqual(3);
+  });
+
+  it("puts a passed soft limit on record with a later batch, once a minute for each counter, window and limit", async () => {
+    const store = makeStore();
+    const time = { ms: 0 };
+    const journal = makeJournal(
+      store,
+      () => store.revision,
+      () => {},
+      time,
+    );
+    const excess = (used: number, overrides: Partial<BudgetClaim> = {}): BudgetExcess => {
+      const claim = makeSoftClaim(overrides);
+      return { claim, used, windowStartMs: claim.windowStartMs };
+    };
+    const call = async (exceeded: readonly BudgetExcess[]): Promise<string> => {
+      store.exceeded = exceeded;
+      const entry = makeEntry();
+      expect((await journal.commit(entry, unchanged(entry))).result.kind).toBe("committed");
+      return entry.callId;
+    };
+    const first = await call([excess(4)]);
+    await call([excess(5)]);
+    const third = await call([excess(6, { limit: 5 }), excess(6, { windowStartMs: 60_000 })]);
+    await call([]);
+    time.ms += 60_000;
+    const last = await call([excess(7)]);
+    await journal.drain(5_000);
+
+    const said = store.log.flatMap(({ kind, event }) =>
+      kind === "record" && event.event === "budget.exceeded" ? [event.fields] : [],
+    );
+    const fields = { scope: "agent", scopeId: "a", unit: "calls", window: "minute", mode: "soft" };
+    expect(said).toEqual([
+      { ...fields, callId: first, windowStart: 0, limit: 3, used: 4 },
+      { ...fields, callId: third, windowStart: 0, limit: 5, used: 6 },
+      { ...fields, callId: third, windowStart: 60_000, limit: 3, used: 6 },
+      { ...fields, callId: last, windowStart: 0, limit: 3, used: 7 },
+    ]);
+  });
+
+  it("says no more than ten thousand passed limits a minute, and counts the rest as dropped", async () => {
+    const store = makeStore();
+    const journal = makeJournal(store);
+    const records = (): number => store.log.filter(({ kind }) => kind === "record").length;
+    for (let at = 0; at < 11; at += 1) {
+      store.exceeded = Array.from({ length: 1_000 }, (_, index) => {
+        const claim = makeSoftClaim({ counter: (at * 1_000 + index).toString(16).padStart(32, "0") });
+        return { claim, used: 4, windowStartMs: 0 };
+      });
+      const entry = makeEntry();
+      await journal.commit(entry, unchanged(entry));
+      store.exceeded = [];
+      await journal.drain(5_000);
+    }
+    expect(records()).toBe(10_000);
+    expect(journal.stats.recordsDropped).toBe(1_000);
   });
 
   it("takes nothing once it is closed", async () => {

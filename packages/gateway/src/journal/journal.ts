@@ -4,7 +4,7 @@
  * caller's `judge` is asked again; when COMMIT is not known to have happened, the calls are denied and the batch is
  * either made impossible or its allows are ended as aborted.
  */
-import { type AuditEvent, makeUuidv7 } from "@writ/contract";
+import { type AuditEvent, type BudgetExcess, makeUuidv7 } from "@writ/contract";
 import { DatabaseError } from "@writ/db";
 import {
   type Clock,
@@ -17,6 +17,7 @@ import {
   type Random,
 } from "../ports.ts";
 import type { BatchAnswer, BatchEntry, BatchStore, EntryAnswer, Head } from "./batch-store.ts";
+import { createExcessEvents } from "./excess-events.ts";
 
 /** Decisions in one transaction. */
 const BATCH_DECISIONS_MAX = 256;
@@ -110,6 +111,7 @@ export function createJournal(options: JournalOptions): Journal {
   let idle: (() => void)[] = [];
   /** Lower bounds of (monotonic clock − database clock) over the last two periods; the greatest counts. */
   const offset = createClockOffset();
+  const excesses = createExcessEvents({ clock, random });
 
   /**
    * Decisions go at once, after the I/O of this turn, so that calls that arrive together are committed together; under
@@ -255,7 +257,10 @@ export function createJournal(options: JournalOptions): Journal {
       else if (own.kind === "regressed") {
         item.reject(new Failure("head_regressed", "the head is behind what this process has seen"));
       } else {
-        if (own.kind === "committed") moved.add(item.entry.tenantId);
+        if (own.kind === "committed") {
+          moved.add(item.entry.tenantId);
+          for (const excess of own.exceeded ?? []) sayExceeded(item.entry, excess);
+        }
         item.resolve({ result: toCommitResult(own, committedAtMonotonicMs), entry: item.entry });
       }
     }
@@ -272,6 +277,13 @@ export function createJournal(options: JournalOptions): Journal {
       if (head !== undefined) unsealed.set(tenantId, head);
     }
     if (stale.length > 0) void again(stale);
+  }
+
+  /** A soft limit was passed: that goes on record with a batch to come, and nobody waits for it. */
+  function sayExceeded(entry: DecisionEntry, excess: BudgetExcess): void {
+    const said = excesses.make(entry, excess);
+    if (said.kind === "event") record(said.event);
+    else if (said.kind === "full") stats.recordsDropped += 1;
   }
 
   /** Books outcomes that came after their call was recorded as unknown. */
@@ -501,7 +513,9 @@ function toCommitResult(
   answer: Exclude<EntryAnswer, { kind: "stale" | "regressed" }>,
   committedAtMonotonicMs: number,
 ): CommitResult {
-  if (answer.kind === "committed") return { ...answer, committedAtMonotonicMs };
+  if (answer.kind === "committed") {
+    return { kind: "committed", epoch: answer.epoch, sequence: answer.sequence, committedAtMonotonicMs };
+  }
   // Answers for outcomes; for a decision they mean that its tenant is gone.
   if (answer.kind === "late" || answer.kind === "absent") return { kind: "stale" };
   return answer;

@@ -1,11 +1,12 @@
-/** The journal over a real history: one entry that cannot be written holds up nothing else. */
+/** The journal over a real history: what cannot be written holds up nothing else, and a passed soft limit is said. */
 import { randomBytes } from "node:crypto";
-import { type AuditEvent, INSTANCE_TENANT, makeUuidv7 } from "@writ/contract";
+import { type AuditEvent, type BudgetClaim, INSTANCE_TENANT, makeUuidv7 } from "@writ/contract";
 import { type Database, openPostgres } from "@writ/db";
-import { ensureInstance, readEvents } from "@writ/history";
+import { ensureInstance, readEvents, readHead } from "@writ/history";
 import { freshDatabase, sharedPostgres } from "@writ/testkit";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createJournal } from "../journal/journal.ts";
+import type { DecisionEntry } from "../ports.ts";
 import { createHistoryStores } from "./history-store.ts";
 
 const random = { bytes: (length: number) => new Uint8Array(randomBytes(length)) };
@@ -58,4 +59,62 @@ it("an event that cannot be written is dropped, and those beside it are on recor
   const log = await readEvents(control, { tenantId: INSTANCE_TENANT, epoch: 1, after: 0, limit: 10 });
   expect(log.map((entry) => /"gateway":"(\w+)"/.exec(entry.event)?.[1]).filter(Boolean)).toEqual(["before", "after"]);
   expect(errors).toEqual(["an entry was refused by the database"]);
+});
+
+it("a call that goes over a soft limit is committed, and that it went over is on record behind it", async () => {
+  const states = { current: () => undefined, follow: () => false };
+  const { batches } = createHistoryStores({ db, gatewayId: newId(), clock, random, states });
+  const head = await readHead(control, INSTANCE_TENANT);
+  const revision = head?.revision ?? -1;
+  const journal = createJournal({
+    store: batches,
+    clock,
+    random,
+    log: { warn: () => undefined, error: () => undefined },
+    revisionOf: () => revision,
+    catchUp: async () => undefined,
+    seal: () => undefined,
+  });
+  const budget = { scope: "agent", scopeId: "a", unit: "calls", window: "total" } as const;
+  const claim: BudgetClaim = {
+    ...budget,
+    counter: randomBytes(16).toString("hex"),
+    windowStartMs: 0,
+    windowEndMs: Number.MAX_SAFE_INTEGER,
+    amount: 1,
+    limit: 1,
+    mode: "soft",
+  };
+  const callIds = [newId(), newId()];
+  for (const callId of callIds) {
+    const entry: DecisionEntry = {
+      kind: "allow",
+      tenantId: INSTANCE_TENANT,
+      callId,
+      revision,
+      validUntilMs: clock.nowMs() + 60_000,
+      claims: [claim, { ...claim, counter: randomBytes(16).toString("hex"), limit: 0, mode: "shadow" }],
+      root: "00".repeat(16),
+      budgetNodesMax: 10,
+      salt: random.bytes(16),
+      event: stopped(callId),
+      denial: undefined,
+      outcome: undefined,
+    };
+    expect((await journal.commit(entry, () => entry)).result.kind).toBe("committed");
+  }
+  await journal.drain(10_000);
+  journal.close();
+  const after = head?.sequence ?? 0;
+  const log = await readEvents(control, { tenantId: INSTANCE_TENANT, epoch: 1, after, limit: 10 });
+  expect(log).toHaveLength(3);
+  expect(JSON.parse(log[2]?.event ?? "")).toMatchObject({
+    event: "budget.exceeded",
+    callId: callIds[1],
+    ...budget,
+    windowStart: 0,
+    limit: 1,
+    used: 2,
+    mode: "soft",
+  });
 });

@@ -207,5 +207,7 @@ function encodeEntry(entry: BatchEntry): readonly JournalEntry[] {
 }
 
 function describeResult(result: EntryResult): EntryAnswer {
-  return result.kind === "committed" ? { kind: "committed", epoch: result.epoch, sequence: result.sequence } : result;
+  if (result.kind !== "committed") return result;
+  const { kind, epoch, sequence, exceeded } = result;
+  return exceeded === undefined ? { kind, epoch, sequence } : { kind, epoch, sequence, exceeded };
 }
