@@ -24,7 +24,10 @@ interface Draft {
   readonly mode: BudgetMode;
 }
 
-/** The claims of one call: its nodes up to the nearest recorded carve, and the tenant's budget rules. */
+/**
+ * The claims of one call: its nodes up to the nearest recorded carve, and the tenant's budget rules. One a counter, and
+ * behind them the soft limits that are passed before the hard limit of the same counter.
+ */
 export function callClaims(
   options: ClaimOptions & {
     readonly chain: readonly string[];
@@ -45,7 +48,12 @@ export function callClaims(
   if (options.tool !== "") add("tool", `${options.upstream}/${options.tool}`, `${options.upstream}/${options.tool}`);
   add("upstream", options.upstream, options.upstream);
   add("tenant", "", state.tenantId);
-  return toClaims(options, drafts, 1);
+  const claims = toClaims(options, drafts, 1);
+  const soft = drafts.filter(({ mode }) => mode === "soft");
+  if (soft.length === 0) return claims;
+  const isPassedFirst = ({ counter, limit }: BudgetClaim): boolean =>
+    claims.some((claim) => claim.counter === counter && claim.mode === "hard" && limit < claim.limit);
+  return [...claims, ...toClaims(options, soft, 1).filter(isPassedFirst)];
 }
 
 /**

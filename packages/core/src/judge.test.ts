@@ -339,7 +339,7 @@ suite("budgets in the decision", () => {
   const claims = (world: World, text: string, nowMs = NOW_MS): [string, number][] =>
     judge(world.state, world.attempt(text, { nowMs })).claims.map(({ scopeId, limit }) => [scopeId, limit]);
 
-  it("claims every limited node of the path and every rule that covers the call, least hard limit first", () => {
+  it("claims every limited node of the path and every rule that covers the call, least hard limit first, and softer ones behind", () => {
     const world = makeWorld();
     const child = world.child(world.rootText, "c", [day(10), day(4), '{"calls":50}']);
     const [root, own] = world.verify(child).path;
@@ -362,6 +362,8 @@ suite("budgets in the decision", () => {
       rule("3", "tool", "everything/echo", 10, "soft"),
       rule("4", "tool", "everything/sum", 1, "hard"),
       rule("5", "node", root ?? "", 30, "hard"),
+      rule("6", "node", root ?? "", 30, "soft"),
+      rule("7", "tool", "everything/echo", 12, "soft"),
     );
     const { claims: made, decision } = judge(world.state, world.attempt(child));
     expect(made.map(({ scope, scopeId, window, limit, mode }) => [scope, scopeId, window, limit, mode])).toEqual([
@@ -370,6 +372,7 @@ suite("budgets in the decision", () => {
       ["node", root, "day", 30, "hard"],
       ["tool", "everything/echo", "day", 20, "hard"],
       ["tenant", TENANT, "day", 1000, "soft"],
+      ["tool", "everything/echo", "day", 10, "soft"],
     ]);
     expect(decision).toMatchObject({ validUntilMs: Date.UTC(2026, 0, 6) });
     expect(new Set(made.map(({ counter }) => counter)).size).toBe(5);

@@ -166,7 +166,7 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
         tool: request.action === "tool.call" ? request.resource.name : "",
       })
     : [];
-  pass(() => `${claims.length} counter(s)`);
+  pass(() => `${new Set(claims.map(({ counter }) => counter)).size} counter(s)`);
 
   progress.check = "combine";
   // Kept from a tool that was taken to be invisible: had every later stage passed, it was not.
