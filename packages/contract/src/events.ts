@@ -183,7 +183,7 @@ export const EVENTS = {
   "budget.exceeded": {
     version: 1,
     category: "budget",
-    sentence: "An allowed call went over a soft limit; each gateway says so once a minute at most for each limit and window.",
+    sentence: "An allowed call went over a soft limit; each gateway says so once a minute at most for each.",
     fields: {
       callId: "string",
       scope: "string",
