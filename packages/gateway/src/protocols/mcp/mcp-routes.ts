@@ -219,9 +219,10 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       return fault(turn, "fault_params", request.idText);
     }
     const revision = SESSION_REVISIONS.includes(asked) ? asked : SESSION_REVISION;
-    const { tokenDigest } = turn.authenticated;
+    const { tokenDigest, tenantId, agentId } = turn.authenticated;
+    const agent = `${tenantId.length}:${tenantId}${agentId}`;
     return attempt(turn, request, accepts, { kind: "session", session: undefined }, call, () => {
-      const session = sessions.open({ tokenDigest, upstream: turn.upstream, revision });
+      const session = sessions.open({ tokenDigest, agent, upstream: turn.upstream, revision });
       if (session === undefined) return undefined;
       return {
         json: `{"protocolVersion":"${revision}","capabilities":{"tools":{}},"serverInfo":${serverInfo}}`,

@@ -7,6 +7,7 @@ import type { Clock, Random } from "../../ports.ts";
 export interface McpSession {
   readonly id: string;
   readonly tokenDigest: string;
+  readonly agent: string;
   readonly upstream: string;
   readonly revision: string;
   /** Requests in flight by the key of their id. */
@@ -22,6 +23,8 @@ export interface InFlight {
 export interface McpSessions {
   open(owner: {
     readonly tokenDigest: string;
+    /** Whom the root token was minted for, with its tenant: all that is attenuated from it counts together. */
+    readonly agent: string;
     readonly upstream: string;
     readonly revision: string;
   }): McpSession | undefined;
@@ -33,15 +36,15 @@ export interface McpSessions {
 
 export interface McpSessionLimits {
   readonly sessionsMax: number;
-  /** So that one token cannot push out everybody else's. */
-  readonly sessionsPerTokenMax: number;
+  /** So that one agent cannot push out everybody else's. Not per token: a holder makes tokens for nothing. */
+  readonly sessionsPerAgentMax: number;
   readonly sessionIdleMs: number;
   readonly inFlightMax: number;
 }
 
 export const MCP_SESSION_LIMITS: McpSessionLimits = {
   sessionsMax: 10_000,
-  sessionsPerTokenMax: 1000,
+  sessionsPerAgentMax: 1000,
   sessionIdleMs: 30 * 60_000,
   inFlightMax: 256,
 };
@@ -54,13 +57,13 @@ export function createMcpSessions(options: {
   const { clock, random, limits } = options;
   /** In the order of last use: what is first has been idle the longest. */
   const sessions = new Map<string, McpSession>();
-  const byToken = new Map<string, Set<McpSession>>();
+  const byAgent = new Map<string, Set<McpSession>>();
 
   function end(session: McpSession): void {
     if (!sessions.delete(session.id)) return;
-    const own = byToken.get(session.tokenDigest);
+    const own = byAgent.get(session.agent);
     own?.delete(session);
-    if (own?.size === 0) byToken.delete(session.tokenDigest);
+    if (own?.size === 0) byAgent.delete(session.agent);
     for (const flight of session.inFlight.values()) flight.cut.abort();
     session.inFlight.clear();
   }
@@ -81,11 +84,11 @@ export function createMcpSessions(options: {
   return {
     size: () => sessions.size,
     end,
-    open({ tokenDigest, upstream, revision }) {
+    open({ tokenDigest, agent, upstream, revision }) {
       endIdle();
-      const own = byToken.get(tokenDigest) ?? new Set();
-      if (own.size >= limits.sessionsPerTokenMax || sessions.size >= limits.sessionsMax) {
-        const victim = firstIdle(own.size >= limits.sessionsPerTokenMax ? own : sessions.values());
+      const own = byAgent.get(agent) ?? new Set();
+      if (own.size >= limits.sessionsPerAgentMax || sessions.size >= limits.sessionsMax) {
+        const victim = firstIdle(own.size >= limits.sessionsPerAgentMax ? own : sessions.values());
         if (victim === undefined) return undefined;
         end(victim);
       }
@@ -93,6 +96,7 @@ export function createMcpSessions(options: {
       const session: McpSession = {
         id,
         tokenDigest,
+        agent,
         upstream,
         revision,
         inFlight: new Map(),
@@ -100,7 +104,7 @@ export function createMcpSessions(options: {
       };
       sessions.set(id, session);
       own.add(session);
-      byToken.set(tokenDigest, own);
+      byAgent.set(agent, own);
       return session;
     },
     find(id, { tokenDigest, upstream }) {
@@ -115,7 +119,7 @@ export function createMcpSessions(options: {
       session.lastUsedMs = nowMs;
       sessions.delete(id);
       sessions.set(id, session);
-      const own = byToken.get(tokenDigest);
+      const own = byAgent.get(session.agent);
       own?.delete(session);
       own?.add(session);
       return session;
