@@ -59,3 +59,36 @@ test("open calls of a tenant are judged again when its authority can neither be 
   expect(states.current("t")).toBeUndefined();
   expect(narrowed).toEqual(["t"]);
 });
+
+test("a tenant whose authority cannot be read does not keep the poll from following the others", async () => {
+  // The first failure ended the poll, so that whatever came behind it stayed as it was when no notification came.
+  const head = { epoch: 1, revision: 2, sequence: 1, hash: new Uint8Array(32) };
+  const store: AuthorityStore = {
+    load: async (tenantId) => makeState(tenantId),
+    async changes({ tenantId }) {
+      if (tenantId === "broken") throw new TypeError("unreadable");
+      return { kind: "changes", epoch: 1, revision: 2, instanceRevision: 1, changes: [], instanceChanges: [] };
+    },
+    tenants: async () => [],
+    heads: async () =>
+      new Map([
+        ["broken", head],
+        ["sound", head],
+      ]),
+    listen: async () => ({ async close() {} }),
+  };
+  const states = createAuthorityStates({
+    store,
+    clock: CLOCK,
+    log: { warn() {} },
+    pollMs: 60_000,
+    narrowed() {},
+    changed() {},
+    contact() {},
+  });
+  await states.load("broken", AbortSignal.timeout(1_000));
+  await states.load("sound", AbortSignal.timeout(1_000));
+  await states.start();
+  await states.close();
+  expect(states.current("sound")?.revision).toBe(2);
+});

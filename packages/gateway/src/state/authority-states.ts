@@ -163,7 +163,14 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
         const head = heads.get(state.tenantId);
         return head === undefined || head.revision !== state.revision || head.epoch !== state.epoch;
       });
-      for (const state of moved) await follow(state.tenantId);
+      for (const { tenantId } of moved) {
+        try {
+          await follow(tenantId);
+        } catch (error) {
+          // A failure to read one tenant's authority must not keep the others from being followed.
+          log.warn({ error, tenantId }, "a change of authority could not be read");
+        }
+      }
     } catch (error) {
       // A failure of the database: nothing is changed here; loss of contact is acted on by whoever asks how long ago it was.
       log.warn({ error }, "the poll for authority went unanswered");
