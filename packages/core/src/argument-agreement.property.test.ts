@@ -71,7 +71,11 @@ it("a caveat clears exactly where the same conditions of a rule hold", () => {
       if (holds) held += 1;
       expect(clearCaveats(attempt.token, attempt).kind).toBe(holds ? "cleared" : "prohibited");
     }),
-    { numRuns: 5_000 },
+    {
+      numRuns: 5_000,
+      // An IPv4-mapped address has two readings, so it is within no prefix of either kind.
+      examples: [[['"cidr":"::/0"'], "/a", '{"a":"::ffff:10.0.0.1"}']],
+    },
   );
   expect(held).toBeGreaterThan(100);
 });

@@ -67,7 +67,10 @@ function readIpv6(text: string): Address | undefined {
   if (head === undefined || tail === undefined) return undefined;
   const missing = 16 - head.length - tail.length;
   if (right === undefined ? missing !== 0 : missing < 2) return undefined;
-  return [...head, ...new Array<number>(missing).fill(0), ...tail];
+  const address = [...head, ...new Array<number>(missing).fill(0), ...tail];
+  // ::ffff:0:0/96 holds IPv4 addresses: some readers take one for IPv6, some for IPv4.
+  const isMapped = address.slice(0, 10).every((byte) => byte === 0) && address[10] === 255 && address[11] === 255;
+  return isMapped ? undefined : address;
 }
 
 /** The bytes of groups between colons; the last may be an IPv4 address where `atEnd`. */
