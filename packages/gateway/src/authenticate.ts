@@ -11,6 +11,11 @@ import type { Clock, StatePort } from "./ports.ts";
 
 /** Verified tokens remembered at once; the least recently used goes first. */
 const VERIFIED_MAX = 10_000;
+/**
+ * Characters of their texts. A verified token takes up to twenty times its text in memory, and whoever holds one token
+ * makes any number of long ones offline; tokens of ordinary length reach the number above first.
+ */
+const VERIFIED_CHARACTERS_MAX = 4 * 1024 * 1024;
 /** Looks at the database for the sake of tokens not yet verified, per second: anybody can make up a tenant or a key. */
 const LOOKUPS_PER_SECOND = 50;
 /** Longer than any token of the one spelling. */
@@ -48,12 +53,19 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     return { kind: "rejected", reason, detail };
   }
 
+  let characters = 0;
+
+  function forget(text: string): void {
+    if (verified.delete(text)) characters -= text.length;
+  }
+
   function remember(text: string, entry: Remembered): void {
+    forget(text);
     verified.set(text, entry);
-    if (verified.size <= VERIFIED_MAX) return;
+    characters += text.length;
     for (const oldest of verified.keys()) {
-      verified.delete(oldest);
-      return;
+      if (verified.size <= VERIFIED_MAX && characters <= VERIFIED_CHARACTERS_MAX) return;
+      forget(oldest);
     }
   }
 
@@ -131,7 +143,7 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
         verified.set(text, remembered);
         return remembered.authenticated;
       }
-      verified.delete(text);
+      forget(text);
     }
 
     const decoded = decodeToken(text);
