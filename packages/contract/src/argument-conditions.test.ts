@@ -34,7 +34,8 @@ describe("argument conditions", () => {
     ['{"/a":{"prefix":"ab"}}', '{"a":"abc"}', "holds"],
     ['{"/a":{"suffix":"bc"}}', '{"a":"abd"}', "fails"],
     ['{"/a":{"prefix":"ab"}}', '{"a":["ab"]}', "unknown"],
-    ['{"/a":{"max_length":2}}', '{"a":"😀😀"}', "holds"],
+    ['{"/a":{"max_length":4}}', '{"a":"😀😀"}', "holds"],
+    ['{"/a":{"max_length":3}}', '{"a":"😀😀"}', "fails"],
     ['{"/a":{"max_length":2}}', '{"a":"abc"}', "fails"],
     ['{"/a":{"max_length":1}}', '{"a":[1,2]}', "unknown"],
     // hosts

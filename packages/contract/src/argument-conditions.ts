@@ -204,7 +204,8 @@ function compileOperator(operator: Exclude<ArgumentOperator, "absent">, operand:
       if (typeof operand !== "number" || !Number.isSafeInteger(operand) || operand < 0) {
         return "the operand is not a whole number";
       }
-      return (value) => (typeof value === "string" ? verdict(codePoints(value, operand) <= operand) : "unknown");
+      // In UTF-16 code units: the strictest of the usual counts of characters.
+      return (value) => (typeof value === "string" ? verdict(value.length <= operand) : "unknown");
     case "host": {
       const list = listOf(operand, isHostPattern);
       if (list === undefined)
@@ -251,15 +252,6 @@ function any(list: readonly JsonValue[], test: (element: JsonValue) => Verdict):
     if (one === "unknown") outcome = "unknown";
   }
   return outcome;
-}
-
-/** The number of code points of `text`, counted no further than needed to know that it exceeds `max`. */
-function codePoints(text: string, max: number): number {
-  if (text.length <= max) return text.length;
-  if (text.length > 2 * max) return max + 1;
-  let count = 0;
-  for (const _ of text) count += 1;
-  return count;
 }
 
 // --- hosts ------------------------------------------------------------------------------------------------------
