@@ -257,13 +257,8 @@ async function send(
   if (closed !== undefined) return abort(closed, closed);
   if (signal.aborted) return abort("client gone", "fault_timeout");
   if (startedMs - result.committedAtMonotonicMs > SEND_WITHIN_MS) return abort("not sent in time", "state_stale");
-  let { validUntilMs } = committed.entry;
-  if (deps.state.current(authenticated.tenantId)?.revision !== committed.entry.revision) {
-    // Authority moved behind the commit, while nobody knew yet that this call would be open and had to be reviewed.
-    const again = deps.judge(attempt);
-    if (again.kind !== "allow") return abort(again.reason, again.reason);
-    ({ validUntilMs } = again.entry);
-  }
+  const review = reviewCommitted(deps, attempt, committed.entry);
+  if (review.kind === "falls") return abort(review.reason, review.reason);
 
   const cutter = new AbortController();
   let cutReason: Reason | undefined;
@@ -276,7 +271,7 @@ async function send(
   const open: OpenCall = {
     tenantId: authenticated.tenantId,
     callId,
-    validUntilMs,
+    validUntilMs: review.validUntilMs,
     cut,
     rejudge: () => {
       const again = deps.judge(attempt);
@@ -361,6 +356,28 @@ async function send(
   if (answered) return { kind: "answered", callId };
   const reason = cutReason ?? (outcome.kind === "aborted" ? "upstream_unavailable" : "upstream_failed");
   return { kind: "broken", callId, reason, detail: REASONS[reason].sentence };
+}
+
+/**
+ * Authority may have moved behind the commit, while nobody knew yet that this call would be open and had to be
+ * reviewed.
+ */
+function reviewCommitted(
+  deps: HandleCallDeps,
+  attempt: Attempt,
+  entry: DecisionEntry,
+): ReturnType<OpenCall["rejudge"]> {
+  try {
+    const isMoved = deps.state.current(entry.tenantId)?.revision !== entry.revision;
+    if (!isMoved) return { kind: "stands", validUntilMs: entry.validUntilMs };
+    const again = deps.judge(attempt);
+    if (again.kind !== "allow") return { kind: "falls", reason: again.reason };
+    return { kind: "stands", validUntilMs: again.entry.validUntilMs };
+  } catch (error) {
+    // A defect of ours: the call, which is on record as allowed and surely not sent, ends as aborted.
+    deps.log.error({ callId: attempt.callId, error }, "a committed call could not be reviewed");
+    return { kind: "falls", reason: "internal_error" };
+  }
 }
 
 function denied(callId: string, reason: Reason, detail: string, hidden: boolean, data: Denial["data"]): CallEnd {
