@@ -26,8 +26,8 @@ interface Phases {
 }
 
 const FULL: Phases = { warmupMs: 5_000, closedMs: 15_000, openMs: 15_000, rounds: 3 };
-const QUICK: Phases = { warmupMs: 2_000, closedMs: 4_000, openMs: 3_000, rounds: 1 };
-const CLOSED_CONNECTIONS = 64;
+const QUICK: Phases = { warmupMs: 3_000, closedMs: 4_000, openMs: 3_000, rounds: 1 };
+const CLOSED_CONNECTIONS = 128;
 const OPEN_CONNECTIONS = 128;
 const OPEN_RATE = 1_000;
 
