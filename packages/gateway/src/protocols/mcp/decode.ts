@@ -105,6 +105,9 @@ export function isObject(value: JsonValue | undefined): value is JsonObject {
 const CALL_MEMBERS: ReadonlySet<string> = new Set(["name", "arguments", "_meta"]);
 const CALL_MEMBERS_FOLDED: ReadonlySet<string> = new Set([...CALL_MEMBERS].map(foldName));
 
+/** Members that change what a call does and that nothing judges yet: long-running tasks, answers to an upstream. */
+const CALL_MEMBERS_REFUSED: ReadonlySet<string> = new Set(["task", "inputResponses", "requestState"].map(foldName));
+
 /** Whether a reader that ignores case would take the member for one that was not judged: `Arguments`. */
 function isMisspelt(member: string): boolean {
   return !CALL_MEMBERS.has(member) && CALL_MEMBERS_FOLDED.has(foldName(member));
@@ -116,7 +119,9 @@ export function readToolCall(
 ): { readonly tool: string; readonly arguments: JsonObject } | undefined {
   const { name, arguments: args } = request.params;
   if (typeof name !== "string" || name === "" || name.length > NAME_LENGTH_MAX) return undefined;
-  if (Object.keys(request.params).some(isMisspelt)) return undefined;
+  const members = Object.keys(request.params);
+  if (members.some(isMisspelt) || members.some((member) => CALL_MEMBERS_REFUSED.has(foldName(member))))
+    return undefined;
   if (args === undefined) return { tool: name, arguments: NOTHING };
   return isObject(args) ? { tool: name, arguments: args } : undefined;
 }
