@@ -126,6 +126,26 @@ describe("the recording of a child", () => {
     expect(world.attempt(child).request.subject.actorChain).toEqual([AGENT, HELPER]);
   });
 
+  it("refuses a delegate of another principal, whose budgets would pay for calls that it never made", () => {
+    const world = makeWorld();
+    const named = jsonObject({ agent: "helper" });
+    const stranger = "01970000-0000-7000-8000-0000000000ff";
+    const principal = { name: "stranger", type: "team", status: "active" } as const;
+    const helper = { name: "helper", principalId: stranger, status: "active", labels: {} } as const;
+    world.state.apply(
+      [
+        { type: "put", object: { kind: "principal", id: stranger, version: 1, value: principal } },
+        { type: "put", object: { kind: "agent", id: HELPER, version: 2, value: helper } },
+      ],
+      world.state.revision + 1,
+      [],
+      world.state.instanceRevision,
+    );
+    expect(outcome(judged(world, world.rootText, { agentId: HELPER, arguments: named }))).toBe(
+      "deny access_incomplete",
+    );
+  });
+
   it("is refused beyond the depth that a caveat permits", () => {
     const world = makeWorld('{"depth":1}');
     expect(outcome(judged(world, world.rootText))).toBe("allow policy_allow,attenuation_recorded");

@@ -86,6 +86,10 @@ function childRefusal(state: TenantState, { token, request, child, nowMs }: Atte
   if (child.agentId === undefined) return undefined;
   const agent = state.get("agent", child.agentId);
   if (agent?.status !== "active") return refusal("agent_inactive", "", "standing");
+  // Calls are charged to every agent and principal of the chain: nobody names a stranger whose budgets would pay.
+  if (agent.principalId !== token.principalId) {
+    return refusal("access_incomplete", "the delegate belongs to another principal", "describe");
+  }
   if (state.get("principal", agent.principalId)?.status !== "active") {
     return refusal("principal_inactive", "", "standing");
   }

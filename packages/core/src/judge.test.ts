@@ -103,6 +103,19 @@ suite("the decision", () => {
     expect(call(makeWorld(), tool, args as Record<string, number>)).toBe(expected);
   });
 
+  it("says nothing of a killed upstream to who may not see its tools", () => {
+    const world = makeWorld();
+    const before = call(world, "get-env");
+    world.state.apply(
+      [{ type: "put", object: kill("upstream", "everything") }],
+      world.state.revision + 1,
+      [],
+      world.state.instanceRevision,
+    );
+    expect(call(world, "echo")).toBe("deny kill_engaged");
+    expect(call(world, "get-env")).toBe(before);
+  });
+
   it("trap-24 denies by default without a policy, with a broken one and with no rules", () => {
     const world = makeWorld();
     world.state.apply([{ type: "delete", kind: "policy", id: "active" }], 6, [], 2);

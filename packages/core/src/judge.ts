@@ -232,7 +232,7 @@ function no(reason: Reason, detail = ""): Denial {
 
 /** Whether the token, its agents, its principals and the tenant stand at all, whatever is attempted. */
 function standingDenial({ state, attempt, chain, principals }: View): Denial | undefined {
-  const { token, request, nowMs } = attempt;
+  const { token, nowMs } = attempt;
   if (token.tenantId !== state.tenantId) return no("token_unknown");
   const key = state.get("root_key", token.keyId);
   if (key === undefined || (key.status !== "active" && key.status !== "verifying")) return no("token_key_unknown");
@@ -260,14 +260,14 @@ function standingDenial({ state, attempt, chain, principals }: View): Denial | u
     state.killed("instance", "") ||
     state.killed("tenant", "") ||
     chain.some((agentId) => state.killed("agent", agentId)) ||
-    principals.some((principalId) => state.killed("principal", principalId)) ||
-    (request.resource.upstream !== "" && state.killed("upstream", request.resource.upstream));
+    principals.some((principalId) => state.killed("principal", principalId));
   return killed ? no("kill_engaged") : undefined;
 }
 
 /** What stops this one tool: its kill switch or its quarantine. */
 function toolLock({ state, attempt }: View): Denial | undefined {
   const { action, resource } = attempt.request;
+  if (resource.upstream !== "" && state.killed("upstream", resource.upstream)) return no("kill_engaged");
   if (action !== "tool.call") return undefined;
   const id = `${resource.upstream}/${resource.name}`;
   if (state.killed("tool", id)) return no("kill_engaged");
