@@ -301,6 +301,51 @@ describe("commands", () => {
     expect((await plane.send("GET", `${T}/upstreams/seen`)).json.toolsPinned).toBe(1);
   });
 
+  test("an upstream's environment is shown by its names alone, and a value given back as shown is kept", async () => {
+    const path = `${T}/upstreams/secretive`;
+    const transport = { type: "stdio", command: "/bin/true", args: [], env: { A_KEY: "first-5ecret", EMPTY: "" } };
+    const hidden = { ...transport, env: { A_KEY: "***", EMPTY: "***" } };
+    const storedEnv = async () => {
+      const rows = await plane.owner.transaction({ tenants: [plane.tenantId] }, (transaction) =>
+        transaction.query<{ value: string }>(
+          `SELECT value FROM authority
+            WHERE tenant_id = $1 AND kind = 'upstream' AND deactivated_ms IS NULL AND value ->> 'name' = 'secretive'`,
+          [plane.tenantId],
+        ),
+      );
+      return JSON.parse(rows[0]?.value ?? "").transport.env;
+    };
+    const said: string[] = [];
+    const run = async (method: string, at: string, body?: unknown) => {
+      const answer = await plane.send(method, at, body === undefined ? {} : { body });
+      said.push(answer.text);
+      return answer;
+    };
+
+    const made = await run("POST", `${T}/upstreams`, { name: "secretive", transport });
+    expect([made.status, made.json.transport]).toEqual([201, hidden]);
+    expect((await run("GET", path)).json.transport).toEqual(hidden);
+    const listed = (await run("GET", `${T}/upstreams?limit=500`)).json.items;
+    expect(listed.find((one: { name: string }) => one.name === "secretive").transport).toEqual(hidden);
+
+    const env = { A_KEY: "***", B_KEY: "second-5ecret" };
+    const changed = await run("PATCH", path, { version: 1, transport: { ...transport, env } });
+    expect([changed.status, changed.json.transport.env]).toEqual([200, { A_KEY: "***", B_KEY: "***" }]);
+    expect(await storedEnv()).toEqual({ A_KEY: "first-5ecret", B_KEY: "second-5ecret" });
+
+    for (const name of ["C_KEY", "constructor"]) {
+      const given = { ...transport, env: { A_KEY: "third-5ecret", [name]: "***" } };
+      const refused = await run("PATCH", path, { version: 2, transport: given });
+      expect([refused.status, refused.json.code]).toEqual([422, "reference_unknown"]);
+      expect(refused.json.detail).toContain(name);
+      expect((await run("POST", `${T}/upstreams`, { name: "masked", transport: given })).status).toBe(422);
+    }
+    expect(await storedEnv()).toEqual({ A_KEY: "first-5ecret", B_KEY: "second-5ecret" });
+    for (const text of [...said, JSON.stringify(await events()), plane.lines.join("")]) {
+      expect(text).not.toContain("5ecret");
+    }
+  });
+
   test("the instance's kill switch belongs to the instance's keys and is seen by tenants", async () => {
     expect((await plane.send("PUT", "/v1/kill", { body: { reason: "drill" } })).status).toBe(200);
     expect((await plane.send("GET", `${T}/kill`)).text).toContain('"instance"');

@@ -76,6 +76,7 @@ export interface AgentUpdate {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+/** Of a stdio transport's `env` the names are shown; each value is `***`, whoever asks. */
 export interface UpstreamView extends ObjectIdentity, Upstream {
   readonly toolsPinned: number;
 }
@@ -88,6 +89,7 @@ export interface UpstreamCreate {
 }
 export interface UpstreamUpdate {
   readonly version: number;
+  /** Replaced as a whole. A value of `env` that is exactly `***` keeps the stored one of that name, or is refused. */
   readonly transport?: UpstreamTransport;
   readonly isolation?: "shared" | "principal" | "session";
   readonly status?: "active" | "suspended";

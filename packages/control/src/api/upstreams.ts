@@ -5,6 +5,7 @@ import { pinCatalogue } from "../commands/pin-catalogue.ts";
 import { removeUpstream } from "../commands/remove-upstream.ts";
 import { updateUpstream } from "../commands/update-upstream.ts";
 import { countTools } from "../queries/count-tools.ts";
+import { makeUpstreamView } from "../queries/make-upstream-view.ts";
 import { makePage, readNamedObject, readPage, selectObjects, viewOf } from "../queries/read-objects.ts";
 import { defineRoute } from "./route.ts";
 import * as schema from "./schemas.ts";
@@ -24,7 +25,7 @@ export const upstreamRoutes = [
         const items: UpstreamView[] = [];
         for (const upstream of found.items) {
           const toolsPinned = await countTools(transaction, tenantId, upstream.value.name);
-          items.push({ ...viewOf(upstream), toolsPinned });
+          items.push(makeUpstreamView(upstream, toolsPinned));
         }
         return { ...found, items };
       });
@@ -43,7 +44,7 @@ export const upstreamRoutes = [
       const toolsPinned = await control.store.read([tenantId], (transaction) =>
         countTools(transaction, tenantId, upstream.value.name),
       );
-      return { ...viewOf(upstream), toolsPinned };
+      return makeUpstreamView(upstream, toolsPinned);
     },
   }),
   defineRoute("upstreams.update", {

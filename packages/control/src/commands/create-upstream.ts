@@ -3,6 +3,8 @@ import type { UpstreamCreate, UpstreamView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
+import { makeUpstreamView } from "../queries/make-upstream-view.ts";
+import { fillEnvironment } from "./fill-environment.ts";
 
 export const UPSTREAM_DEFAULTS = { isolation: "principal", timeoutMs: 60_000, concurrencyMax: 64 } as const;
 
@@ -16,7 +18,7 @@ export function createUpstream(
   const id = makeId(context);
   const value = {
     name: input.name,
-    transport: input.transport,
+    transport: fillEnvironment(input.transport, undefined),
     isolation: input.isolation ?? UPSTREAM_DEFAULTS.isolation,
     status: "active",
     timeoutMs: input.timeoutMs ?? UPSTREAM_DEFAULTS.timeoutMs,
@@ -25,7 +27,7 @@ export function createUpstream(
   return context.store.command(actor, tenantId, async (transaction) => {
     const version = await transaction.put("upstream", id, value, 0);
     transaction.record("upstream.created", { version, upstreamId: id, upstream: value.name });
-    return { id, version, ...value, toolsPinned: 0 };
+    return makeUpstreamView({ id, version, value }, 0);
   });
 }
 

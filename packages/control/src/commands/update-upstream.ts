@@ -3,8 +3,10 @@ import type { UpstreamUpdate, UpstreamView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import type { ControlContext } from "../control-context.ts";
 import { countTools } from "../queries/count-tools.ts";
+import { makeUpstreamView } from "../queries/make-upstream-view.ts";
 import { applyChange, getForChange, requireTarget } from "./change-object.ts";
 import { checkTransport } from "./create-upstream.ts";
+import { fillEnvironment } from "./fill-environment.ts";
 
 export function updateUpstream(
   context: ControlContext,
@@ -13,12 +15,16 @@ export function updateUpstream(
   reference: string,
   input: UpstreamUpdate,
 ): Promise<UpstreamView> {
-  const { version: expected, ...change } = input;
-  if (change.transport !== undefined) checkTransport(change.transport);
+  const { version: expected, transport: given, ...rest } = input;
+  if (given !== undefined) checkTransport(given);
   return context.store.command(actor, tenantId, async (transaction) => {
     const id = await requireTarget(transaction, "upstream", reference);
     const stored = await getForChange(transaction, "upstream", id, expected);
-    const { value, changed } = applyChange(stored.value, change);
+    const transport = given === undefined ? undefined : fillEnvironment(given, stored.value.transport);
+    const { value, changed } = applyChange(stored.value, {
+      ...rest,
+      ...(transport === undefined ? {} : { transport }),
+    });
     const version = await transaction.put("upstream", id, value, expected);
     if (changed.includes("transport")) {
       // What was seen over the old transport must not be pinned for the new one.
@@ -28,6 +34,6 @@ export function updateUpstream(
       ]);
     }
     transaction.record("upstream.updated", { version, upstreamId: id, changed });
-    return { id, version, ...value, toolsPinned: await countTools(transaction, tenantId, value.name) };
+    return makeUpstreamView({ id, version, value }, await countTools(transaction, tenantId, value.name));
   });
 }

@@ -1,0 +1,18 @@
+/** An upstream as the API shows it. Values of a stdio upstream's environment are keys of other services: shown to nobody. */
+import type { Upstream, UpstreamTransport } from "@writ/contract";
+import type { UpstreamView } from "@writ/contract/admin";
+import type { Stored } from "../store/control-store.ts";
+import { viewOf } from "./read-objects.ts";
+
+/** What stands for a value that is not shown. Given back in a change, it means the stored value of that name. */
+export const VALUE_HIDDEN = "***";
+
+export function makeUpstreamView(stored: Stored<Upstream>, toolsPinned: number): UpstreamView {
+  return { ...viewOf(stored), transport: hideEnvironment(stored.value.transport), toolsPinned };
+}
+
+function hideEnvironment(transport: UpstreamTransport): UpstreamTransport {
+  if (transport.type !== "stdio") return transport;
+  const env = Object.fromEntries(Object.keys(transport.env).map((name) => [name, VALUE_HIDDEN]));
+  return { ...transport, env };
+}
