@@ -2,6 +2,7 @@
  * A child process that speaks one JSON text per line. It is started with an environment of its own, in a process
  * group of its own, and ended with everything in that group. Should this process be killed outright, the child's
  * stdin closes, which is how MCP tells a stdio server to exit; a child that ignores that is beyond our reach then.
+ * Lines wait here and not in the stream: one that the child has no room for can so be taken back.
  * Knows lines and bytes, not messages.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -21,11 +22,24 @@ export interface ChildOptions {
   readonly onEnd: (detail: string, wanted: boolean) => void;
 }
 
+/** `queued`: surely not sent. `leaving`: a part of it may be in the pipe already. `left`: all of it is. */
+export type LinePlace = "queued" | "leaving" | "left";
+
+export interface Line {
+  /** Stays `queued` for good where the line was taken back, came too late or outlived its child. */
+  place(): LinePlace;
+  /** A line that is queued is never sent after this. One that is leaving is stopped by `kill` alone. */
+  takeBack(): void;
+}
+
 export interface Child {
-  /** Bytes that the child has not read yet. */
+  /** Bytes that the pipe has not taken yet. */
   heldBytes(): number;
-  /** False when the line surely did not reach the child. */
-  write(line: string): boolean;
+  /**
+   * Sends the line after all that was written before, as soon as the pipe has room; with `withinMs` it does not start
+   * to leave later than that. Undefined when the line surely did not reach the child.
+   */
+  write(line: string, withinMs?: number): Line | undefined;
   /** stdin closed, then SIGTERM, then SIGKILL to the whole group. Idempotent. */
   end(): Promise<void>;
   /** SIGKILL to the whole group at once. */
@@ -33,6 +47,12 @@ export interface Child {
 }
 
 const NEWLINE = 0x0a;
+
+interface QueuedLine {
+  readonly bytes: Buffer;
+  readonly untilMs: number;
+  place: LinePlace;
+}
 
 export function startChild(options: ChildOptions): Child {
   const { limits, log } = options;
@@ -63,15 +83,41 @@ export function startChild(options: ChildOptions): Child {
     }
   }
 
+  const queue: QueuedLine[] = [];
+  let queuedBytes = 0;
+
+  /** Hands on line by line, each when the pipe has taken the one before, so that at most one is leaving. */
+  function pump(): void {
+    while (!over && ending === undefined && stdin?.writable === true && stdin.writableLength === 0) {
+      const next = queue.shift();
+      if (next === undefined) return;
+      queuedBytes -= next.bytes.length;
+      if (performance.now() > next.untilMs) continue;
+      next.place = "leaving";
+      stdin.write(next.bytes, (error) => {
+        if (error) return;
+        next.place = "left";
+        pump();
+      });
+      // The callback comes later even where the pipe took all of it at once.
+      if (stdin.writableLength === 0) next.place = "left";
+    }
+  }
+
   function finish(detail: string): void {
     if (over) return;
     over = true;
+    // What the stream still holds must reach nobody, even where the child outlives its signals.
+    stdin?.destroy();
+    queue.length = 0;
+    queuedBytes = 0;
     options.onEnd(wanted ? "ended by the gateway" : detail, wanted);
   }
 
   function kill(detail: string): void {
-    finish(detail);
+    // Before its stdin closes: what has arrived of a line must not be taken for a whole one.
     signalGroup("SIGKILL");
+    finish(detail);
   }
 
   child.once("error", (error) => {
@@ -130,11 +176,26 @@ export function startChild(options: ChildOptions): Child {
   });
 
   return {
-    heldBytes: () => stdin.writableLength,
-    write(line) {
-      if (over || ending !== undefined || !stdin.writable) return false;
-      stdin.write(`${line}\n`);
-      return true;
+    heldBytes: () => stdin.writableLength + queuedBytes,
+    write(line, withinMs = Number.POSITIVE_INFINITY) {
+      if (over || ending !== undefined || !stdin.writable) return undefined;
+      const queued: QueuedLine = {
+        bytes: Buffer.from(`${line}\n`),
+        untilMs: performance.now() + withinMs,
+        place: "queued",
+      };
+      queue.push(queued);
+      queuedBytes += queued.bytes.length;
+      pump();
+      return {
+        place: () => queued.place,
+        takeBack() {
+          const at = queue.indexOf(queued);
+          if (at < 0) return;
+          queue.splice(at, 1);
+          queuedBytes -= queued.bytes.length;
+        },
+      };
     },
     kill,
     end() {

@@ -19,7 +19,7 @@ import {
   STATELESS_REVISION,
 } from "./messages.ts";
 import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts";
-import { type Child, startChild } from "./stdio-child.ts";
+import { type Child, type Line, startChild } from "./stdio-child.ts";
 
 export interface StdioSessionOptions extends SessionContext {
   readonly command: string;
@@ -33,8 +33,12 @@ export interface StdioSessionOptions extends SessionContext {
   readonly onEnd: (detail: string, wanted: boolean) => void;
 }
 
+const STUCK = "the child does not read its stdin";
+
 /** One request in flight: what to do with each message that belongs to it, and with the end of everything. */
 interface Flight {
+  /** Whether the child can have read the request; whatever it says before that is none of its answers. */
+  sent(): boolean;
   message(part: ReturnType<typeof readServerMessage>, bytes: number): void;
   broken(detail: string): void;
 }
@@ -69,7 +73,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
   function onLine(line: string): void {
     const part = readServerMessage(line);
     const flight = flightOf(part);
-    if (flight !== undefined) {
+    if (flight?.sent() === true) {
       flight.message(part, line.length);
       return;
     }
@@ -115,6 +119,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       const timer = setTimeout(() => done("silent", `no answer to ${method} in ${timeoutMs} ms`), timeoutMs);
       options.signal.addEventListener("abort", onAbort, { once: true });
       flights.set(id, {
+        sent: () => true,
         message(part) {
           if (part.kind === "response") done(part.member, part.json);
         },
@@ -171,24 +176,34 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       let held = 0;
       let chain: Promise<void> | undefined;
       let done = false;
+      let line: Line | undefined;
+      let lateTimer: NodeJS.Timeout | undefined;
 
       function finish(outcome: SendOutcome): void {
         if (done) return;
         done = true;
         clearTimeout(timer);
+        clearTimeout(lateTimer);
         sendOptions.signal.removeEventListener("abort", onAbort);
         flights.delete(id);
         resolve(outcome);
       }
       function broken(detail: string): void {
+        if (line?.place() === "queued") finish({ kind: "aborted", detail });
         // Any message of this call shows that the child had read it.
-        if (bytes > 0) finish({ kind: "failed", detail, bytes, notifications });
+        else if (bytes > 0) finish({ kind: "failed", detail, bytes, notifications });
         else finish({ kind: "unknown", detail });
       }
       function cut(detail: string): void {
         if (done) return;
-        if (child.heldBytes() < limits.stdinHeldBytesMax) child.write(cancelledText(id, "cut by the gateway"));
+        line?.takeBack();
+        const place = line?.place();
+        if (place === "left" && child.heldBytes() < limits.stdinHeldBytesMax) {
+          child.write(cancelledText(id, "cut by the gateway"));
+        }
         broken(detail);
+        // The rest of the line would arrive whenever the child reads again: the child must not get to it.
+        if (place === "leaving") child.kill(STUCK);
       }
       const onAbort = (): void => cut("the call was cut");
       /** Hands something to the reader, after all that it was handed before. */
@@ -212,13 +227,14 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
         return finish({ kind: "aborted", detail: ended ?? "the call was cut" });
       }
       // A message is one line: line ends between JSON tokens become spaces, inside strings there are none.
-      const line = requestText(id, message, { stateless, client }).replaceAll(/[\r\n]/g, " ");
-      if (child.heldBytes() + line.length > limits.stdinHeldBytesMax) {
-        return finish({ kind: "aborted", detail: "the child does not read its stdin" });
+      const text = requestText(id, message, { stateless, client }).replaceAll(/[\r\n]/g, " ");
+      if (child.heldBytes() + Buffer.byteLength(text) > limits.stdinHeldBytesMax) {
+        return finish({ kind: "aborted", detail: STUCK });
       }
       sendOptions.signal.addEventListener("abort", onAbort, { once: true });
       flights.set(id, {
         broken,
+        sent: () => line?.place() === "left",
         message(part, length) {
           bytes += length;
           if (bytes > limits.answerBytesMax) return cut(`the answer is larger than ${limits.answerBytesMax} bytes`);
@@ -250,7 +266,12 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
           }
         },
       });
-      if (!child.write(line)) finish({ kind: "aborted", detail: "the child is ending" });
+      line = child.write(text, limits.sendWithinMs);
+      if (line === undefined) return finish({ kind: "aborted", detail: "the child is ending" });
+      if (line.place() === "left") return;
+      lateTimer = setTimeout(() => {
+        if (line?.place() !== "left") cut(STUCK);
+      }, limits.sendWithinMs);
     });
   }
 

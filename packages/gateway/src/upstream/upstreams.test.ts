@@ -122,6 +122,71 @@ async function call(
   return { outcome, notifications, member, json };
 }
 
+const IGNORED: AnswerSink = { notification: () => undefined, response: () => undefined };
+
+/** Arguments larger than what a pipe holds. */
+const LARGE = JSON.stringify({ text: "x".repeat(1_000_000) });
+
+/** A server that answers everything, reads no further after the tool `deaf`, and tells a port what it read. */
+const DEAF_SERVER = `
+  const watcher = require("node:net").connect(Number(process.argv[1]), "127.0.0.1");
+  watcher.on("data", () => process.stdin.resume());
+  watcher.on("error", () => undefined);
+  let text = "";
+  process.stdin.setEncoding("utf8").on("data", (chunk) => {
+    const lines = (text + chunk).split("\\n");
+    text = lines.pop();
+    for (const line of lines) {
+      const { id, method, params } = JSON.parse(line);
+      if (id === undefined) continue;
+      const opening = { protocolVersion: params.protocolVersion, capabilities: {}, serverInfo: { name: "deaf", version: "1" } };
+      const answer = JSON.stringify({ jsonrpc: "2.0", id, result: method === "initialize" ? opening : { content: [] } });
+      if (method === "tools/call") watcher.write(params.name + "\\n", () => process.stdout.write(answer + "\\n"));
+      else process.stdout.write(answer + "\\n");
+      if (params.name === "deaf") process.stdin.pause();
+    }
+  }).on("end", () => process.exit());
+`;
+
+/** A stdio upstream whose child reads no more until it is told to. */
+async function startDeafChild(limits: Partial<UpstreamLimits>) {
+  const names: string[] = [];
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanups.push(async () => {
+    server.close();
+  });
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  const resumes: (() => void)[] = [];
+  const gone = new Promise<void>((resolve) => {
+    server.on("connection", (socket) => {
+      socket.setEncoding("utf8").on("data", (text) => names.push(...String(text).trim().split("\n")));
+      socket.on("error", () => undefined).once("close", () => resolve());
+      resumes.push(() => socket.write("\n"));
+    });
+  });
+  const upstreams = makeUpstreams({ backoffFirstMs: 0, backoffLastMs: 0, ...limits });
+  const upstream = makeStdio("", {
+    transport: { type: "stdio", command: process.execPath, args: ["-e", DEAF_SERVER, String(port)], env: {} },
+  });
+  const told = await call(upstreams, upstream, makeMessage("deaf"));
+  expect(told.outcome.kind).toBe("completed");
+  return {
+    reader: {
+      names,
+      gone,
+      resume() {
+        for (const resume of resumes) resume();
+      },
+    },
+    upstream: { call: async (tool: string) => (await call(upstreams, upstream, makeMessage(tool))).outcome },
+    hold: () =>
+      upstreams.hold({ tenantId: "t", upstreamId: "u", upstream, isolationKey: "", waitMs: 10_000, signal: never }),
+  };
+}
+
 function textOf(json: string): string {
   return JSON.parse(json).content[0].text;
 }
@@ -490,6 +555,61 @@ describe("upstreams over stdio", () => {
     await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/could not be started \(ENOENT\)/);
     await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/given time/);
     expect(upstreams.counts().children).toBe(0);
+  });
+
+  test("take a call back that is cut while the child has no room for it", async () => {
+    const { upstream, reader, hold } = await startDeafChild({ sendWithinMs: 60_000 });
+    const large = await hold();
+    const small = await hold();
+    const cut = new AbortController();
+    const first = large.send(makeMessage("large", LARGE), IGNORED, never);
+    const second = small.send(makeMessage("small"), IGNORED, cut.signal);
+    cut.abort();
+    expect(await second).toMatchObject({ kind: "aborted" });
+    large.release();
+    small.release();
+    reader.resume();
+    expect(await first).toMatchObject({ kind: "completed" });
+    expect(await upstream.call("after")).toMatchObject({ kind: "completed" });
+    await expect.poll(() => reader.names).toEqual(["deaf", "large", "after"]);
+  });
+
+  test("end a child that does not take a call in time, and never send what waits behind it", async () => {
+    const { reader, hold } = await startDeafChild({ sendWithinMs: 20 });
+    const large = await hold();
+    const small = await hold();
+    const first = large.send(makeMessage("large", LARGE), IGNORED, never);
+    const second = small.send(makeMessage("small"), IGNORED, never);
+    expect(await first).toMatchObject({ kind: "unknown", detail: "the child does not read its stdin" });
+    expect(await second).toMatchObject({ kind: "aborted" });
+    await reader.gone;
+    expect(reader.names).toEqual(["deaf"]);
+  });
+
+  test("end a child that has a part of a call when the call is cut", async () => {
+    const { upstream, reader, hold } = await startDeafChild({ sendWithinMs: 60_000 });
+    const large = await hold();
+    const cut = new AbortController();
+    const first = large.send(makeMessage("large", LARGE), IGNORED, cut.signal);
+    cut.abort();
+    expect(await first).toMatchObject({ kind: "unknown", detail: "the call was cut" });
+    await reader.gone;
+    expect(reader.names).toEqual(["deaf"]);
+    large.release();
+    expect(await upstream.call("after")).toMatchObject({ kind: "completed" });
+  });
+
+  test("keep a child whose pipe took the whole call before the call was cut", async () => {
+    const { upstream, reader, hold } = await startDeafChild({ sendWithinMs: 60_000 });
+    const small = await hold();
+    const cut = new AbortController();
+    const first = small.send(makeMessage("small"), IGNORED, cut.signal);
+    cut.abort();
+    expect(await first).toMatchObject({ kind: "unknown" });
+    small.release();
+    reader.resume();
+    expect(await upstream.call("after")).toMatchObject({ kind: "completed" });
+    await expect.poll(() => reader.names).toEqual(["deaf", "small", "after"]);
   });
 
   test("run the official server", async () => {
