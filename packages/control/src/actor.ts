@@ -1,5 +1,5 @@
 /** Who is acting, and the fields of the events that say so. Finding out who it is belongs to server/authenticate.ts. */
-import type { AuditEvent, EventName } from "@writ/contract";
+import { type AuditEvent, type EventName, INSTANCE_TENANT } from "@writ/contract";
 import type { AdminGrant, AdminPermission } from "@writ/contract/admin";
 
 /** An authenticated admin key, or Writ itself at its first start. Never taken from a body. */
@@ -9,6 +9,10 @@ export interface Actor {
   /** The tenant of the key; the instance's for keys of the instance. */
   readonly tenantId: string;
   readonly grants: ReadonlySet<AdminGrant>;
+}
+
+export function isOfInstance(actor: Actor): boolean {
+  return actor.tenantId === INSTANCE_TENANT;
 }
 
 export function hasPermission(actor: Actor, permission: AdminPermission): boolean {

@@ -346,6 +346,40 @@ describe("commands", () => {
     }
   });
 
+  test("only a key of the instance says what a stdio upstream runs", async () => {
+    const made = await plane.send("POST", `${T}/admin-keys`, { body: { name: "whole tenant", permissions: ["*"] } });
+    const key = made.json.key as string;
+    const http = { type: "http", url: "https://own.test/mcp" };
+    const stdio = { type: "stdio", command: "/bin/true", args: [], env: { A_KEY: "guessed" } };
+    const create = (name: string, transport: object, by?: string) =>
+      plane.send("POST", `${T}/upstreams`, { ...(by && { key: by }), body: { name, transport } });
+    const change = (name: string, body: object, by: string) =>
+      plane.send("PATCH", `${T}/upstreams/${name}`, { key: by, body });
+    expect((await create("own-http", http, key)).status).toBe(201);
+    expect((await create("its-stdio", stdio)).status).toBe(201);
+    const before = (await events()).length;
+
+    const refusals = [
+      await create("own-stdio", stdio, key),
+      await change("own-http", { version: 1, transport: stdio }, key),
+      await change("its-stdio", { version: 1, transport: http }, key),
+      await change("its-stdio", { version: 1, transport: stdio }, key),
+      await change("its-stdio", { version: 1, transport: { ...stdio, env: { A_KEY: "***" } } }, key),
+      await change("its-stdio", { version: 1, transport: { ...stdio, command: "/bin/false" } }, key),
+    ];
+    for (const { status, json } of refusals) {
+      expect([status, json.code]).toEqual([403, "permission_missing"]);
+      expect(json.detail).toContain("with an admin key of the instance");
+    }
+    expect((await events()).length).toBe(before);
+
+    expect((await change("own-http", { version: 1, transport: { ...http, url: "https://b.test/" } }, key)).status).toBe(
+      200,
+    );
+    expect((await change("its-stdio", { version: 1, status: "suspended" }, key)).status).toBe(200);
+    expect((await change("its-stdio", { version: 2, transport: stdio }, plane.adminKey)).status).toBe(200);
+  });
+
   test("the instance's kill switch belongs to the instance's keys and is seen by tenants", async () => {
     expect((await plane.send("PUT", "/v1/kill", { body: { reason: "drill" } })).status).toBe(200);
     expect((await plane.send("GET", `${T}/kill`)).text).toContain('"instance"');

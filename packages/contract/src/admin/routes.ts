@@ -113,7 +113,7 @@ export const ADMIN_ROUTES = {
     path: `${T}/upstreams`,
     permission: "upstreams:write",
     scope: "tenant",
-    sentence: "Registers an upstream.",
+    sentence: "Registers an upstream. A stdio transport needs a key of the instance.",
   },
   "upstreams.get": {
     method: "GET",
@@ -127,7 +127,7 @@ export const ADMIN_ROUTES = {
     path: `${T}/upstreams/{id}`,
     permission: "upstreams:write",
     scope: "tenant",
-    sentence: "Changes or suspends an upstream.",
+    sentence: "Changes or suspends an upstream. To change a stdio transport needs a key of the instance.",
   },
   "upstreams.remove": {
     method: "DELETE",

@@ -82,6 +82,7 @@ export interface UpstreamView extends ObjectIdentity, Upstream {
 }
 export interface UpstreamCreate {
   readonly name: string;
+  /** A stdio transport is taken from keys of the instance only: its command runs on the gateway's machine. */
   readonly transport: UpstreamTransport;
   readonly isolation?: "shared" | "principal" | "session";
   readonly timeoutMs?: number;
@@ -89,7 +90,10 @@ export interface UpstreamCreate {
 }
 export interface UpstreamUpdate {
   readonly version: number;
-  /** Replaced as a whole. A value of `env` that is exactly `***` keeps the stored one of that name, or is refused. */
+  /**
+   * Replaced as a whole. A value of `env` that is exactly `***` keeps the stored one of that name, or is refused. To
+   * give a stdio transport, or to replace one, takes a key of the instance.
+   */
   readonly transport?: UpstreamTransport;
   readonly isolation?: "shared" | "principal" | "session";
   readonly status?: "active" | "suspended";

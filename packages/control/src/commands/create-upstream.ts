@@ -5,6 +5,7 @@ import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { makeUpstreamView } from "../queries/make-upstream-view.ts";
 import { fillEnvironment } from "./fill-environment.ts";
+import { requireTransportAuthority } from "./require-transport-authority.ts";
 
 export const UPSTREAM_DEFAULTS = { isolation: "principal", timeoutMs: 60_000, concurrencyMax: 64 } as const;
 
@@ -14,6 +15,7 @@ export function createUpstream(
   tenantId: string,
   input: UpstreamCreate,
 ): Promise<UpstreamView> {
+  requireTransportAuthority(actor, input.transport);
   checkTransport(input.transport);
   const id = makeId(context);
   const value = {

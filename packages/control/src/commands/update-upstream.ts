@@ -7,6 +7,7 @@ import { makeUpstreamView } from "../queries/make-upstream-view.ts";
 import { applyChange, getForChange, requireTarget } from "./change-object.ts";
 import { checkTransport } from "./create-upstream.ts";
 import { fillEnvironment } from "./fill-environment.ts";
+import { requireTransportAuthority } from "./require-transport-authority.ts";
 
 export function updateUpstream(
   context: ControlContext,
@@ -16,10 +17,14 @@ export function updateUpstream(
   input: UpstreamUpdate,
 ): Promise<UpstreamView> {
   const { version: expected, transport: given, ...rest } = input;
-  if (given !== undefined) checkTransport(given);
+  if (given !== undefined) {
+    requireTransportAuthority(actor, given);
+    checkTransport(given);
+  }
   return context.store.command(actor, tenantId, async (transaction) => {
     const id = await requireTarget(transaction, "upstream", reference);
     const stored = await getForChange(transaction, "upstream", id, expected);
+    if (given !== undefined) requireTransportAuthority(actor, stored.value.transport);
     const transport = given === undefined ? undefined : fillEnvironment(given, stored.value.transport);
     const { value, changed } = applyChange(stored.value, {
       ...rest,
