@@ -9,6 +9,8 @@ export interface Actor {
   /** The tenant of the key; the instance's for keys of the instance. */
   readonly tenantId: string;
   readonly grants: ReadonlySet<AdminGrant>;
+  /** When the key ends; absent for one that does not. No key that it makes outlives it. */
+  readonly expiresAtMs?: number;
 }
 
 export function isOfInstance(actor: Actor): boolean {

@@ -132,6 +132,32 @@ describe("admin keys", () => {
     expect((await plane.send("POST", `${T}/admin-keys`, { key, body })).status).toBe(201);
   });
 
+  test("no key outlives the one that made it, in a tenant or in the instance", async () => {
+    for (const at of [`${T}/admin-keys`, "/v1/admin-keys"]) {
+      const make = async (key: string, expiresInSeconds?: number) => {
+        const body = { name: "k", permissions: ["admin_keys:write"], ...(expiresInSeconds && { expiresInSeconds }) };
+        const { status, json } = await plane.send("POST", at, { key, body });
+        expect(status).toBe(201);
+        return json as { key: string; view: { createdAtMs: number; expiresAtMs?: number } };
+      };
+      const maker = await make(plane.adminKey, 600);
+      const end = maker.view.expiresAtMs;
+      expect(end).toBe(maker.view.createdAtMs + 600_000);
+      expect((await make(plane.adminKey)).view.expiresAtMs).toBeUndefined();
+
+      const unlimited = await make(maker.key);
+      expect(unlimited.view.expiresAtMs).toBe(end);
+      expect((await make(maker.key, 86_400)).view.expiresAtMs).toBe(end);
+      expect((await make(unlimited.key, 86_400)).view.expiresAtMs).toBe(end);
+      const shorter = await make(maker.key, 60);
+      expect(shorter.view.expiresAtMs).toBe(shorter.view.createdAtMs + 60_000);
+
+      plane.clock.advance(601_000);
+      const body = { name: "late", permissions: ["admin_keys:write"] };
+      expect((await plane.send("POST", at, { key: unlimited.key, body })).json.code).toBe("admin_key_invalid");
+    }
+  });
+
   test("a revoked and an expired key are refused like an unknown one", async () => {
     const made = await plane.send("POST", `${T}/admin-keys`, {
       body: { name: "short", permissions: ["agents:read"], expiresInSeconds: 60 },

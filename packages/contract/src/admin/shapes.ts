@@ -347,6 +347,7 @@ export interface AdminKeyView {
 export interface AdminKeyCreate {
   readonly name: string;
   readonly permissions: readonly AdminGrant[];
+  /** Cut to the end of the key that makes this one, which is also what it is when left out; the answer's view says. */
   readonly expiresInSeconds?: number;
 }
 export interface AdminKeyCreateAnswer {

@@ -1,6 +1,6 @@
 /**
  * Creates an admin key of a tenant or of the instance. Nobody hands out more than they hold: a key's permissions are
- * within those of the key that makes it.
+ * within those of the key that makes it, and so is its life.
  */
 import { INSTANCE_TENANT } from "@writ/contract";
 import {
@@ -35,7 +35,7 @@ export function createAdminKey(
   );
 }
 
-/** Creates the key in a transaction that the caller has. Checks nothing about who asks. */
+/** Creates the key in a transaction that the caller has; it ends with its maker at the latest. Checks no permission. */
 export async function createAdminKeyIn(
   transaction: CommandTransaction,
   context: Pick<ControlContext, "clock" | "random">,
@@ -48,7 +48,9 @@ export async function createAdminKeyIn(
   const { text, hash } = makeAdminKey({ tenantId, id, secret });
   secret.fill(0);
   const createdAtMs = context.clock.nowMs();
-  const expiresAtMs = input.expiresInSeconds === undefined ? null : createdAtMs + input.expiresInSeconds * 1000;
+  const wantedMs = input.expiresInSeconds === undefined ? Infinity : createdAtMs + input.expiresInSeconds * 1000;
+  const endsMs = Math.min(wantedMs, actor.expiresAtMs ?? Infinity);
+  const expiresAtMs = endsMs === Infinity ? null : endsMs;
   await transaction.query(
     `INSERT INTO admin_key (tenant_id, key_id, name, digest, permissions, created_ms, created_by, expires_ms)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,

@@ -44,6 +44,7 @@ export async function authenticate(context: ControlContext, authorization: strin
     by: `admin_key:${unverifiedId}`,
     tenantId: unverifiedTenantId,
     grants: new Set(row.permissions as readonly AdminGrant[]), // written by createAdminKey from the closed list
+    ...(row.expires_ms === null ? {} : { expiresAtMs: row.expires_ms }),
   };
 }
 
