@@ -2,7 +2,8 @@
  * `npm run bench`: an authorized call beside a bare proxy of the same runtime, on both databases, in one run.
  *   --quick   short phases, under 50 s in all
  *   --json    prints one object and nothing else
- * A full run also measures many tenants, several gateways, cold tokens and an export, and draws docs/pictures/bench.svg.
+ *   --base    the three columns only
+ * A full run draws docs/pictures/bench.svg, and also measures many tenants, several gateways, cold tokens and an export.
  * Every process (generator, upstream, what is measured, database) shares this machine's cores, and traffic stays on
  * loopback. Raw latencies are kept in bench/results/.
  */
@@ -25,7 +26,7 @@ interface Phases {
   readonly rounds: number;
 }
 
-const FULL: Phases = { warmupMs: 5_000, closedMs: 15_000, openMs: 15_000, rounds: 3 };
+const FULL: Phases = { warmupMs: 6_000, closedMs: 10_000, openMs: 10_000, rounds: 3 };
 const QUICK: Phases = { warmupMs: 3_000, closedMs: 4_000, openMs: 3_000, rounds: 1 };
 const CLOSED_CONNECTIONS = 128;
 const OPEN_CONNECTIONS = 128;
@@ -129,9 +130,10 @@ async function main(): Promise<void> {
     seconds: Math.round((performance.now() - started) / 1000),
   };
   await Promise.all([embedded.dispose(), onServer.dispose()]);
-  const further = quick
-    ? []
-    : await measureColumns({ postgres, upstreamPort: upstream.port, load, say, durationMs: phases.closedMs });
+  const further =
+    quick || process.argv.includes("--base")
+      ? []
+      : await measureColumns({ postgres, upstreamPort: upstream.port, load, say, durationMs: phases.closedMs });
   await keepRaw({ ...report, further }, results);
   if (!quick) await writeChart(report);
   await postgres.stop();
