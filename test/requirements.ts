@@ -1,7 +1,7 @@
 /**
  * The manifest of what Writ must hold: an id for each "must" of the threat model and each known mistake that this part
- * of the product can make. Tests cite the ids in their names; requirements.test.ts fails for an id that no test cites
- * and for a citation that no id answers. Data only.
+ * of the product can make. Tests cite the ids in their names; requirements.test.ts fails for an id that no test cites,
+ * for a citation that no id answers, and where SECURITY.md says something else. Data only.
  */
 export interface Requirement {
   readonly id: string;
@@ -54,4 +54,117 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { id: "trap-62", sentence: "The look-up of an unanswered commit must not race the orphaned transaction." },
   { id: "trap-63", sentence: "State must not grow with nodes that holders make for nothing." },
   { id: "trap-64", sentence: "Two agents on one upstream session must never get each other's answers." },
+  {
+    id: "R-EVIDENCE-1",
+    sentence:
+      "A call is forwarded only after its decision and its budget reservation are committed in one transaction.",
+  },
+  {
+    id: "R-EVIDENCE-2",
+    sentence:
+      "Every allow ends as exactly one of completed, failed, aborted (surely not sent) and unknown (may have been sent).",
+  },
+  { id: "R-EVIDENCE-3", sentence: "Without a database that answers, no call is made." },
+  {
+    id: "R-DENY-1",
+    sentence: "Without a token nothing but health, readiness and public metadata is answered; no identity is made up.",
+  },
+  {
+    id: "R-DENY-2",
+    sentence: "An unknown caveat, method, outcome of a rule, or a check that fails, denies with a reason of its own.",
+  },
+  { id: "R-DENY-3", sentence: "A token without an audience, or for another gateway, is refused." },
+  {
+    id: "R-DENY-4",
+    sentence:
+      "A request that can be read in two ways (duplicate keys, disagreeing headers, lone surrogates) is refused, and a body over the limit is never judged in part.",
+  },
+  { id: "R-DENY-5", sentence: "Whatever no rule allows is denied, and a denial by any rule wins." },
+  { id: "R-NARROW-1", sentence: "Nothing that a holder appends to a token widens what it permits." },
+  { id: "R-NARROW-2", sentence: "A minted caveat is one that the gateway enforces; minting refuses every other." },
+  {
+    id: "R-NARROW-3",
+    sentence: "Revoking a node ends it and everything below it, and nothing else; a holder cannot name another's node.",
+  },
+  {
+    id: "R-STALE-1",
+    sentence:
+      "When a revocation, a kill switch or a change of rules has returned, no call commits on what was before, on any gateway.",
+  },
+  {
+    id: "R-STALE-2",
+    sentence: "After that, nothing is sent later than 250 ms and no stream carries a byte later than 5 s.",
+  },
+  {
+    id: "R-STALE-3",
+    sentence: "A database that is behind what a gateway has seen is refused until an administrator opens a new epoch.",
+  },
+  { id: "R-BUDGET-1", sentence: "A budget is never overspent: under concurrency, across gateways, through crashes." },
+  { id: "R-BUDGET-2", sentence: "A call that may have been sent stays charged." },
+  {
+    id: "R-EXACT-1",
+    sentence:
+      "The upstream receives the arguments that were judged, byte for byte; no number is rounded. (Where messages are lines, a line break between values becomes a space.)",
+  },
+  {
+    id: "R-EXACT-2",
+    sentence: "Members that Writ does not know pass in both directions, and results are not written anew.",
+  },
+  { id: "R-SECRET-1", sentence: "A token appears in no URL, log, metric, error or event." },
+  { id: "R-SECRET-2", sentence: "The agent's token never reaches an upstream." },
+  { id: "R-SECRET-3", sentence: "What is supplied from outside is in the log only as a salted digest." },
+  {
+    id: "R-TENANT-1",
+    sentence: "What belongs to another tenant answers like what does not exist, by the same code path.",
+  },
+  {
+    id: "R-TENANT-2",
+    sentence:
+      "Agents on one upstream share its session only where the upstream is declared so, and answers never cross.",
+  },
+  {
+    id: "R-HIDDEN-1",
+    sentence:
+      "A tool that a caller could not call with any arguments is not listed, and calling it is answered like one that does not exist.",
+  },
+  {
+    id: "R-PLANE-1",
+    sentence: "Agents' tokens do not work on the control plane, nor administrators' keys on the gateway.",
+  },
+  {
+    id: "R-PLANE-2",
+    sentence:
+      "Who did something, as the log names it, comes from the authenticated key and never from a request's body.",
+  },
+  {
+    id: "R-LOG-1",
+    sentence:
+      "Change, removal, reordering, truncation and a fork are found by a verifier that holds an earlier checkpoint, without the database, our servers or a secret.",
+  },
+  { id: "R-LOG-2", sentence: "The database roles that Writ runs as cannot update or delete events." },
+  { id: "R-LOG-3", sentence: "The signer refuses to sign what does not extend what it signed last." },
+  {
+    id: "R-RUN-1",
+    sentence: "Floods of refused requests fill neither log nor memory: they are bounded, counted and summarised.",
+  },
+  {
+    id: "R-RUN-2",
+    sentence:
+      "In production Writ does not start without the settings that its safety rests on, on a database that may lose a commit, nor with a key file that others can read.",
+  },
+  { id: "R-RUN-3", sentence: "The only outbound connections are to the database and to the configured upstreams." },
+  { id: "R-RUN-4", sentence: "A redirect of an upstream is not followed." },
+];
+
+/** A promise that no test tries to break yet, and why. It leaves this list with the first test that cites it. */
+export interface Uncovered {
+  readonly id: string;
+  readonly reason: string;
+}
+
+export const UNCOVERED: readonly Uncovered[] = [
+  {
+    id: "R-RUN-3",
+    reason: "No test watches the connections that a running Writ opens; only who may import the network is checked.",
+  },
 ];

@@ -111,7 +111,7 @@ describe("the data listener", () => {
     else expect(status, answer).toContain(got);
   });
 
-  it("trap-43 refuses a body over the limit when it is announced, and judges no part of it", async () => {
+  it("R-DENY-4 trap-43 refuses a body over the limit when it is announced, and judges no part of it", async () => {
     const before = rig.upstream.calls.length;
     const rss = await rig.writ.rssMb();
     const gigabyte = 1_000_000_000;

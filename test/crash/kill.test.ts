@@ -7,7 +7,7 @@ const seed = Number(process.env["WRIT_TEST_SEED"] ?? 1);
 const KILLS = 6;
 
 describe.each(["pglite", "postgres"] as const)("on %s", (engine) => {
-  test(`trap-05 ${KILLS} kills at random moments lose no record, no budget and no answer (seed ${seed})`, async () => {
+  test(`R-EVIDENCE-1 R-EVIDENCE-2 R-BUDGET-1 trap-05 ${KILLS} kills at random moments lose no record, no budget and no answer (seed ${seed})`, async () => {
     const report = await killUnderLoad({ engine, kills: KILLS, seed });
     expect(report.problems).toEqual([]);
     expect(report.lapsedGateways).toBe(KILLS);

@@ -6,7 +6,7 @@ const seed = Number(process.env["WRIT_TEST_SEED"] ?? 1);
 /** Open streams hear nothing any more this long after contact is lost. */
 const STREAMS_CUT_WITHIN_MS = 5_000;
 
-test(`trap-12 with the audit store killed, what is forwarded is recorded and the rest is denied (seed ${seed})`, async () => {
+test(`R-EVIDENCE-3 trap-12 with the audit store killed, what is forwarded is recorded and the rest is denied (seed ${seed})`, async () => {
   const report = await killPostgresUnderLoad({ kills: 4, seed });
   expect(report.problems).toEqual([]);
   expect(report.forwardedWhileDown).toBe(0);

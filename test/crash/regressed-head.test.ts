@@ -18,7 +18,7 @@ async function call(rig: Rig, message: string): Promise<string> {
   return answer.reason ?? answer.kind;
 }
 
-test("trap-58 a head behind what the gateway has seen denies until an administrator opens a new epoch", async () => {
+test("R-STALE-3 trap-58 a head behind what the gateway has seen denies until an administrator opens a new epoch", async () => {
   const server = await sharedPostgres();
   const proxy = await startTcpProxy(server.port);
   const checkUrl = await freshDatabase(server);

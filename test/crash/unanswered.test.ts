@@ -11,7 +11,7 @@ interface Usage {
   readonly unknown: number;
 }
 
-test("trap-06 a call that times out after it was sent stays charged and is marked unknown", async () => {
+test("R-BUDGET-2 trap-06 a call that times out after it was sent stays charged and is marked unknown", async () => {
   const rig = await makeRig({ random: makeRandom(1) });
   try {
     // Answers of the admin API.

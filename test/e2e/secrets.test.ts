@@ -17,7 +17,7 @@ async function everyFile(directory: string): Promise<readonly string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
-test("trap-29 a token appears in no output, error, event, export or file of the database", async () => {
+test("R-SECRET-1 R-SECRET-3 trap-29 a token appears in no output, error, event, export or file of the database", async () => {
   rig = await startRig({ env: { WRIT_LOG_LEVEL: "trace" } });
   const { writ, admin } = rig;
   const token = await rig.mint([{ tools: ["up/*"] }]);

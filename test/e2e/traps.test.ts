@@ -56,7 +56,7 @@ describe("without a token that is good", () => {
   ];
 
   test.each(methods)(
-    "trap-17 trap-35 %s is turned away with a challenge, on a default installation",
+    "R-DENY-1 trap-17 trap-35 %s is turned away with a challenge, on a default installation",
     async (method) => {
       const answer = await rig.post(
         "everything",
@@ -69,7 +69,7 @@ describe("without a token that is good", () => {
     },
   );
 
-  test("trap-37 no invented credential makes an identity", async () => {
+  test("R-DENY-1 R-PLANE-1 trap-37 no invented credential makes an identity", async () => {
     const [own = "", ...rest] = [
       `Bearer ${rig.writ.adminKey}`,
       "Bearer anonymous",
@@ -101,7 +101,7 @@ describe("without a token that is good", () => {
 });
 
 describe("a hidden tool", () => {
-  test("trap-18 is not listed, and answered byte for byte like one that does not exist", async () => {
+  test("R-HIDDEN-1 trap-18 is not listed, and answered byte for byte like one that does not exist", async () => {
     const session = await openSession(token);
     const list = await rig.post("up", token, '{"jsonrpc":"2.0","id":2,"method":"tools/list"}', session);
     expect(list.text).toContain('"echo"');
@@ -157,7 +157,7 @@ describe("a session", () => {
 });
 
 describe("another tenant", () => {
-  test("trap-33 finds nothing of the first: every identifier answers as one that does not exist", async () => {
+  test("R-TENANT-1 trap-33 finds nothing of the first: every identifier answers as one that does not exist", async () => {
     const { admin } = rig;
     const { id: other } = await admin.call("tenants.create", { body: { name: `other-${randomUUID().slice(0, 8)}` } });
     const made = await admin.call("admin-keys.create", {
@@ -236,7 +236,7 @@ describe("another tenant", () => {
 });
 
 describe("the log", () => {
-  test("trap-34 names who did something by the key that was used, whatever the body says", async () => {
+  test("R-PLANE-2 trap-34 names who did something by the key that was used, whatever the body says", async () => {
     const { admin } = rig;
     const { key, view } = await admin.call("admin-keys.create", {
       params: { tenant: TENANT },
@@ -259,7 +259,7 @@ describe("the log", () => {
 });
 
 describe("an upstream", () => {
-  test("trap-06 that does not answer in time keeps its charge, as unknown", async () => {
+  test("R-BUDGET-2 trap-06 that does not answer in time keeps its charge, as unknown", async () => {
     await rig.addUpstream("late", rig.upstream.url, { timeoutMs: 300 });
     await applyRules(rig.admin, TENANT, RULES.replace('"up/*"', '"up/*", "late/*"'));
     const params = { tenant: TENANT };
@@ -282,7 +282,7 @@ describe("an upstream", () => {
     expect(rig.upstream.calls.length).toBe(forwarded + 1);
   });
 
-  test("trap-40 trap-64 has one session for each principal, and answers never cross", async () => {
+  test("R-TENANT-2 trap-40 trap-64 has one session for each principal, and answers never cross", async () => {
     const { admin, upstream } = rig;
     const params = { tenant: TENANT };
     const bearers = await Promise.all(
@@ -357,7 +357,7 @@ describe("what counts as success", () => {
 });
 
 describe("bytes", () => {
-  test("arrive upstream as they were judged, and come back as they were answered", async () => {
+  test("R-EXACT-1 R-EXACT-2 arrive upstream as they were judged, and come back as they were answered", async () => {
     const argumentsText =
       '{ "big":9007199254740993,\t"price":1.10, "e":1E400,"neg":-0.0, "text":"\\u0041\\/\\ud83d\\ude00", "deep":{"unknown":[ ]} }';
     const { body, headers } = statelessCall("raw", {}, { argumentsText });
@@ -378,7 +378,7 @@ describe("bytes", () => {
     expect(list.text).toContain('"x-precise":1.10');
   });
 
-  test("of arguments cannot smuggle a second message to an upstream that reads lines", async () => {
+  test("R-EXACT-1 of arguments cannot smuggle a second message to an upstream that reads lines", async () => {
     // A call of a denied tool, on a line of its own inside the arguments of a permitted one.
     const smuggled = JSON.parse(statelessCall("get-env", {}, { id: 99 }).body) as unknown;
     for (const newline of ["\n", "\r\n", "\r"]) {
@@ -390,7 +390,7 @@ describe("bytes", () => {
     expect(rig.writ.stderr()).not.toContain("get-env");
   });
 
-  test("of the agent's token do not reach an upstream", async () => {
+  test("R-SECRET-2 of the agent's token do not reach an upstream", async () => {
     await call("echo", { message: "x" });
     const received = rig.upstream.calls.at(-1);
     expect(JSON.stringify(received?.headers)).not.toContain("writ_");

@@ -19,12 +19,15 @@ describe.each(["pglite", "postgres"] as const)("on %s", (engine) => {
   });
   afterAll(() => world?.close());
 
-  it.each(OPERATIONS)("I1 I2 I7 trap-12 no failing port lets %s pass without evidence", async (operation) => {
-    const found = await sweep(world, operation);
-    runs.push(...found);
-    expect(found.length).toBeGreaterThan(10);
-    expect(found.filter((run) => run.problems.length > 0)).toEqual([]);
-  });
+  it.each(OPERATIONS)(
+    "R-EVIDENCE-1 I1 I2 I7 trap-12 no failing port lets %s pass without evidence",
+    async (operation) => {
+      const found = await sweep(world, operation);
+      runs.push(...found);
+      expect(found.length).toBeGreaterThan(10);
+      expect(found.filter((run) => run.problems.length > 0)).toEqual([]);
+    },
+  );
 
   it("the documented fault matrix is what the sweep found", () => {
     const text = writeFaultMatrix(runs);

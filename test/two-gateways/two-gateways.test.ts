@@ -29,7 +29,7 @@ describe("two gateways on one Postgres", () => {
     { scope: "node", window: "total", mode: "hard" },
     { scope: "tenant", window: "month", mode: "hard" },
   ])(
-    "I7 8 clients of 1,000 calls are admitted exactly as often as a budget of $scope and $window holds",
+    "R-BUDGET-1 I7 8 clients of 1,000 calls are admitted exactly as often as a budget of $scope and $window holds",
     async (budget) => {
       const report = await proveExactBudget(fleet, budget, { clients: 8, callsPerClient: 1_000, limit: 2_500 });
       expect(report).toMatchObject({ calls: 8_000, admitted: 2_500 });
@@ -54,14 +54,14 @@ describe("two gateways on one Postgres", () => {
   });
 
   it.each(CHANGES)(
-    "I5 once a command has returned (%s), nothing that it covers is committed, sent or streamed",
+    "R-STALE-1 R-STALE-2 I5 once a command has returned (%s), nothing that it covers is committed, sent or streamed",
     async (change) => {
       const report = await proveAuthorityChange(fleet, change, 5);
       expect(report.allowed).toBeGreaterThan(0);
     },
   );
 
-  it("I5 a gateway without its database cuts what is open, sends nothing and recovers", async () => {
+  it("R-EVIDENCE-3 I5 a gateway without its database cuts what is open, sends nothing and recovers", async () => {
     const report = await proveLostDatabase(fleet, 0);
     expect(report.deniedMeanwhile).toBeGreaterThan(0);
   });

@@ -83,7 +83,7 @@ describe("verifyExport", () => {
     expect(await verify(exportLines([], []))).toMatchObject({ verdict: { kind: "intact" } });
   });
 
-  it("trap-15 finds a log computed anew, by a checkpoint that the caller kept", async () => {
+  it("R-LOG-1 trap-15 finds a log computed anew, by a checkpoint that the caller kept", async () => {
     const rewritten = relink(makeLog(12, { salt: "!" }));
     expect(
       await named(exportLines(rewritten, []), { verifierKeys: [VERIFIER_KEY], checkpoints: [checkpointOf(log, 6)] }),

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
 import { saltedDigest } from "./salted-digest.ts";
 
-it("trap-57 a digest of a guessable value says nothing without its salt", () => {
+it("R-SECRET-3 trap-57 a digest of a guessable value says nothing without its salt", () => {
   const guess = "DE89370400440532013000 100.00";
   const digest = saltedDigest(Buffer.alloc(16, 5), guess);
   expect(digest).toBe(createHash("sha256").update(Buffer.alloc(16, 5)).update(guess).digest("hex"));

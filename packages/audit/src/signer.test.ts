@@ -19,6 +19,6 @@ const refused: readonly [SignerRefusal, SignedPosition, boolean][] = [
   ["root_changed", { ...last, root: "bb" }, true],
   ["inconsistent", { ...last, size: 11 }, false],
 ];
-it.each(refused)("trap-16 refuses with %s what does not extend what it signed", (reason, next, consistent) => {
+it.each(refused)("R-LOG-3 trap-16 refuses with %s what does not extend what it signed", (reason, next, consistent) => {
   expect(mayExtend(last, next, consistent)).toEqual({ kind: "refused", reason });
 });

@@ -26,7 +26,7 @@ function faultOf(input: string | number[], options?: StrictJsonOptions): string 
   return result.kind === "fault" ? result.detail : `value ${writeJson(result.value)}`;
 }
 
-describe("what has no single reading is a fault", () => {
+describe("R-DENY-4 what has no single reading is a fault", () => {
   test.each([
     ["an empty document", "", "the document ends too early"],
     ["trailing bytes", "{} x", "something follows the document"],

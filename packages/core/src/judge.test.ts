@@ -116,7 +116,7 @@ suite("the decision", () => {
     expect(call(world, "get-env")).toBe(before);
   });
 
-  it("trap-24 denies by default without a policy, with a broken one and with no rules", () => {
+  it("R-DENY-5 trap-24 denies by default without a policy, with a broken one and with no rules", () => {
     const world = makeWorld();
     world.state.apply([{ type: "delete", kind: "policy", id: "active" }], 6, [], 2);
     expect(call(world)).toBe("deny policy_missing");
@@ -270,7 +270,7 @@ suite("caveats in the decision", () => {
     expect(claims.map(({ limit }) => limit).sort()).toEqual([3, 900]);
   });
 
-  it("trap-04 revoking a child ends the child and all below it, and the parent continues", () => {
+  it("R-NARROW-3 trap-04 revoking a child ends the child and all below it, and the parent continues", () => {
     const world = makeWorld();
     const child = world.child(world.rootText, "child", []);
     const grandchild = world.child(child, "grandchild", []);
@@ -284,7 +284,7 @@ suite("caveats in the decision", () => {
     ]);
   });
 
-  it("trap-36 trap-51 a holder cannot reach another's node by choosing its ids", () => {
+  it("R-NARROW-3 trap-36 trap-51 a holder cannot reach another's node by choosing its ids", () => {
     const world = makeWorld();
     const victim = world.child(world.rootText, "victim", []);
     const impostor = world.child(world.child(world.rootText, "mine", []), "victim", ['{"calls":5}']);
@@ -329,7 +329,7 @@ suite("caveats in the decision", () => {
 });
 
 suite("delegation in the decision", () => {
-  it("asks the policy for every recorded agent, and one denial denies", () => {
+  it("R-DENY-5 asks the policy for every recorded agent, and one denial denies", () => {
     const rules = `version: 1
 rules:
   - { id: all, effect: allow, match: { tool: everything/* } }
@@ -457,7 +457,7 @@ suite("failures in the decision", () => {
     },
   );
 
-  it("denies results and obligations of a kind that nobody knows", () => {
+  it("R-DENY-2 denies results and obligations of a kind that nobody knows", () => {
     const world = (result: object): World =>
       makeWorld({
         compilePolicy: () => ({
@@ -481,7 +481,7 @@ suite("lists", () => {
   const names = (world: World, text: string): string[] =>
     listTools(world.state, world.attempt(text, { action: "tool.list", tool: "" })).tools.map(({ name }) => name);
 
-  it("trap-18 lists exactly what may be called, and what it leaves out looks like no tool", () => {
+  it("R-HIDDEN-1 trap-18 lists exactly what may be called, and what it leaves out looks like no tool", () => {
     const world = makeWorld();
     expect(names(world, world.rootText)).toEqual(["echo", "sum", "wipe"]);
     for (const name of ["echo", "sum", "wipe", "get-env", "unmentioned", "ghost"]) {

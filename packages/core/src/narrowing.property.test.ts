@@ -182,7 +182,7 @@ function judgeTool(world: World, text: string, tool: string, a: number): Judgeme
   return judge(world.state, world.attempt(text, { tool, arguments: jsonObject({ a }) }));
 }
 
-it(`appending never turns a denial into an allow and never loosens a claim (${CHAINS} chains)`, {
+it(`R-NARROW-1 appending never turns a denial into an allow and never loosens a claim (${CHAINS} chains)`, {
   timeout: 900_000,
 }, () => {
   let chains = 0;
@@ -256,7 +256,7 @@ it("an explanation agrees with the decision, and a list with both, on any state 
   );
 });
 
-it("trap-01 an appended caveat of an unknown kind denies", () => {
+it("R-DENY-2 trap-01 an appended caveat of an unknown kind denies", () => {
   fc.assert(
     fc.property(fc.string({ minLength: 1, maxLength: 20 }), fc.jsonValue(), (kind, value) => {
       const world = makeTestWorld({ sha256 });
@@ -277,7 +277,7 @@ it("trap-01 an appended caveat of an unknown kind denies", () => {
   );
 });
 
-it("no policy that throws, lies about kinds or answers nonsense ever allows", () => {
+it("R-DENY-2 no policy that throws, lies about kinds or answers nonsense ever allows", () => {
   const nonsense = fc.oneof(
     fc.constant(undefined),
     fc.jsonValue(),

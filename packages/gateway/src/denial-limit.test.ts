@@ -3,7 +3,7 @@ import { createDenialLimit, DENIALS_RECORDED_MAX } from "./denial-limit.ts";
 
 const denial = { tenantId: "t", node: "n", reason: "token_unknown" } as const;
 
-test("the first denials of a minute are recorded, the rest are summarised", () => {
+test("R-RUN-1 the first denials of a minute are recorded, the rest are summarised", () => {
   const limit = createDenialLimit();
   const kinds = Array.from({ length: DENIALS_RECORDED_MAX + 2 }, () => limit.admit(denial, 1_000).kind);
   expect(kinds.filter((kind) => kind === "record")).toHaveLength(DENIALS_RECORDED_MAX);
@@ -24,7 +24,7 @@ test("a denial that turned out to be none is not counted, recorded or summarised
   expect(limit.take(1_000, true)).toEqual([]);
 });
 
-test("trap-63 holds no more counters than its bound, however many nodes are denied", () => {
+test("R-RUN-1 trap-63 holds no more counters than its bound, however many nodes are denied", () => {
   const limit = createDenialLimit();
   let recorded = 0;
   for (let node = 0; node < 30_000; node += 1) {

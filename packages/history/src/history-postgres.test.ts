@@ -63,7 +63,7 @@ describe("history between concurrent connections", () => {
     }
   };
 
-  test("trap-16 committers side by side never fork a log, and 50 at once admit exactly the budget", async () => {
+  test("R-BUDGET-1 trap-16 committers side by side never fork a log, and 50 at once admit exactly the budget", async () => {
     const tenants = [await makeTenant(control), await makeTenant(control)].sort();
     const counters = new Map(tenants.map((tenantId) => [tenantId, newNode()]));
     let admitted = 0;

@@ -892,7 +892,7 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         }
       });
 
-      test("trap-33 cannot change or remove events, nor touch a head", async () => {
+      test("R-LOG-2 trap-33 cannot change or remove events, nor touch a head", async () => {
         const tenantId = await makeTenant(control);
         const statements = [
           "UPDATE audit_event SET event = 'x'",

@@ -114,7 +114,7 @@ describe("malformed.json: trap-54 a token has one spelling and the rest is malfo
   });
 });
 
-describe("clearing.json", () => {
+describe("clearing.json: R-DENY-3 a token without this audience is prohibited, and each caveat means what is stated", () => {
   const clearing = readCases<ClearingCases>("clearing.json");
   const decodedPlain = verified(plain).decoded;
 

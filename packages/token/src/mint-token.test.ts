@@ -48,7 +48,7 @@ function verified(text: string): VerifiedToken {
   return check.token;
 }
 
-describe("trap-26 minting and attenuating refuse a caveat that no gateway enforces", () => {
+describe("R-NARROW-2 trap-26 minting and attenuating refuse a caveat that no gateway enforces", () => {
   test.each([
     ['{"http":{}}', "caveat_unknown"],
     ['{"net":"10.0.0.0/8"}', "caveat_unknown"],
@@ -74,7 +74,7 @@ describe("trap-26 minting and attenuating refuse a caveat that no gateway enforc
   });
 });
 
-test("a token without exp or without aud is not minted", () => {
+test("R-DENY-3 a token without exp or without aud is not minted", () => {
   expect(mintToken(tokenHash, makeOptions({ caveats: [aud] }))).toMatchObject({ reason: "caveat_malformed" });
   expect(mintToken(tokenHash, makeOptions({ caveats: [exp] }))).toMatchObject({ reason: "token_audience" });
 });

@@ -111,7 +111,7 @@ function clear(token: VerifiedToken, at: Attempt): Clearing {
   return clearCaveats(token, { request, audience: at.audience, nowMs: at.nowMs });
 }
 
-test("I4 trap-03 appending any caveats never clears what was prohibited, nor raises a limit or a time", () => {
+test("R-NARROW-1 I4 trap-03 appending any caveats never clears what was prohibited, nor raises a limit or a time", () => {
   let clearedBefore = 0;
   let clearedAfter = 0;
   fc.assert(

@@ -117,7 +117,7 @@ const changedLog = fc
   .integer({ min: 2, max: SIZE_MAX })
   .chain((size) => fc.record({ size: fc.constant(size), change: anyChange(size) }));
 
-it("trap-13, trap-14 any one change of a log is found and named, given a checkpoint of its end", () => {
+it("R-LOG-1 trap-13, trap-14 any one change of a log is found and named, given a checkpoint of its end", () => {
   fc.assert(
     fc.property(changedLog, ({ size, change }) => {
       const entries = longest.slice(0, size);

@@ -156,7 +156,7 @@ describe("removed entries", () => {
   });
 });
 
-describe("moved entries", () => {
+describe("R-LOG-1 moved entries", () => {
   const swapped = (one: number, other: number): MadeEntry[] => {
     const entries = [...log];
     entries[one - 1] = log[other - 1] as MadeEntry;
@@ -263,7 +263,7 @@ describe("trap-15 a chain that was computed anew without the key", () => {
   });
 });
 
-describe("trap-16 a fork", () => {
+describe("R-LOG-1 trap-16 a fork", () => {
   const branch = relink(log.map((entry) => (entry.sequence === 7 ? { ...otherEvent } : entry))).slice(0, 9);
 
   it("is found when signed checkpoints of both branches exist", () => {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 
-it("the verifier imports its own folder and node:crypto, so that it cannot share a fault with the writer", () => {
+it("R-LOG-1 the verifier imports its own folder and node:crypto, so that it cannot share a fault with the writer", () => {
   const sources = readdirSync(import.meta.dirname).filter((file) => !file.endsWith(".test.ts"));
   expect(sources).toContain("log-verifier.ts");
   for (const file of sources) {

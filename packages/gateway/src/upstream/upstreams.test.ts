@@ -214,7 +214,7 @@ describe.each(kinds)("an upstream over $name", ({ start }) => {
     expect(told.outcome).toMatchObject({ kind: "completed", error: false, notifications: 0 });
   });
 
-  test("trap-55 gets the judged bytes and gives its own back: nothing is re-serialised", async () => {
+  test("R-EXACT-1 trap-55 gets the judged bytes and gives its own back: nothing is re-serialised", async () => {
     const { upstream } = await start();
     const args = '{"n":9007199254740993,"p":1.10,"e":1e400,"u":"\\u0041"}';
     const told = await call(makeUpstreams(), upstream, {
@@ -360,7 +360,7 @@ describe("upstreams over HTTP", () => {
     expect(fake.calls.length).toBe(2);
   });
 
-  test("never follow a redirect", async () => {
+  test("R-RUN-4 never follow a redirect", async () => {
     const fake = await startFake("session");
     const told = await call(makeUpstreams(), makeHttp(fake.url), makeMessage("redirect"));
     expect(told.outcome).toMatchObject({ kind: "failed", detail: "HTTP 307" });

@@ -95,7 +95,7 @@ describe("configuration", () => {
   });
 
   test.each(Object.keys(PRODUCTION).filter((name) => name !== "WRIT_MODE"))(
-    "production does not start without %s",
+    "R-RUN-2 production does not start without %s",
     (name) => {
       const { [name as keyof typeof PRODUCTION]: _left, ...rest } = PRODUCTION;
       expect(problemsOf(() => load(undefined, rest)).length).toBeGreaterThan(0);

@@ -115,7 +115,7 @@ describe("the master key", () => {
     await expect(load("production", path)).rejects.toThrow(/development start made/);
   });
 
-  test("a file that everybody can read is refused", async () => {
+  test("R-RUN-2 a file that everybody can read is refused", async () => {
     const path = join(directory, "master.key");
     await writeFile(path, good);
     await chmod(path, 0o644);

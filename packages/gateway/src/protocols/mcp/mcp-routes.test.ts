@@ -202,7 +202,7 @@ describe.each(clients)("$name", ({ connect: connectClient }) => {
 });
 
 describe("the MCP adapter", () => {
-  test("trap-17 trap-37 turns every unauthenticated request away before it is read: there is no other identity", async () => {
+  test("R-DENY-1 trap-17 trap-37 turns every unauthenticated request away before it is read: there is no other identity", async () => {
     const { url, gate } = await start();
     for (const authorization of ["", "Bearer invented", "Basic Z29vZA==", "good"]) {
       for (const body of [INITIALIZE, '{"jsonrpc":"2.0","id":1,"method":"tools/list"}', "not json"]) {
@@ -245,7 +245,7 @@ describe("the MCP adapter", () => {
     expect(answer.headers.get("writ-call-id")).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test("trap-22 refuses a name or argument that is there twice, also in another case", async () => {
+  test("R-DENY-4 trap-22 refuses a name or argument that is there twice, also in another case", async () => {
     const { url, gate } = await start();
     const headers = await openSession(url);
     const before = gate.calls.length;
@@ -417,7 +417,7 @@ describe("the MCP adapter", () => {
     expect(gate.calls).toEqual([]);
   });
 
-  test("answers other methods as not supported, in the manner of each revision", async () => {
+  test("R-DENY-2 answers other methods as not supported, in the manner of each revision", async () => {
     const { url } = await start();
     const headers = await openSession(url);
     for (const method of ["resources/list", "prompts/list", "logging/setLevel", "server/discover"]) {
@@ -480,7 +480,7 @@ describe("the stateless revision", () => {
     ["another revision in the header", { ...stateless("tools/call", "echo"), "mcp-protocol-version": "2025-11-25" }],
     ["no revision in the header", { "mcp-method": "tools/call", "mcp-name": "echo" }],
     ["a name that is not base64", stateless("tools/call", "=?base64?####?=")],
-  ])("refuses %s as a header mismatch", async (_name, headers) => {
+  ])("R-DENY-4 refuses %s as a header mismatch", async (_name, headers) => {
     const { url, gate } = await start();
     const answer = await post(url, call("echo"), headers);
     expect(answer.status).toBe(400);
