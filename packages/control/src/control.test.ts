@@ -74,12 +74,12 @@ describe("the listener", () => {
 });
 
 describe("admin keys", () => {
-  test.each(operations)("trap-35 %s denies without a key", async (_operation, route) => {
+  test.each(operations)("R-DENY-1 trap-35 %s denies without a key", async (_operation, route) => {
     const { status, json } = await plane.send(route.method, pathOf(route), { key: undefined });
     expect([status, json.code]).toEqual([401, "admin_key_missing"]);
   });
 
-  test("an agent's token is no admin key (I12)", async () => {
+  test("R-PLANE-1 an agent's token is no admin key (I12)", async () => {
     expect(plane.token.startsWith("writ_")).toBe(true);
     for (const [, route] of operations) {
       expect((await plane.send(route.method, pathOf(route), { key: plane.token })).status).toBe(401);
@@ -175,7 +175,7 @@ describe("admin keys", () => {
 });
 
 describe("commands", () => {
-  test("trap-34 each leaves exactly one event, by the authenticated key and not by the body", async () => {
+  test("R-PLANE-2 trap-34 each leaves exactly one event, by the authenticated key and not by the body", async () => {
     const made = await plane.send("POST", `${T}/admin-keys`, { body: { name: "author", permissions: ["*"] } });
     const key = made.json.key as string;
     const by = `admin_key:${made.json.view.id}`;
@@ -585,7 +585,7 @@ describe("the log", () => {
     expect(json).toMatchObject({ status: "damaged", damage: { sequence: 4, kind: "mutated" } });
   });
 
-  test("the signer does not sign a log that does not continue what it signed last", async () => {
+  test("R-LOG-3 the signer does not sign a log that does not continue what it signed last", async () => {
     const other = (await plane.send("GET", "/v1/tenants/other")).json.id as string;
     const tamper = (text: string) =>
       plane.owner.transaction({ tenants: [other] }, (transaction) => transaction.query(text, [other]));
