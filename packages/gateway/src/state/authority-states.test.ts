@@ -92,3 +92,43 @@ test("a tenant whose authority cannot be read does not keep the poll from follow
   await states.close();
   expect(states.current("sound")?.revision).toBe(2);
 });
+
+test("a tenant that is announced is loaded however many are in memory, so that its upstreams are read", async () => {
+  // The thousand and first tenant was loaded only by its first call, and pinning its tools waited for that in vain.
+  const many = Array.from({ length: 1_000 }, (_, index) => `tenant-${index}`);
+  let announce: (tenantId: string) => void = () => {};
+  let loaded: (tenantId: string) => void = () => {};
+  const seen = new Promise<string>((resolve) => {
+    loaded = resolve;
+  });
+  const store: AuthorityStore = {
+    async load(tenantId) {
+      if (tenantId === "late") loaded(tenantId);
+      return makeState(tenantId);
+    },
+    changes: async () => ({ kind: "too_far" }),
+    tenants: async () => many,
+    heads: async () => new Map(),
+    async listen(notify) {
+      announce = notify;
+      return { async close() {} };
+    },
+  };
+  const states = createAuthorityStates({
+    store,
+    clock: CLOCK,
+    log: { warn() {} },
+    pollMs: 60_000,
+    narrowed() {},
+    changed() {},
+    contact() {},
+  });
+  await states.start();
+  try {
+    expect(states.tenantIds).toHaveLength(1_000);
+    announce("late");
+    expect(await seen).toBe("late");
+  } finally {
+    await states.close();
+  }
+});

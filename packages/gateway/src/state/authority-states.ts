@@ -34,7 +34,7 @@ export interface AuthorityStatesOptions {
 
 /** Tenants held in memory at once; the one loaded first goes first. */
 const TENANTS_MAX = 10_000;
-/** Tenants loaded before anybody asks for them, at the start and when they appear: their upstreams are looked at. */
+/** Tenants loaded at the start, before anybody asks for them: their upstreams are looked at. */
 const TENANTS_EAGER_MAX = 1_000;
 
 export function createAuthorityStates(options: AuthorityStatesOptions): AuthorityStates {
@@ -182,7 +182,7 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
   function notified(tenantId: string): void {
     const tenants = tenantId === INSTANCE_TENANT ? [...states.keys()] : [tenantId];
     for (const id of tenants) {
-      if (!states.has(id) && states.size >= TENANTS_EAGER_MAX) continue;
+      // A tenant that changes is loaded however many there are: somebody waits for its new upstream to be read.
       (states.has(id) ? follow(id) : load(id)).catch((error: unknown) =>
         log.warn({ error, tenantId: id }, "a change of authority could not be read"),
       );
