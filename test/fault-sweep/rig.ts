@@ -283,7 +283,6 @@ async function makeCore(parts: {
     pollMs: 3_600_000,
     narrowed() {},
     changed() {},
-    contact() {},
   });
   const states = injector.wrap("StatePort", ownStates, {
     sync: ["current"],

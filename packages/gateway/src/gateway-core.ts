@@ -107,7 +107,6 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
       const state = states.current(tenantId);
       if (state !== undefined) catalogue.review(state);
     },
-    contact() {},
   });
 
   const history = createHistoryStores({ db: options.journalDb, gatewayId, clock, random, states });

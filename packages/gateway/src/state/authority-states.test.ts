@@ -51,7 +51,6 @@ test("open calls of a tenant are judged again when its authority can neither be 
     pollMs: 60_000,
     narrowed: (tenantId) => narrowed.push(tenantId),
     changed() {},
-    contact() {},
   });
   await states.load("t", AbortSignal.timeout(1_000));
   narrowed.length = 0;
@@ -84,7 +83,6 @@ test("a tenant whose authority cannot be read does not keep the poll from follow
     pollMs: 60_000,
     narrowed() {},
     changed() {},
-    contact() {},
   });
   await states.load("broken", AbortSignal.timeout(1_000));
   await states.load("sound", AbortSignal.timeout(1_000));
@@ -121,7 +119,6 @@ test("a tenant that is announced is loaded however many are in memory, so that i
     pollMs: 60_000,
     narrowed() {},
     changed() {},
-    contact() {},
   });
   await states.start();
   try {

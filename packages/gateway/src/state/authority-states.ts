@@ -28,8 +28,6 @@ export interface AuthorityStatesOptions {
   readonly narrowed: (tenantId: string) => void;
   /** Called after any change or load. */
   readonly changed: (tenantId: string) => void;
-  /** Called after each answered poll. */
-  readonly contact: () => void;
 }
 
 /** Tenants held in memory at once; the one loaded first goes first. */
@@ -158,7 +156,6 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
     try {
       const heads = await store.heads([...states.keys()]);
       lastContactMs = Math.max(lastContactMs, sentMs);
-      options.contact();
       const moved = [...states.values()].filter((state) => {
         const head = heads.get(state.tenantId);
         return head === undefined || head.revision !== state.revision || head.epoch !== state.epoch;
