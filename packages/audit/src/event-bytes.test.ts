@@ -41,6 +41,36 @@ describe("encodeEvent", () => {
     expect(encodeEvent(event).text).toMatch(/"responseBytes":1,"durationMs":2}$/);
   });
 
+  it("writes a frozen list of objects, printed once and remembered, as it writes any other", () => {
+    const claims = [{ counter: "c", amount: 1 }, { counter: 'd"\\' }];
+    const frozen = Object.freeze(claims.map((claim) => Object.freeze({ ...claim })));
+    const decided = (list: unknown, more: Record<string, unknown>) => ({
+      ...aborted({ event: "call.decided" }),
+      fields: {
+        ...{ callId: "c", decision: "allow", reasons: ["policy_allow"], agentId: "a", principalId: "p", node: "n" },
+        ...{ root: "r", action: "tool.call", protocol: "mcp", revision: 1, gateway: "g", claims: list, ...more },
+      },
+    });
+    for (const more of [{}, { ruleId: "x" }, { arguments: "y" }]) {
+      const plain = encodeEvent(decided(claims, more));
+      expect(JSON.parse(plain.text).claims).toEqual(claims);
+      expect(encodeEvent(decided(frozen, more))).toEqual(plain);
+      expect(encodeEvent(decided(frozen, more))).toEqual(plain);
+    }
+  });
+
+  it("prints a list anew that is not frozen whole, and refuses it when it has become unwritable", () => {
+    for (const freeze of [(inner: object) => inner, (inner: object) => Object.freeze({ inner })]) {
+      const item: { a: unknown } = { a: 1 };
+      const list = Object.freeze([freeze(item)]);
+      expect(encodeEvent(attenuated(list)).text).toContain('{"a":1}');
+      item.a = 2;
+      expect(encodeEvent(attenuated(list)).text).toContain('{"a":2}');
+      item.a = 0.5;
+      expect(() => encodeEvent(attenuated(list))).toThrow(TypeError);
+    }
+  });
+
   it("can write every event of the catalogue", () => {
     const sample = {
       string: "s",

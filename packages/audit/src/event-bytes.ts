@@ -70,7 +70,13 @@ function compileWriter(name: EventName): TextWriter {
     const wrong = `refuse(${JSON.stringify(`the field ${field} is not what the catalogue calls ${type}`)})`;
     return `value = fields.${field}; if (value !== undefined) { present += 1; if (${REFUSED[type]}) ${wrong}; } ${absent}`;
   });
-  const members = fields.map(([field]) => `${field}: fields.${field}`).join(", ");
+  const member = ([field]: readonly [string, FieldType]): string => `${field}: fields.${field}`;
+  const print = compilePrint(
+    fields,
+    member,
+    `v: ${entry.version}, event: ${JSON.stringify(name)}, id: event.id, time: event.timeMs,
+      tenant: event.tenantId`,
+  );
   const source = `return function writeEvent(event) {
     const fields = event.fields;
     if (!isUuid(event.id)) refuse("id is no lower-case UUID");
@@ -80,17 +86,62 @@ function compileWriter(name: EventName): TextWriter {
     ${checks.join("\n    ")}
     for (const field in fields) if (fields[field] !== undefined) present -= 1;
     if (present !== 0) refuse("it has a field that the catalogue lacks: " + Object.keys(fields).join(", "));
-    return JSON.stringify({ v: ${entry.version}, event: ${JSON.stringify(name)}, id: event.id, time: event.timeMs,
-      tenant: event.tenantId, ${members} });
+    ${print}
   };`;
   const refuse = (what: string): never => {
     throw new TypeError(`${name}: ${what}`);
   };
-  const compile = new Function("isUuid", "isStrings", "isObject", "isObjects", "refuse", source);
+  const compile = new Function("isUuid", "isStrings", "isObject", "isObjects", "objectsText", "refuse", source);
   // The cast names the type of the function that the source above spells.
-  const writer = compile(isUuid, isStrings, isObject, isObjects, refuse) as TextWriter;
+  const writer = compile(isUuid, isStrings, isObject, isObjects, objectsText, refuse) as TextWriter;
   writers.set(name, writer);
   return writer;
+}
+
+/**
+ * The statements that print an event. What stands before and behind its list of objects, if it has one, is printed
+ * apart from it, because such a list may be at hand as text.
+ */
+function compilePrint(
+  fields: readonly (readonly [string, FieldType])[],
+  member: (field: readonly [string, FieldType]) => string,
+  envelope: string,
+): string {
+  const whole = `return JSON.stringify({ ${[envelope, ...fields.map(member)].join(", ")} });`;
+  const at = fields.findIndex(([, type]) => type === "objects");
+  const list = fields[at];
+  if (list === undefined || fields.filter(([, type]) => type === "objects").length > 1) return whole;
+  const before = [envelope, ...fields.slice(0, at).map(member)].join(", ");
+  const behind = fields
+    .slice(at + 1)
+    .map(member)
+    .join(", ");
+  return `if (fields.${list[0]} === undefined) ${whole}
+    const behind = JSON.stringify({ ${behind} });
+    return JSON.stringify({ ${before} }).slice(0, -1) + ${JSON.stringify(`,"${list[0]}":`)} + objectsText(fields.${list[0]})
+      + (behind === "{}" ? "}" : "," + behind.slice(1));`;
+}
+
+/**
+ * Texts of frozen lists of objects, by identity: the budget claims of one token on one tool are in the event of each of
+ * its calls. Only lists of frozen objects without objects in them are kept: they never change.
+ */
+const frozenLists = new WeakMap<object, string>();
+
+/** The text of a list that `isObjects` has found good. */
+function objectsText(list: readonly unknown[]): string {
+  const known = frozenLists.get(list);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(list);
+  if (Object.isFrozen(list) && list.every(isFlatAndFrozen)) frozenLists.set(list, text);
+  return text;
+}
+
+/** What holds objects could change inside. */
+function isFlatAndFrozen(item: unknown): boolean {
+  if (typeof item !== "object" || item === null || !Object.isFrozen(item)) return false;
+  for (const value of Object.values(item)) if (typeof value === "object" && value !== null) return false;
+  return true;
 }
 
 const IDENTIFIER = /^[a-z][A-Za-z0-9]*$/;
@@ -117,6 +168,7 @@ function isStrings(value: unknown): boolean {
 }
 
 function isObjects(value: unknown): boolean {
+  if (typeof value === "object" && value !== null && frozenLists.has(value)) return true;
   if (!isPlainArray(value)) return false;
   for (const item of value) if (!isObject(item, 2)) return false;
   return true;

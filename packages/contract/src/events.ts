@@ -398,7 +398,8 @@ export type AuditEvent = {
     readonly fields: {
       readonly [K in Required<N>]: Fields<N>[K] extends FieldType ? FieldValue<Fields<N>[K]> : never;
     } & {
-      readonly [K in Optional<N>]?: Fields<N>[K] extends FieldType ? FieldValue<Fields<N>[K]> : never;
+      /** `undefined` counts as absent. */
+      readonly [K in Optional<N>]?: Fields<N>[K] extends FieldType ? FieldValue<Fields<N>[K]> | undefined : never;
     };
   };
 }[EventName];

@@ -24,18 +24,73 @@ interface Draft {
   readonly mode: BudgetMode;
 }
 
+/** The claims of a call as they were found last, and how long they hold. */
+interface Remembered {
+  readonly claims: readonly BudgetClaim[];
+  readonly revision: number;
+  readonly instanceRevision: number;
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+/**
+ * By state, token and tool: claims depend on these, on the revision and on which windows the time lies in, and on
+ * nothing else, so that a token's next call of a tool mostly has the very same ones.
+ */
+const remembered = new WeakMap<TenantState, WeakMap<VerifiedToken, Map<string, Remembered>>>();
+
+/** Tools remembered for one token; who calls more has them found anew. */
+const TOOLS_REMEMBERED_MAX = 32;
+
+/** `findClaims`, remembered. The answer is frozen, and the same one as long as nothing that it rests on has changed. */
+export function callClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
+  const { state, token, nowMs, upstream, tool } = options;
+  let tokens = remembered.get(state);
+  if (tokens === undefined) {
+    tokens = new WeakMap();
+    remembered.set(state, tokens);
+  }
+  let tools = tokens.get(token);
+  if (tools === undefined) {
+    tools = new Map();
+    tokens.set(token, tools);
+  }
+  const key = `${upstream}/${tool}`;
+  const { revision, instanceRevision } = state;
+  const known = tools.get(key);
+  if (
+    known !== undefined &&
+    known.revision === revision &&
+    known.instanceRevision === instanceRevision &&
+    known.fromMs <= nowMs &&
+    nowMs < known.untilMs
+  ) {
+    return known.claims;
+  }
+  const claims = Object.freeze(findClaims(options).map((claim) => Object.freeze(claim)));
+  let fromMs = 0;
+  let untilMs = Number.MAX_SAFE_INTEGER;
+  for (const { windowStartMs, windowEndMs } of claims) {
+    fromMs = Math.max(fromMs, windowStartMs);
+    untilMs = Math.min(untilMs, windowEndMs);
+  }
+  if (tools.size >= TOOLS_REMEMBERED_MAX) tools.clear();
+  tools.set(key, { claims, revision, instanceRevision, fromMs, untilMs });
+  return claims;
+}
+
+interface CallClaimsOptions extends ClaimOptions {
+  readonly chain: readonly string[];
+  readonly principals: readonly string[];
+  readonly upstream: string;
+  readonly tool: string;
+}
+
 /**
  * The claims of one call: its nodes up to the nearest recorded carve, and the tenant's budget rules. One a counter, and
  * behind them the soft limits that are passed before the hard limit of the same counter.
  */
-export function callClaims(
-  options: ClaimOptions & {
-    readonly chain: readonly string[];
-    readonly principals: readonly string[];
-    readonly upstream: string;
-    readonly tool: string;
-  },
-): readonly BudgetClaim[] {
+function findClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
   const { state } = options;
   const drafts: Draft[] = nodeDrafts(options);
   const add = (scope: BudgetScope, ruleScopeId: string, scopeId: string): void => {

@@ -208,30 +208,32 @@ export function createJudge(options: JudgeOptions): Judge {
       id: makeUuidv7(nowMs, random.bytes(10)),
       timeMs: nowMs,
       tenantId: attempt.authenticated.tenantId,
+      // What is undefined is absent.
       fields: {
         callId,
         decision: verdict.decision,
         reasons: verdict.reasons,
-        ...(verdict.check === "" ? {} : { check: verdict.check }),
+        check: verdict.check === "" ? undefined : verdict.check,
         agentId: token.agentId,
         principalId: token.principalId,
         node: token.path.at(-1) ?? token.rootNode,
         root: token.rootNode,
         action: call.action,
         protocol: call.protocol,
-        ...(upstream === undefined ? {} : { upstream: call.upstream }),
-        ...(tool === "" ? {} : { tool }),
-        ...(pinned === undefined ? {} : { definition: pinned.digest }),
+        upstream: upstream === undefined ? undefined : call.upstream,
+        tool: tool === "" ? undefined : tool,
+        definition: pinned?.digest,
         revision: state?.revision ?? 0,
-        ...(policyDigest === "" ? {} : { policy: policyDigest }),
-        ...(validUntilMs === undefined || validUntilMs >= Number.MAX_SAFE_INTEGER ? {} : { validUntil: validUntilMs }),
-        ...(call.argumentsText === "" ? {} : { arguments: saltedDigest(salt, call.argumentsText) }),
+        policy: policyDigest === "" ? undefined : policyDigest,
+        validUntil: validUntilMs === undefined || validUntilMs >= Number.MAX_SAFE_INTEGER ? undefined : validUntilMs,
+        arguments: call.argumentsText === "" ? undefined : saltedDigest(salt, call.argumentsText),
         input: saltedDigest(salt, input),
-        ...(judgement === undefined || judgement.claims.length === 0 || verdict.decision === "deny"
-          ? {}
-          : { claims: judgement.claims.map(describeClaim) }),
+        claims:
+          judgement === undefined || judgement.claims.length === 0 || verdict.decision === "deny"
+            ? undefined
+            : describeClaims(judgement.claims),
         gateway: gatewayId,
-        ...(judgement === undefined || judgement.ruleId === "" ? {} : { ruleId: judgement.ruleId }),
+        ruleId: judgement === undefined || judgement.ruleId === "" ? undefined : judgement.ruleId,
       },
     };
   }
@@ -305,6 +307,18 @@ function describeToken(token: VerifiedToken): string {
     describedTokens.set(token, text);
   }
   return text;
+}
+
+/** Claims as events tell them; the core hands out the same list as long as nothing has changed. */
+const describedClaims = new WeakMap<readonly BudgetClaim[], readonly Readonly<Record<string, unknown>>[]>();
+
+function describeClaims(claims: readonly BudgetClaim[]): readonly Readonly<Record<string, unknown>>[] {
+  let described = describedClaims.get(claims);
+  if (described === undefined) {
+    described = Object.freeze(claims.map((claim) => Object.freeze(describeClaim(claim))));
+    describedClaims.set(claims, described);
+  }
+  return described;
 }
 
 function describeClaim(claim: BudgetClaim): Record<string, unknown> {

@@ -1,0 +1,44 @@
+import { hash } from "node:crypto";
+import type { AuthorityObject } from "@writ/contract";
+import { expect, test } from "vitest";
+import { judge } from "./judge.ts";
+import { AGENT, makeTestWorld, NOW_MS, type World } from "./make-test-world.ts";
+
+const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer");
+const HOUR_MS = 3_600_000;
+
+const budget = (id: string, scope: "agent" | "tool", scopeId: string, window: "hour" | "day"): AuthorityObject => ({
+  kind: "budget",
+  id,
+  version: 1,
+  value: { scope, scopeId, unit: "calls", window, limit: 5, mode: "hard" },
+});
+
+const OBJECTS = [
+  budget("1", "agent", AGENT, "hour"),
+  budget("2", "agent", AGENT, "day"),
+  budget("3", "tool", "everything/echo", "day"),
+];
+
+const RULES = "version: 1\nrules:\n  - { id: all, effect: allow, match: { tool: 'everything/*' } }\n";
+const makeWorld = (): World => makeTestWorld({ sha256, rules: RULES, objects: OBJECTS });
+
+test("a token that calls again is charged as it would be if it had never called before", () => {
+  const used = makeWorld();
+  const token = used.verify(used.rootText);
+  const claimsOf = (world: World, nowMs: number, tool: string) =>
+    judge(world.state, { ...world.attempt(world.rootText, { nowMs, tool }), token, nowMs }).claims;
+  // Forwards into other windows and back, since the clocks of gateways and of the database differ.
+  for (const hours of [0, 0, 1, 5, 11.9999, 12, 13, 12, 0]) {
+    for (const tool of ["echo", "sum", "echo"]) {
+      const nowMs = NOW_MS + hours * HOUR_MS;
+      const claims = claimsOf(used, nowMs, tool);
+      expect(claims).toEqual(claimsOf(makeWorld(), nowMs, tool));
+      expect(claims).toHaveLength(tool === "echo" ? 3 : 2);
+      for (const claim of claims) {
+        expect(claim.windowStartMs).toBeLessThanOrEqual(nowMs);
+        expect(claim.windowEndMs).toBeGreaterThan(nowMs);
+      }
+    }
+  }
+});
