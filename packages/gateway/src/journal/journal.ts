@@ -194,7 +194,10 @@ export function createJournal(options: JournalOptions): Journal {
     let entries: BatchEntry[] = [];
     const build = (): readonly BatchEntry[] => {
       live = live.filter((item) => refresh(item));
-      entries = [...live.map(({ entry }) => toBatchEntry(entry)), ...settled.map(toOutcome), ...recorded.map(toRecord)];
+      entries = [];
+      for (const { entry } of live) entries.push(entry);
+      for (const outcome of settled) entries.push(toOutcome(outcome));
+      for (const event of recorded) entries.push(toRecord(event));
       return entries;
     };
     const tenantIds = tenantsOf([
@@ -492,13 +495,8 @@ export function createJournal(options: JournalOptions): Journal {
   };
 }
 
-function toBatchEntry(entry: DecisionEntry): BatchEntry {
-  const { kind, tenantId, callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, event, outcome } = entry;
-  return { kind, tenantId, callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, event, outcome };
-}
-
-function toOutcome(outcome: OutcomeEntry): BatchEntry {
-  return { kind: "outcome", ...outcome };
+function toOutcome({ tenantId, callId, outcome, event }: OutcomeEntry): BatchEntry {
+  return { kind: "outcome", tenantId, callId, outcome, event };
 }
 
 function toRecord(event: AuditEvent): BatchEntry {

@@ -70,7 +70,9 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
 
   function makeBatch(batchId: string, entries: readonly BatchEntry[]): JournalBatch {
     try {
-      return { id: batchId, gatewayId, marks, entries: entries.flatMap(encodeEntry) };
+      const encoded: JournalEntry[] = [];
+      for (const entry of entries) encodeEntry(entry, encoded);
+      return { id: batchId, gatewayId, marks, entries: encoded };
     } catch (error) {
       // A defect in one event becomes what the database says of bad data: nothing was sent, and the batch is split
       // until the fault is that of one entry alone.
@@ -178,30 +180,45 @@ function entryCount(entry: BatchEntry): number {
   return entry.kind === "allow" && entry.outcome !== undefined ? 2 : 1;
 }
 
-function encodeEntry(entry: BatchEntry): readonly JournalEntry[] {
+function encodeEntry(entry: BatchEntry, encoded: JournalEntry[]): void {
   const { text, leaf } = encodeEvent(entry.event);
   const { tenantId } = entry;
   switch (entry.kind) {
     case "record":
-      return [{ kind: "record", tenantId, text, leaf }];
+      encoded.push({ kind: "record", tenantId, text, leaf });
+      return;
     case "outcome":
-      return [{ kind: "outcome", tenantId, text, leaf, callId: entry.callId, outcome: entry.outcome }];
+      encoded.push({ kind: "outcome", tenantId, text, leaf, callId: entry.callId, outcome: entry.outcome });
+      return;
     case "late":
       if (entry.outcome === "unknown") throw new TypeError("a late outcome is never unknown");
-      return [{ kind: "late_outcome", tenantId, text, leaf, callId: entry.callId, outcome: entry.outcome }];
-    case "deny":
-      return [
-        { kind: "denial", tenantId, text, leaf, salt: entry.salt, callId: entry.callId, revision: entry.revision },
-      ];
+      encoded.push({ kind: "late_outcome", tenantId, text, leaf, callId: entry.callId, outcome: entry.outcome });
+      return;
+    case "deny": {
+      const { salt, callId, revision } = entry;
+      encoded.push({ kind: "denial", tenantId, text, leaf, salt, callId, revision });
+      return;
+    }
     case "allow": {
       const { callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, outcome } = entry;
-      const fields = { tenantId, text, leaf, salt, callId, revision, validUntilMs, claims, root, budgetNodesMax };
-      if (outcome === undefined) return [{ kind: "allow", ...fields }];
+      const kind = outcome === undefined ? "allow" : "allow_ended";
+      encoded.push({
+        kind,
+        tenantId,
+        text,
+        leaf,
+        salt,
+        callId,
+        revision,
+        validUntilMs,
+        claims,
+        root,
+        budgetNodesMax,
+      });
+      if (outcome === undefined) return;
       const ended = encodeEvent(outcome);
-      return [
-        { kind: "allow_ended", ...fields },
-        { kind: "with_previous", tenantId, text: ended.text, leaf: ended.leaf },
-      ];
+      encoded.push({ kind: "with_previous", tenantId, text: ended.text, leaf: ended.leaf });
+      return;
     }
   }
 }
