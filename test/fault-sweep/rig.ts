@@ -369,7 +369,7 @@ async function makeCore(parts: {
   return {
     gate: {
       authenticate: authenticator.authenticate,
-      handleCall: (authenticated, call, sink, signal) => handleCall(deps, authenticated, call, sink, signal),
+      handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     attenuation: createAttenuation({
       ...deps,

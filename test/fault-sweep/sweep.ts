@@ -137,7 +137,7 @@ async function attempt(world: World, core: Core, operation: Operation, at: numbe
           : operation === "a call that is denied"
             ? toolCall("add", '{"a":1,"b":2}')
             : toolCall("echo", `{"message":"${world.engine} ${at} ${performance.now()}"}`);
-    const end = await core.gate.handleCall(authenticated, call, sink, new AbortController().signal);
+    const end = await core.gate.handleCall(authenticated, call, sink, new AbortController());
     switch (end.kind) {
       case "answered":
         return { verdict: "answered", callId: end.callId, given, whole };

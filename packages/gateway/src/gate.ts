@@ -12,8 +12,11 @@ export interface Gate {
    * Whether it may do anything is judged by `handleCall`. A promise only while a tenant's state has to be loaded.
    */
   authenticate(input: AuthenticateInput): Authentication | Promise<Authentication>;
-  /** Stages 4–12: judge, hold, commit, send, answer, settle. Never throws. Resolves when the call has ended. */
-  handleCall(authenticated: Authenticated, call: AgentCall, sink: CallSink, signal: AbortSignal): Promise<CallEnd>;
+  /**
+   * Stages 4–12: judge, hold, commit, send, answer, settle. Never throws. Resolves when the call has ended. `cut` is the
+   * call's own: aborted by whoever no longer wants it (the peer is gone, it was cancelled) or no longer allows it.
+   */
+  handleCall(authenticated: Authenticated, call: AgentCall, sink: CallSink, cut: AbortController): Promise<CallEnd>;
 }
 
 export interface AuthenticateInput {

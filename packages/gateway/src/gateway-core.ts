@@ -191,7 +191,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     gatewayId,
     gate: {
       authenticate: authenticator.authenticate,
-      handleCall: (authenticated, call, sink, signal) => handleCall(deps, authenticated, call, sink, signal),
+      handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     attenuation: createAttenuation({
       ...deps,

@@ -7,7 +7,7 @@ import { createOpenCalls } from "./open-calls.ts";
 import type { AgentCall, DecisionEntry, OutcomeEntry } from "./ports.ts";
 
 const AGENT: Authenticated = { kind: "authenticated", tenantId: "t", tokenDigest: "d", agentId: "a" };
-const NOT_GONE = new AbortController().signal;
+const NOT_GONE = new AbortController();
 
 function call(tool: string): AgentCall {
   const message = { method: "tools/call", params: "{}", progress: false, name: tool };

@@ -50,7 +50,7 @@ export async function handleCall(
   authenticated: Authenticated,
   call: AgentCall,
   sink: CallSink,
-  signal: AbortSignal,
+  cut: AbortController,
 ): Promise<CallEnd> {
   let callId = "";
   try {
@@ -58,10 +58,11 @@ export async function handleCall(
     const salt = deps.random.bytes(16);
     const closed = deps.closedReason();
     if (closed !== undefined) return denied(callId, closed, "", false, {});
-    const state = deps.state.current(authenticated.tenantId) ?? (await deps.state.load(authenticated.tenantId, signal));
+    const state =
+      deps.state.current(authenticated.tenantId) ?? (await deps.state.load(authenticated.tenantId, cut.signal));
     if (state === undefined) return denied(callId, "state_unavailable", "", false, {});
     const attempt: Attempt = { authenticated, call, callId, salt, notBeforeMs: 0 };
-    return await runRounds(deps, attempt, sink, signal);
+    return await runRounds(deps, attempt, sink, cut);
   } catch (error) {
     // A Failure of a port becomes a denial; anything else is a fault of ours and becomes one, too (unknown means no).
     if (error instanceof Failure) return denied(callId, error.reason, "", false, {});
@@ -70,14 +71,12 @@ export async function handleCall(
   }
 }
 
-async function runRounds(deps: HandleCallDeps, first: Attempt, sink: CallSink, signal: AbortSignal): Promise<CallEnd> {
+async function runRounds(deps: HandleCallDeps, first: Attempt, sink: CallSink, cut: AbortController): Promise<CallEnd> {
   let attempt = first;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const judged = deps.judge(attempt);
     const step =
-      judged.kind === "allow"
-        ? await allow(deps, attempt, judged, sink, signal)
-        : await denyOnHead(deps, attempt, judged);
+      judged.kind === "allow" ? await allow(deps, attempt, judged, sink, cut) : await denyOnHead(deps, attempt, judged);
     if (step.kind !== "again") return step;
     attempt = { ...attempt, notBeforeMs: Math.max(attempt.notBeforeMs, step.notBeforeMs) };
   }
@@ -160,13 +159,13 @@ async function allow(
   attempt: Attempt,
   judged: Judged,
   sink: CallSink,
-  signal: AbortSignal,
+  cut: AbortController,
 ): Promise<CallEnd | Again> {
   let slot: Slot | undefined;
   try {
     if (judged.hold !== undefined) {
       try {
-        slot = await deps.upstreams.hold({ ...judged.hold, waitMs: HOLD_WAIT_MS, signal });
+        slot = await deps.upstreams.hold({ ...judged.hold, waitMs: HOLD_WAIT_MS, signal: cut.signal });
       } catch (error) {
         // An upstream without a free slot is a denial with evidence; every other failure is handled by the caller.
         if (!(error instanceof Failure) || error.reason !== "upstream_unavailable") throw error;
@@ -179,7 +178,7 @@ async function allow(
       return again.kind === "allow" && !isSameHold(judged.hold, again.hold) ? "withdraw" : again.entry;
     };
     const committed = await deps.journal.commit(judged.entry, rejudge);
-    return await goOn(deps, attempt, judged, { slot, committed, sink, signal });
+    return await goOn(deps, attempt, judged, { slot, committed, sink, cut });
   } finally {
     slot?.release();
   }
@@ -189,7 +188,7 @@ interface Held {
   readonly slot: Slot | undefined;
   readonly committed: Committed;
   readonly sink: CallSink;
-  readonly signal: AbortSignal;
+  readonly cut: AbortController;
 }
 
 async function goOn(deps: HandleCallDeps, attempt: Attempt, judged: Judged, held: Held): Promise<CallEnd | Again> {
@@ -237,7 +236,7 @@ async function send(
   held: Held & { readonly message: UpstreamMessage },
 ): Promise<CallEnd> {
   const { authenticated, callId } = attempt;
-  const { sink, signal, slot, committed, message } = held;
+  const { sink, cut: cutter, slot, committed, message } = held;
   const startedMs = deps.clock.monotonicMs();
   const settle = (outcome: OutcomeEntry["outcome"], event: AuditEvent): void => {
     deps.journal.settle({ tenantId: authenticated.tenantId, callId, outcome, event });
@@ -255,19 +254,17 @@ async function send(
   if (result.kind !== "committed" || slot === undefined) return abort("nothing was held", "internal_error");
   const closed = deps.closedReason();
   if (closed !== undefined) return abort(closed, closed);
-  if (signal.aborted) return abort("client gone", "fault_timeout");
-  if (startedMs - result.committedAtMonotonicMs > SEND_WITHIN_MS) return abort("not sent in time", "state_stale");
+  if (cutter.signal.aborted) return abort("client gone", "fault_timeout");
+  if (startedMs - result.committedAtMonotonicMs > SEND_WITHIN_MS)
+    return abort("not sent in time", "gateway_overloaded");
   const review = reviewCommitted(deps, attempt, committed.entry);
   if (review.kind === "falls") return abort(review.reason, review.reason);
 
-  const cutter = new AbortController();
   let cutReason: Reason | undefined;
   const cut = (reason: Reason): void => {
     cutReason ??= reason;
     cutter.abort();
   };
-  const clientGone = (): void => cutter.abort();
-  signal.addEventListener("abort", clientGone, { once: true });
   const open: OpenCall = {
     tenantId: authenticated.tenantId,
     callId,
@@ -306,7 +303,6 @@ async function send(
     outcome = { kind: "unknown", detail: "the upstream adapter failed" };
   } finally {
     deps.openCalls.remove(callId);
-    signal.removeEventListener("abort", clientGone);
   }
 
   const durationMs = Math.max(0, Math.round(deps.clock.monotonicMs() - startedMs));

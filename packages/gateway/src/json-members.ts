@@ -79,8 +79,9 @@ export function membersOf(text: string, from = 0): readonly JsonMember[] {
   while (text.charCodeAt(at) === QUOTE) {
     const start = at;
     at = skipString(text, at);
-    // A JSON string literal decodes to a string and to nothing else.
-    const name = JSON.parse(text.slice(start, at)) as string;
+    const spelt = text.slice(start + 1, at - 1);
+    // Without an escape a name is what stands there; a JSON string literal decodes to a string and to nothing else.
+    const name = spelt.includes("\\") ? (JSON.parse(`"${spelt}"`) as string) : spelt;
     at = skipSpace(text, skipSpace(text, at) + 1);
     const valueEnd = skipValue(text, at);
     members.push({ name, start, valueStart: at, valueEnd });

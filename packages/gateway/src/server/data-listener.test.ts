@@ -225,8 +225,8 @@ describe("the data listener", () => {
       method: "POST",
       pattern: "/wait",
       async handle(exchange) {
-        gone = exchange.signal;
-        await once(exchange.signal, "abort");
+        gone = exchange.cut.signal;
+        await once(exchange.cut.signal, "abort");
       },
     };
     const { port } = await start({}, [wait]);
@@ -244,7 +244,7 @@ describe("the data listener", () => {
       pattern: "/pour",
       async handle(exchange) {
         exchange.response.writeHead(200, streamHeaders({ "content-type": "text/event-stream" }));
-        while (!exchange.signal.aborted) await exchange.write("x".repeat(65536));
+        while (!exchange.cut.signal.aborted) await exchange.write("x".repeat(65536));
         ended = true;
       },
     };
@@ -279,7 +279,7 @@ describe("the data listener", () => {
       method: "POST",
       pattern: "/wait",
       async handle(exchange) {
-        exchange.signal.addEventListener("abort", () => {
+        exchange.cut.signal.addEventListener("abort", () => {
           cut += 1;
         });
         await new Promise<void>((resolve) => finishers.push(resolve));

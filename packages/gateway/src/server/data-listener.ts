@@ -34,8 +34,8 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly params: Readonly<Record<string, string>>;
   readonly remoteAddress: string;
-  /** Aborted when the peer is gone before its answer was complete, or the drain is over. */
-  readonly signal: AbortSignal;
+  /** Aborted when the peer is gone before its answer was complete, or the drain is over; a route may abort it too. */
+  readonly cut: AbortController;
   /** Reads the body whole, once. A fault is to be answered by the caller. */
   readBody(): Promise<Body>;
   /** Sends a whole answer. */
@@ -75,6 +75,7 @@ interface CompiledRoute {
 export function createDataListener(options: DataListenerOptions): DataListener {
   const { limits, log } = options;
   const routes = options.routes.map(compileRoute);
+  const findRoutes = createRouteFinder(routes);
   const rules = {
     allowedHosts: new Set(options.allowedHosts.map((host) => host.toLowerCase())),
     allowedOrigins: new Set(options.allowedOrigins.map((origin) => origin.toLowerCase())),
@@ -143,16 +144,16 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       if (running.size === 0) idle?.();
     });
     // A peer that is gone shows on the response, which closes; the error itself says nothing more.
-    request.on("error", () => undefined);
-    response.on("error", () => undefined);
+    request.on("error", ignore);
+    response.on("error", ignore);
 
-    const exchange: Exchange = {
+    const exchange: OpenExchange = {
       request,
       response,
-      params: {},
+      params: NO_PARAMS,
       remoteAddress: socket.remoteAddress ?? "",
-      signal: gone.signal,
-      readBody: () => readBody(request, response, (bytes) => reserve(bytes)),
+      cut: gone,
+      readBody: () => readBody(request, response, reserve),
       answer: (status, headers, body) => answer(request, response, status, headers, body),
       problem: (problem) => answer(request, response, problem.status, problem.headers, problem.body),
       write: (text) => write(response, gone, text),
@@ -171,7 +172,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     });
   }
 
-  async function route(exchange: Exchange): Promise<void> {
+  async function route(exchange: OpenExchange): Promise<void> {
     const { request } = exchange;
     if (request.method === "GET" && (request.url === "/healthz" || request.url === "/readyz")) {
       const reason = request.url === "/readyz" ? (draining ? "gateway_draining" : options.notReady()) : undefined;
@@ -182,19 +183,15 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     if (check.kind === "refused") {
       return exchange.problem(makeProblem(check.reason, check.status === undefined ? {} : { status: check.status }));
     }
-    const methods: string[] = [];
-    for (const { route: candidate, expression, names } of routes) {
-      const match = expression.exec(check.path);
-      if (match === null) continue;
-      if (candidate.method !== request.method) {
-        methods.push(candidate.method);
-        continue;
-      }
-      const params = Object.fromEntries(names.map((name, index) => [name, match[index + 1] ?? ""]));
-      return candidate.handle({ ...exchange, params });
+    const found = findRoutes(check.path);
+    for (const { route: candidate, params } of found) {
+      if (candidate.method !== request.method) continue;
+      exchange.params = params;
+      return candidate.handle(exchange);
     }
-    if (methods.length === 0) return exchange.problem(makeProblem("fault_request", { status: 404 }));
-    exchange.problem(makeProblem("fault_method", { status: 405, headers: { allow: methods.join(", ") } }));
+    if (found.length === 0) return exchange.problem(makeProblem("fault_request", { status: 404 }));
+    const allow = found.map(({ route: { method } }) => method).join(", ");
+    exchange.problem(makeProblem("fault_method", { status: 405, headers: { allow } }));
   }
 
   function readBody(
@@ -329,6 +326,41 @@ export function streamHeaders(headers: Readonly<Record<string, string>>): Record
 
 function hasBody(request: IncomingMessage): boolean {
   return request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"] ?? 0) > 0;
+}
+
+function ignore(): void {}
+
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
+
+/** The exchange as the listener makes it: its parameters are known once it has a route. */
+interface OpenExchange extends Exchange {
+  params: Readonly<Record<string, string>>;
+}
+
+interface FoundRoute {
+  readonly route: Route;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** Paths whose routes are remembered: agents use few, and anybody can make up more. */
+const PATHS_REMEMBERED_MAX = 1_000;
+
+/** The routes of a path, one a method; a path that was seen before is not matched again. */
+function createRouteFinder(routes: readonly CompiledRoute[]): (path: string) => readonly FoundRoute[] {
+  const remembered = new Map<string, readonly FoundRoute[]>();
+  return (path) => {
+    const known = remembered.get(path);
+    if (known !== undefined) return known;
+    const found: FoundRoute[] = [];
+    for (const { route, expression, names } of routes) {
+      const match = expression.exec(path);
+      if (match === null) continue;
+      found.push({ route, params: Object.fromEntries(names.map((name, index) => [name, match[index + 1] ?? ""])) });
+    }
+    if (remembered.size >= PATHS_REMEMBERED_MAX) remembered.clear();
+    if (found.length > 0) remembered.set(path, found);
+    return found;
+  };
 }
 
 function compileRoute(route: Route): CompiledRoute {

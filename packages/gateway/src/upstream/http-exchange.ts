@@ -23,7 +23,8 @@ export type Exchange =
 export interface ExchangeRequest {
   readonly method: "POST" | "DELETE";
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Names and values in turn. */
+  readonly headers: string[];
   readonly body: string | null;
 }
 
@@ -57,14 +58,13 @@ export function exchange(
     let bytes = 0;
     let stopped: string | undefined;
     let last = false;
+    /** The answer is at its end: what is delivered now is not followed by anything. */
+    let ending = false;
     let read: ((chunk: Buffer) => void) | undefined;
     let end: (() => void) | undefined;
     let chain: Promise<void> | undefined;
 
-    const sendTimer = setTimeout(
-      () => state === "waiting" && stop("no connection took the request in time"),
-      options.sendWithinMs,
-    );
+    let sendTimer: NodeJS.Timeout | undefined;
     const deadlineTimer = setTimeout(() => stop("the upstream did not answer in time"), options.deadlineMs);
     let lingerTimer: NodeJS.Timeout | undefined;
     const onAbort = (): void => stop("the call was cut");
@@ -138,6 +138,7 @@ export function exchange(
 
     function finishSoon(): void {
       last = true;
+      if (ending) return;
       lingerTimer = setTimeout(() => stop("the stream went on after the response"), options.lingerMs);
     }
 
@@ -173,7 +174,9 @@ export function exchange(
         if (isJson) chunks.push(chunk);
       };
       end = () => {
-        const text = Buffer.concat(chunks).toString("utf8");
+        const text = (chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)).toString(
+          "utf8",
+        );
         if (text.trim() !== "") deliver(text);
       };
     }
@@ -205,6 +208,7 @@ export function exchange(
         if (!last) read?.(chunk);
       },
       onResponseEnd() {
+        ending = true;
         if (state === "answered") end?.();
         if (chain === undefined) finish(undefined);
         else void chain.then(() => finish(undefined)); // the chain never rejects
@@ -217,13 +221,22 @@ export function exchange(
     try {
       dispatcher.dispatch(
         {
-          ...request,
+          method: request.method,
+          path: request.path,
+          body: request.body,
           headersTimeout: 0,
           bodyTimeout: 0,
-          headers: { ...request.headers, "accept-encoding": "identity" },
+          headers: request.headers,
         },
         handler,
       );
+      // Mostly a connection is free and took it at once.
+      if (state === "waiting") {
+        sendTimer = setTimeout(
+          () => state === "waiting" && stop("no connection took the request in time"),
+          options.sendWithinMs,
+        );
+      }
     } catch (error) {
       // A closed pool or a header that cannot be written: nothing was sent.
       stop(describe(error));

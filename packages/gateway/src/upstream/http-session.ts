@@ -6,7 +6,7 @@
 import type { Dispatcher } from "undici";
 import { findMember, membersOf, valueText } from "../json-members.ts";
 import { type AnswerSink, Failure, type SendOutcome, type UpstreamMessage } from "../ports.ts";
-import { type Exchange, exchange } from "./http-exchange.ts";
+import { type Exchange, type ExchangeRequest, exchange } from "./http-exchange.ts";
 import type { UpstreamLimits } from "./limits.ts";
 import {
   cancelledText,
@@ -57,7 +57,7 @@ export async function openHttpSession(options: HttpSessionOptions): Promise<Upst
     "initialize",
     `{"protocolVersion":"${SESSION_REVISION}","capabilities":{},"clientInfo":${JSON.stringify(client)}}`,
     1,
-    {},
+    [],
   );
   if (opening.member !== "result" || opening.exchange.kind !== "answered") throw unavailable(opening);
   const revision = string(opening.json, "protocolVersion");
@@ -65,9 +65,11 @@ export async function openHttpSession(options: HttpSessionOptions): Promise<Upst
     throw new Failure("upstream_unavailable", "the upstream speaks no revision of MCP that this gateway knows");
   }
   const sessionId = opening.exchange.sessionId;
-  const ready = await post(options, '{"jsonrpc":"2.0","method":"notifications/initialized"}', {
-    ...sessionHeaders(revision, sessionId),
-  });
+  const ready = await post(
+    options,
+    '{"jsonrpc":"2.0","method":"notifications/initialized"}',
+    sessionHeaders(revision, sessionId),
+  );
   if (ready.kind !== "answered" || ready.status >= 300) {
     throw new Failure("upstream_unavailable", "the upstream did not take the end of the initialization");
   }
@@ -83,39 +85,46 @@ export async function openHttpSession(options: HttpSessionOptions): Promise<Upst
   }
 }
 
-function statelessHeaders(method: string, name: string): Record<string, string> {
-  return {
-    "mcp-protocol-version": STATELESS_REVISION,
-    "mcp-method": method,
-    ...(name === "" ? {} : { "mcp-name": headerValue(name) }),
-  };
+/** Names and values in turn, as everything that becomes headers here. */
+function statelessHeaders(method: string, name: string): readonly string[] {
+  const headers = ["mcp-protocol-version", STATELESS_REVISION, "mcp-method", method];
+  if (name !== "") headers.push("mcp-name", headerValue(name));
+  return headers;
 }
 
-function sessionHeaders(revision: string, sessionId: string | undefined): Record<string, string> {
-  return { "mcp-protocol-version": revision, ...(sessionId === undefined ? {} : { "mcp-session-id": sessionId }) };
+function sessionHeaders(revision: string, sessionId: string | undefined): readonly string[] {
+  const headers = ["mcp-protocol-version", revision];
+  if (sessionId !== undefined) headers.push("mcp-session-id", sessionId);
+  return headers;
 }
 
 type Wire = Pick<HttpSessionOptions, "dispatcher" | "url" | "limits" | "client">;
 
-function request(wire: Wire, body: string | null, headers: Readonly<Record<string, string>>) {
+function request(wire: Wire, body: string | null, headers: readonly string[]): ExchangeRequest {
   return {
-    method: body === null ? ("DELETE" as const) : ("POST" as const),
-    path: `${wire.url.pathname}${wire.url.search}`,
-    headers: {
-      ...(body === null ? {} : { "content-type": "application/json" }),
-      accept: "application/json, text/event-stream",
-      "user-agent": `${wire.client.name}/${wire.client.version}`,
-      ...headers,
-    },
+    method: body === null ? "DELETE" : "POST",
+    path: pathOf(wire.url),
+    headers: commonHeaders(wire, body !== null).concat(headers),
     body,
   };
+}
+
+function pathOf(url: URL): string {
+  return `${url.pathname}${url.search}`;
+}
+
+function commonHeaders({ client }: Pick<Wire, "client">, hasBody: boolean): string[] {
+  const headers = hasBody ? ["content-type", "application/json"] : [];
+  headers.push("accept", "application/json, text/event-stream", "accept-encoding", "identity");
+  headers.push("user-agent", `${client.name}/${client.version}`);
+  return headers;
 }
 
 /** A message of ours that has no answer: notifications, answers to a server's requests, the end of a session. */
 function post(
   wire: Wire,
   body: string | null,
-  headers: Readonly<Record<string, string>>,
+  headers: readonly string[],
   signals: readonly AbortSignal[] = [],
 ): Promise<Exchange> {
   return exchange(wire.dispatcher, request(wire, body, headers), {
@@ -133,7 +142,7 @@ async function ask(
   method: string,
   params: string,
   id: number,
-  headers: Readonly<Record<string, string>>,
+  headers: readonly string[],
 ): Promise<Answer> {
   let member: "result" | "error" | undefined;
   let json = "";
@@ -171,10 +180,17 @@ function makeSession(
   let closing: Promise<void> | undefined;
   const ended = new AbortController();
 
-  function headersFor(message: UpstreamMessage): Record<string, string> {
-    if (!stateless) return sessionHeaders(revision, sessionId);
+  const path = pathOf(options.url);
+  /** What a call of this session carries, whatever it is about. */
+  const headers = commonHeaders(options, true).concat(stateless ? [] : sessionHeaders(revision, sessionId));
+
+  function headersFor(message: UpstreamMessage): string[] {
+    if (!stateless) return headers;
     const mirrored = message.name === "" ? [] : options.mirrored(message.name);
-    return { ...statelessHeaders(message.method, message.name), ...mirrorArguments(mirrored, message.params) };
+    return headers.concat(
+      statelessHeaders(message.method, message.name),
+      Object.entries(mirrorArguments(mirrored, message.params)).flat(),
+    );
   }
 
   /** Servers of the session revisions may ask; only a ping has an answer that needs no decision. */
@@ -200,7 +216,7 @@ function makeSession(
 
     const end = await exchange(
       dispatcher,
-      request(options, requestText(id, message, { stateless, client }), headersFor(message)),
+      { method: "POST", path, headers: headersFor(message), body: requestText(id, message, { stateless, client }) },
       {
         ...limits,
         signals: [sendOptions.signal, ended.signal],

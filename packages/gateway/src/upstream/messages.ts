@@ -66,8 +66,6 @@ export type ServerMessage =
   | { readonly kind: "request"; readonly idText: string; readonly method: string }
   | { readonly kind: "unreadable"; readonly detail: string };
 
-const ENVELOPE = new Set(["jsonrpc", "id", "method", "params", "result", "error"]);
-
 /** Takes one message apart. Names that decide what it is may not repeat; inside a result anything valid passes. */
 export function readServerMessage(text: string): ServerMessage {
   try {
@@ -77,25 +75,51 @@ export function readServerMessage(text: string): ServerMessage {
     return { kind: "unreadable", detail: "not JSON" };
   }
   if (!/^[\s]*\{/.test(text)) return { kind: "unreadable", detail: "not an object" };
-  const parts = new Map<string, string>();
+  let version: string | undefined;
+  let id: string | undefined;
+  let method: string | undefined;
+  let params: string | undefined;
+  let result: string | undefined;
+  let error: string | undefined;
   for (const member of membersOf(text)) {
-    if (!ENVELOPE.has(member.name)) continue;
-    if (parts.has(member.name)) return { kind: "unreadable", detail: `"${member.name}" is there twice` };
-    parts.set(member.name, valueText(text, member));
+    let present: string | undefined;
+    switch (member.name) {
+      case "jsonrpc":
+        present = version;
+        version = valueText(text, member);
+        break;
+      case "id":
+        present = id;
+        id = valueText(text, member);
+        break;
+      case "method":
+        present = method;
+        method = valueText(text, member);
+        break;
+      case "params":
+        present = params;
+        params = valueText(text, member);
+        break;
+      case "result":
+        present = result;
+        result = valueText(text, member);
+        break;
+      case "error":
+        present = error;
+        error = valueText(text, member);
+        break;
+    }
+    if (present !== undefined) return { kind: "unreadable", detail: `"${member.name}" is there twice` };
   }
-  if (parts.get("jsonrpc") !== '"2.0"') return { kind: "unreadable", detail: "not JSON-RPC 2.0" };
-  const id = parts.get("id");
-  const method = parts.get("method");
+  if (version !== '"2.0"') return { kind: "unreadable", detail: "not JSON-RPC 2.0" };
   if (method !== undefined) {
     const name: unknown = JSON.parse(method);
     if (typeof name !== "string") return { kind: "unreadable", detail: "the method is not a string" };
     if (id !== undefined) return { kind: "request", idText: id, method: name };
-    const params = parts.get("params") ?? "{}";
-    if (!params.startsWith("{")) return { kind: "unreadable", detail: "the params are not an object" };
-    return { kind: "notification", method: name, params };
+    const given = params ?? "{}";
+    if (!given.startsWith("{")) return { kind: "unreadable", detail: "the params are not an object" };
+    return { kind: "notification", method: name, params: given };
   }
-  const result = parts.get("result");
-  const error = parts.get("error");
   if ((result === undefined) === (error === undefined))
     return { kind: "unreadable", detail: "neither result nor error" };
   // Our ids are small integers, printed by us; any other spelling is not an answer to us.
@@ -129,6 +153,8 @@ export function readNotification(message: {
  * (`client.elicit`, `client.sample`, `client.roots`), which nothing has decided.
  */
 export function isComplete(result: string): boolean {
+  // A name can be spelt with escapes; without any it stands in the text as it is.
+  if (!result.includes("resultType") && !result.includes("\\")) return true;
   const types = membersOf(result).filter((member) => member.name === "resultType");
   return types.every((member) => JSON.parse(valueText(result, member)) === "complete");
 }

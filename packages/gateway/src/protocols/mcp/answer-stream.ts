@@ -4,6 +4,7 @@
  */
 import { findMember, membersOf, withMember } from "../../json-members.ts";
 import { type Exchange, streamHeaders } from "../../server/data-listener.ts";
+import type { KeepAlive } from "./keep-alive.ts";
 
 export interface AnswerStreamOptions {
   readonly exchange: Exchange;
@@ -13,8 +14,8 @@ export interface AnswerStreamOptions {
   /** Whether the agent speaks the stateless revision, whose results say that they are complete. */
   readonly stateless: boolean;
   readonly accepts: { readonly json: boolean; readonly stream: boolean };
-  /** A comment goes out when nothing else did for so long; a waiting JSON answer becomes a stream then. */
-  readonly keepAliveMs: number;
+  /** At each beat a comment goes out; a waiting JSON answer becomes a stream then. */
+  readonly keepAlive: KeepAlive;
 }
 
 export interface AnswerStream {
@@ -26,17 +27,16 @@ export interface AnswerStream {
   begun(): boolean;
   /** Whether `response` was called. */
   answered(): boolean;
-  /** Stops the timer. Idempotent. */
+  /** Ends the beats. Idempotent. */
   end(): void;
 }
 
 export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
-  const { exchange, idText, accepts } = options;
+  const { exchange, idText, accepts, keepAlive } = options;
   const { response } = exchange;
   let headers: Readonly<Record<string, string>> = {};
   let streaming = false;
   let answered = false;
-  let keepAlive: NodeJS.Timeout | undefined;
 
   function begin(): void {
     if (streaming || response.headersSent || response.destroyed) return;
@@ -48,9 +48,14 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
     response.flushHeaders();
   }
 
+  function beat(): void {
+    begin();
+    // A peer that does not read is cut by the listener's own limit.
+    if (streaming) void exchange.write(": waiting\n\n");
+  }
+
   function end(): void {
-    clearInterval(keepAlive);
-    keepAlive = undefined;
+    keepAlive.remove(beat);
   }
 
   return {
@@ -61,12 +66,7 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
       headers = extra;
       if (!accepts.stream) return;
       if (options.progressToken !== undefined || !accepts.json) begin();
-      keepAlive = setInterval(() => {
-        begin();
-        // A peer that does not read is cut by the listener's own limit.
-        if (streaming) void exchange.write(": waiting\n\n");
-      }, options.keepAliveMs);
-      keepAlive.unref();
+      keepAlive.add(beat);
     },
     notification(method, params) {
       if (!accepts.stream || answered) return;
@@ -104,6 +104,10 @@ function event(json: string): string {
 
 /** An upstream of an older revision does not say that its result is complete; the stateless revision demands it. */
 function complete(result: string): string {
-  if (findMember(membersOf(result), "resultType") !== undefined) return result;
-  return withMember(result, "resultType", '"complete"');
+  // A name can be spelt with escapes; without any it stands in the text as it is.
+  const mayHave = result.includes("resultType") || result.includes("\\");
+  if (mayHave && findMember(membersOf(result), "resultType") !== undefined) return result;
+  // A result is an object, and begins with its brace.
+  const rest = result.slice(1);
+  return `{"resultType":"complete"${/^\s*\}/.test(rest) ? "" : ","}${rest}`;
 }

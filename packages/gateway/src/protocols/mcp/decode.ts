@@ -108,20 +108,18 @@ const CALL_MEMBERS_FOLDED: ReadonlySet<string> = new Set([...CALL_MEMBERS].map(f
 /** Members that change what a call does and that nothing judges yet: long-running tasks, answers to an upstream. */
 const CALL_MEMBERS_REFUSED: ReadonlySet<string> = new Set(["task", "inputResponses", "requestState"].map(foldName));
 
-/** Whether a reader that ignores case would take the member for one that was not judged: `Arguments`. */
-function isMisspelt(member: string): boolean {
-  return !CALL_MEMBERS.has(member) && CALL_MEMBERS_FOLDED.has(foldName(member));
-}
-
 /** The tool and arguments of a `tools/call`; undefined when they are of another shape. */
 export function readToolCall(
   request: McpRequest,
 ): { readonly tool: string; readonly arguments: JsonObject } | undefined {
   const { name, arguments: args } = request.params;
   if (typeof name !== "string" || name === "" || name.length > NAME_LENGTH_MAX) return undefined;
-  const members = Object.keys(request.params);
-  if (members.some(isMisspelt) || members.some((member) => CALL_MEMBERS_REFUSED.has(foldName(member))))
-    return undefined;
+  for (const member of Object.keys(request.params)) {
+    if (CALL_MEMBERS.has(member)) continue;
+    const folded = foldName(member);
+    // A reader that ignores case would take the member for one that was not judged (`Arguments`).
+    if (CALL_MEMBERS_FOLDED.has(folded) || CALL_MEMBERS_REFUSED.has(folded)) return undefined;
+  }
   if (args === undefined) return { tool: name, arguments: NOTHING };
   return isObject(args) ? { tool: name, arguments: args } : undefined;
 }

@@ -25,6 +25,7 @@ import {
   SESSION_REVISIONS,
   STATELESS_REVISION,
 } from "./decode.ts";
+import { createKeepAlive } from "./keep-alive.ts";
 import {
   createMcpSessions,
   type InFlight,
@@ -62,6 +63,7 @@ type Era = { readonly kind: "stateless" } | { readonly kind: "session"; readonly
 export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   const { gate, clock, random } = options;
   const sessions = createMcpSessions({ clock, random, limits: options.sessionLimits ?? MCP_SESSION_LIMITS });
+  const keepAlive = createKeepAlive(clock, options.keepAliveMs ?? KEEP_ALIVE_MS);
   const serverInfo = JSON.stringify({ name: "writ", version: options.version });
   const inFlightMax = (options.sessionLimits ?? MCP_SESSION_LIMITS).inFlightMax;
   /** Requests in flight of connections that use no session. */
@@ -110,7 +112,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const { exchange } = turn;
     const { headers } = exchange.request;
     if (!isJson(headers["content-type"])) return fault(turn, "fault_media_type", "null");
-    const accepts = readAccept(headers.accept);
+    const accepts = acceptOf(headers.accept);
     if (!accepts.json && !accepts.stream) return fault(turn, "fault_media_type", "null");
     const body = await exchange.readBody();
     if (body.kind === "fault") return fault(turn, body.reason, "null");
@@ -249,11 +251,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       return exchange.problem(encodeDenial({ reason: "duplicate_in_flight", hidden: false, data: {} }, context));
     }
     if (inFlight.size >= inFlightMax) return fault(turn, "gateway_overloaded", idText);
-    const flight: InFlight = { cut: new AbortController(), callId: undefined };
+    const flight: InFlight = { cut: exchange.cut, callId: undefined };
     inFlight.set(request.idKey, flight);
-    const onGone = (): void => flight.cut.abort();
-    exchange.signal.addEventListener("abort", onGone, { once: true });
-    if (exchange.signal.aborted) flight.cut.abort();
 
     const stream = createAnswerStream({
       exchange,
@@ -261,7 +260,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       progressToken: request.progressToken,
       stateless: era.kind === "stateless",
       accepts,
-      keepAliveMs: options.keepAliveMs ?? KEEP_ALIVE_MS,
+      keepAlive,
     });
     const sink: CallSink = {
       allowed(callId) {
@@ -286,12 +285,11 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       },
     };
     try {
-      const end = await gate.handleCall(turn.authenticated, call, sink, flight.cut.signal);
+      const end = await gate.handleCall(turn.authenticated, call, sink, flight.cut);
       finish(turn, request, call, stream, end);
     } finally {
       stream.end();
       inFlight.delete(request.idKey);
-      exchange.signal.removeEventListener("abort", onGone);
     }
   }
 
@@ -371,7 +369,16 @@ function checkStateless(headers: IncomingHttpHeaders, request: McpRequest): obje
 }
 
 function isJson(contentType: string | undefined): boolean {
+  if (contentType === "application/json") return true;
   return contentType !== undefined && /^application\/json\s*(?:;|$)/i.test(contentType);
+}
+
+/** What the specification has every client say. */
+const USUAL_ACCEPT = "application/json, text/event-stream";
+const USUAL_ACCEPTS: Accepts = { json: true, stream: true };
+
+function acceptOf(accept: string | undefined): Accepts {
+  return accept === USUAL_ACCEPT ? USUAL_ACCEPTS : readAccept(accept);
 }
 
 function readAccept(accept: string | undefined): Accepts {

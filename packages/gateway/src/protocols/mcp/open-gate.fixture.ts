@@ -85,9 +85,9 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
       const tokenDigest = createHash("sha256").update(token).digest("hex");
       return { kind: "authenticated", tenantId: "t", tokenDigest, agentId: token, token };
     },
-    async handleCall(_authenticated, call, sink, signal) {
+    async handleCall(_authenticated, call, sink, cut) {
       calls.push(call);
-      const end = await run(call, makeUuidv7(Date.now(), randomBytes(10)), sink, signal);
+      const end = await run(call, makeUuidv7(Date.now(), randomBytes(10)), sink, cut.signal);
       ends.push(end);
       return end;
     },
