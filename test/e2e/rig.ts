@@ -72,7 +72,9 @@ interface UpstreamOptions {
   readonly concurrencyMax?: number;
 }
 
-export async function startRig(options: { readonly env?: Readonly<Record<string, string>> } = {}): Promise<Rig> {
+export async function startRig(
+  options: { readonly env?: Readonly<Record<string, string>>; readonly databaseUrl?: string } = {},
+): Promise<Rig> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
