@@ -574,10 +574,14 @@ BEGIN
     VALUES (p_tenant, 1, 0, 0, writ_genesis(p_tenant, 1), ''::bytea, 0);
 END $$;
 
--- Begins a new log after a restore. The answer is where the old one ended; log.recovered, the first event of the new
--- one, and the kill switch are applied in the same transaction. The revision leaps by 2^32: a state loaded before the
--- restore may be ahead of what was restored, and must never match a revision that comes after.
-CREATE FUNCTION writ_open_epoch(p_tenant uuid, OUT epoch int8, OUT previous_sequence int8, OUT previous_hash bytea)
+-- Begins a new log after a restore, in the epoch behind both the head's and p_after, the highest that is known to have
+-- been seen. The answer is where the old one ended; log.recovered, the first event of the new one, and the kill switch
+-- are applied in the same transaction. The revision leaps by 2^32 with each epoch, also one that is passed over: a state
+-- loaded before the restore may be ahead of what was restored, and must never match a revision that comes after. A
+-- million epochs keep both below 2^53.
+CREATE FUNCTION writ_open_epoch(
+  p_tenant uuid, p_after int8, OUT epoch int8, OUT previous_epoch int8, OUT previous_sequence int8, OUT previous_hash bytea
+)
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
 #variable_conflict use_column
@@ -589,11 +593,15 @@ BEGIN
   IF head.tenant_id IS NULL THEN
     RAISE EXCEPTION 'tenant % has no head', p_tenant USING ERRCODE = 'WR002';
   END IF;
-  opened := head.epoch + 1;
+  opened := greatest(head.epoch, p_after) + 1;
+  IF opened > 1000000 THEN
+    RAISE EXCEPTION 'epoch % is beyond what a log may reach', opened USING ERRCODE = 'WR006';
+  END IF;
   UPDATE tenant_head h
-    SET epoch = opened, revision = h.revision + 4294967296, sequence = 0, hash = writ_genesis(p_tenant, opened), frontier = ''::bytea
+    SET epoch = opened, revision = h.revision + (opened - head.epoch) * 4294967296, sequence = 0, hash = writ_genesis(p_tenant, opened), frontier = ''::bytea
     WHERE h.tenant_id = p_tenant;
   epoch := opened;
+  previous_epoch := head.epoch;
   previous_sequence := head.sequence;
   previous_hash := head.hash;
 END $$;
@@ -858,7 +866,7 @@ GRANT EXECUTE ON FUNCTION
   TO writ_gateway;
 GRANT EXECUTE ON FUNCTION
   writ_apply(uuid, int8, text[], text[], text[], int8[], text[], bytea), writ_create_tenant(uuid),
-  writ_open_epoch(uuid), writ_refundable(uuid, int4), writ_refund(uuid, text[], bytea, text[], bytea),
+  writ_open_epoch(uuid, int8), writ_refundable(uuid, int4), writ_refund(uuid, text[], bytea, text[], bytea),
   writ_find_admin_key(text), writ_make_partitions(int4)
   TO writ_control;
 GRANT EXECUTE ON FUNCTION writ_list_tenants(uuid, int4) TO writ_gateway, writ_control;

@@ -289,13 +289,21 @@ async function makeCore(parts: {
     async: ["load", "catchUp"],
     failure: stateFailure,
   });
-  const history = createHistoryStores({ db: journalDb, gatewayId, clock: systemClock, random, states: ownStates });
+  const history = createHistoryStores({
+    db: journalDb,
+    gatewayId,
+    clock: systemClock,
+    random,
+    states: ownStates,
+    log: quiet,
+  });
   const plainHistory: HistoryStores = createHistoryStores({
     db: databases.journal,
     gatewayId,
     clock: systemClock,
     random: createSystemRandom(),
     states: ownStates,
+    log: quiet,
   });
   await plainHistory.leases.renew(gatewayId, 3_600_000);
   const ownJournal = createJournal({

@@ -339,7 +339,13 @@ export const EVENTS = {
     version: 1,
     category: "log",
     sentence: "A new epoch was opened after a restore; the first event of it.",
-    fields: { ...admin, epoch: "integer", previousSequence: "integer", previousHash: "string" },
+    fields: {
+      ...admin,
+      epoch: "integer",
+      previousEpoch: "integer",
+      previousSequence: "integer",
+      previousHash: "string",
+    },
   },
   "log.sealed": {
     version: 1,

@@ -12,7 +12,7 @@ export interface ControlContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  readonly checkpoints: Pick<CheckpointSigner, "list" | "notes" | "verifierKey" | "origin" | "refusal">;
+  readonly checkpoints: Pick<CheckpointSigner, "list" | "notes" | "epochSeen" | "verifierKey" | "origin" | "refusal">;
   /** Ids of tenants by name, as last seen; a hint that is checked. */
   readonly tenantIds: Map<string, string>;
   readonly verifiedPositions: VerifiedPositions;

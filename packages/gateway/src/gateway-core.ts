@@ -109,7 +109,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     },
   });
 
-  const history = createHistoryStores({ db: options.journalDb, gatewayId, clock, random, states });
+  const history = createHistoryStores({ db: options.journalDb, gatewayId, clock, random, states, log });
   const journal = createJournal({
     store: history.batches,
     clock,

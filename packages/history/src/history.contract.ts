@@ -387,7 +387,7 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         const since = (sinceRevision: number) =>
           readChanges(gateway, { tenantId, sinceRevision, sinceInstanceRevision: 0 });
         expect((await since(2)).kind).toBe("too_far");
-        await openEpoch(control, { tenantId, nowMs: nowMs(), newId, by: "test", reason: "restored" });
+        await openEpoch(control, { tenantId, nowMs: nowMs(), newId, by: "test", reason: "restored", epochAfter: 0 });
         expect((await since(1)).kind).toBe("too_far");
         const unknown = { tenantId: newId(), sinceRevision: 0, sinceInstanceRevision: 0 };
         expect((await readChanges(gateway, unknown)).kind).toBe("unknown_tenant");
@@ -539,7 +539,14 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         expect(kindsOf(outgrown)).toEqual(["regressed"]);
         const followed = await commit(gateway, [makeAllow(tenantId)], { marks: new Map([[tenantId, head]]) });
         expect(kindsOf(followed)).toEqual(["committed"]);
-        const opened = await openEpoch(control, { tenantId, nowMs: nowMs(), newId, by: "test", reason: "restored" });
+        const opened = await openEpoch(control, {
+          tenantId,
+          nowMs: nowMs(),
+          newId,
+          by: "test",
+          reason: "restored",
+          epochAfter: 0,
+        });
         expect(opened.value.epoch).toBe(2);
         const events = await readEvents(control, { tenantId, epoch: 2, after: 0, limit: 10 });
         expect(events.map((entry) => JSON.parse(entry.event).event)).toEqual(["log.recovered", "kill.engaged"]);
@@ -550,6 +557,19 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         const current = new Map([[tenantId, opened.head]]);
         expect(kindsOf(await commit(gateway, after, { marks: current }))).toEqual(["stale", "committed"]);
         await expectWholeLog(control, tenantId);
+      });
+
+      test("of a state that saw a later epoch than was restored never matches a revision of the epoch opened behind it", async () => {
+        const tenantId = await makeTenant(control);
+        const open = async (epochAfter: number) =>
+          openEpoch(control, { tenantId, nowMs: nowMs(), newId, by: "test", reason: "restored", epochAfter });
+        // What a restored copy would have been, had it gone on: an epoch and as many revisions as a command a second in it.
+        const seen = { epoch: 2, revision: 2 ** 32 + 86_400 * 365 * 100 };
+        const opened = await open(seen.epoch);
+        expect(opened.value).toMatchObject({ epoch: 3, previousEpoch: 1 });
+        expect(opened.head.revision).toBeGreaterThan(seen.revision);
+        await expect(open(1_000_000)).rejects.toMatchObject({ sqlState: "WR006" });
+        expect((await readHead(control, tenantId))?.epoch).toBe(3);
       });
     });
 

@@ -173,20 +173,37 @@ export async function ensureInstance(
   }
 }
 
+/** Epochs that a log has at most: revisions grow by 2^32 with each, and stay safe integers. */
+export const EPOCH_MAX = 1_000_000;
+
+export interface OpenedEpoch {
+  readonly epoch: number;
+  /** Where the old log ended. */
+  readonly previousEpoch: number;
+  readonly previousSequence: number;
+  readonly previousHash: Uint8Array;
+}
+
 /**
  * Opens a new epoch of a tenant after a restore: a new log whose first event says where the old one ended, with the
- * tenant's kill switch engaged. Every state loaded before is too old to commit on.
+ * tenant's kill switch engaged. Every state loaded before is too old to commit on. `epochAfter` is the highest epoch that
+ * anybody is known to have seen: the restored head may be behind it.
  */
 export async function openEpoch(
   db: Database,
-  scope: CommandScope & { readonly newId: () => string; readonly by: string; readonly reason: string },
-): Promise<CommandResult<{ readonly epoch: number }>> {
+  scope: CommandScope & {
+    readonly newId: () => string;
+    readonly by: string;
+    readonly reason: string;
+    readonly epochAfter: number;
+  },
+): Promise<CommandResult<OpenedEpoch>> {
   return named(() =>
     db.transaction({ tenants: [scope.tenantId] }, async (q) => {
       const opened = (
-        await q.query<{ epoch: number; previous_sequence: number; previous_hash: Uint8Array }>(
-          "SELECT * FROM writ_open_epoch($1::uuid)",
-          [scope.tenantId],
+        await q.query<{ epoch: number; previous_epoch: number; previous_sequence: number; previous_hash: Uint8Array }>(
+          "SELECT * FROM writ_open_epoch($1::uuid, $2::int8)",
+          [scope.tenantId, scope.epochAfter],
         )
       )[0];
       const head = (await q.query<HeadRow>("SELECT * FROM writ_lock_heads($1::uuid[])", [[scope.tenantId]]))[0];
@@ -201,6 +218,7 @@ export async function openEpoch(
           by: scope.by,
           version: opened.epoch,
           epoch: opened.epoch,
+          previousEpoch: opened.previous_epoch,
           previousSequence: opened.previous_sequence,
           previousHash: Buffer.from(opened.previous_hash).toString("hex"),
         },
@@ -220,7 +238,12 @@ export async function openEpoch(
             fields: { by: scope.by, version, scope: killScope, scopeId: "", reason: scope.reason },
           });
         }
-        return { epoch: opened.epoch };
+        return {
+          epoch: opened.epoch,
+          previousEpoch: opened.previous_epoch,
+          previousSequence: opened.previous_sequence,
+          previousHash: opened.previous_hash,
+        };
       });
     }),
   );

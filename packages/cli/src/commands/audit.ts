@@ -7,7 +7,8 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseCheckpointFile } from "@writ/audit";
 import { type ExportVerdict, verifyExport, verifyNote } from "@writ/audit/verify";
-import type { AuditEventView } from "@writ/contract/admin";
+import type { AuditEventView, LogRecoverAnswer } from "@writ/contract/admin";
+import type { AdminClient } from "@writ/sdk/admin";
 import type { AdminSession } from "../admin-session.ts";
 import { type AdminOptions, openAdminSession } from "../admin-session.ts";
 import type { CliContext } from "../cli-context.ts";
@@ -52,12 +53,13 @@ export const define: DefineCommands = (program, context) => {
     ],
     run: query,
   });
-  defineCommand<AdminOptions & OfflineOptions & { readonly full?: boolean }>(group, context, {
+  defineCommand<AdminOptions & OfflineOptions & { readonly full?: boolean; readonly epoch?: number }>(group, context, {
     usage: "verify",
     summary:
       "Verify the log: at the control plane, or an export by yourself with --file. Exits with 1 when it is damaged.",
     options: [
       option("--full", "from the first entry instead of the last that was verified"),
+      option("--epoch <epoch>", "an earlier epoch of the log, from its first entry").argParser(readCount(1)),
       option("--file <export>", "an export, verified here without any server"),
       option("--checkpoints <file>", "with --file: checkpoints that you have from elsewhere"),
       option("--key <vkey>", "with --file: a verifier key that you trust; may be repeated").argParser(readMany),
@@ -68,7 +70,7 @@ export const define: DefineCommands = (program, context) => {
       if (options.checkpoints !== undefined || options.key !== undefined) {
         throw refused("--checkpoints and --key are for an export: name it with --file.");
       }
-      return verifyOnline(await openAdminSession(context, options), options.full === true);
+      return verifyOnline(await openAdminSession(context, options), options);
     },
   });
   defineAdminCommand<{ readonly out?: string; readonly epoch?: number }>(group, context, {
@@ -79,6 +81,17 @@ export const define: DefineCommands = (program, context) => {
       option("--epoch <epoch>", "the epoch of the log").argParser(readCount(0)),
     ],
     run: exportTo,
+  });
+  defineAdminCommand<RecoverOptions>(group, context, {
+    usage: "recover",
+    summary: "Open a new epoch of the log after a restore, with the kill switch engaged.",
+    options: [
+      option("--reason <text>", "why, for the log").makeOptionMandatory(),
+      option("--instance", "the instance's own log instead of a tenant's"),
+      option("--all", "the instance's log and every tenant's"),
+      option("--epoch-after <epoch>", "an epoch that a gateway says it has seen").argParser(readCount(1)),
+    ],
+    run: recover,
   });
   defineAdminCommand(group, context, {
     usage: "checkpoints",
@@ -91,6 +104,55 @@ export const define: DefineCommands = (program, context) => {
     },
   });
 };
+
+/** One log whose new epoch was opened; the instance's has no tenant. */
+interface Recovered extends LogRecoverAnswer {
+  readonly tenant?: string;
+}
+
+interface RecoverOptions {
+  readonly reason: string;
+  readonly epochAfter?: number;
+  readonly instance?: boolean;
+  readonly all?: boolean;
+}
+
+/** Each log has its own epochs; those before one that fails are open, and opening another one is harmless. */
+async function recover(
+  { client, tenant, show }: AdminSession,
+  _args: readonly (string | undefined)[],
+  { reason, epochAfter, instance = false, all = false }: RecoverOptions,
+): Promise<void> {
+  if (instance && all) throw refused("--all recovers the instance's log as well: leave --instance out.");
+  const body = { reason, ...(epochAfter === undefined ? {} : { epochAfter }) };
+  const recovered: Recovered[] = [];
+  if (instance || all) {
+    recovered.push({ ...(await client.call("instance.log.recover", { body })) });
+  }
+  if (!instance) {
+    for (const name of all ? await tenantNames(client) : [tenant]) {
+      recovered.push({ tenant: name, ...(await client.call("log.recover", { params: { tenant: name }, body })) });
+    }
+  }
+  await show({ items: recovered }, () =>
+    recovered
+      .map(({ tenant: name, epoch, previousEpoch, previousSequence }) => {
+        const scope = name === undefined ? "instance" : `tenant --tenant ${name}`;
+        return printable(
+          `Opened epoch ${epoch} of ${name ?? "the instance"}; epoch ${previousEpoch} ended at entry ${previousSequence}. ` +
+            `No call is allowed until: writ kill release ${scope}`,
+        );
+      })
+      .join("\n")
+      .concat("\n"),
+  );
+}
+
+async function tenantNames(client: AdminClient): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const { name } of client.pages("tenants.list", { query: {} })) names.push(name);
+  return names;
+}
 
 async function tail(
   session: AdminSession,
@@ -169,10 +231,13 @@ export function formatEvent({ sequence, committedAtMs, event }: AuditEventView):
   return `${printable([String(sequence).padStart(6), time, name.padEnd(16), ...fields].join("  "))}\n`;
 }
 
-async function verifyOnline({ client, tenant, show }: AdminSession, full: boolean): Promise<number> {
+async function verifyOnline(
+  { client, tenant, show }: AdminSession,
+  { full = false, epoch }: { readonly full?: boolean; readonly epoch?: number },
+): Promise<number> {
   const answer = await client.call(
     "audit.verify",
-    { params: { tenant }, query: { full } },
+    { params: { tenant }, query: { full, ...(epoch === undefined ? {} : { epoch }) } },
     { timeoutMs: EXPORT_TIMEOUT_MS },
   );
   await show(answer, () => {
@@ -183,6 +248,9 @@ async function verifyOnline({ client, tenant, show }: AdminSession, full: boolea
         ["entries checked", checked],
         ["checkpoints agreed", answer.checkpointsChecked],
         ["epoch", answer.epoch],
+        ...(answer.lostThrough === undefined
+          ? []
+          : ([["lost in a restore", `entries ${answer.size + 1} to ${answer.lostThrough}`]] as const)),
         ["hash", answer.hash],
         ["root", answer.root],
       ]) + formatFindings(answer.findings)

@@ -73,10 +73,15 @@ export interface AdminOperations {
   "instance.kill.engage": { body: s.KillEngage; answer: s.KillView };
   "instance.kill.release": { answer: null };
   "audit.events": { params: Tenant; query: s.AuditEventsQuery; answer: s.Page<s.AuditEventView> };
-  "audit.verify": { params: Tenant; query: { readonly full?: boolean }; answer: s.AuditVerifyAnswer };
+  "audit.verify": {
+    params: Tenant;
+    query: { readonly full?: boolean; readonly epoch?: number };
+    answer: s.AuditVerifyAnswer;
+  };
   "audit.export": { params: Tenant; query: { readonly epoch?: number }; answer: ReadableStream<Uint8Array> };
   "audit.checkpoints": { params: Tenant; answer: s.Page<s.CheckpointView> };
   "log.recover": { params: Tenant; body: s.LogRecover; answer: s.LogRecoverAnswer };
+  "instance.log.recover": { body: s.LogRecover; answer: s.LogRecoverAnswer };
   "explain.run": { params: Tenant; body: s.ExplainRequest; answer: s.ExplainAnswer };
   "admin-keys.list": { params: Tenant; answer: s.Page<s.AdminKeyView> };
   "admin-keys.create": { params: Tenant; body: s.AdminKeyCreate; answer: s.AdminKeyCreateAnswer };

@@ -358,7 +358,7 @@ export const ADMIN_ROUTES = {
     path: `${T}/audit/verify`,
     permission: "audit:read",
     scope: "tenant",
-    sentence: "Verifies the log, from the last verified entry or whole.",
+    sentence: "Verifies the log, from the last verified entry or whole; or an earlier epoch of it, whole.",
   },
   "audit.export": {
     method: "GET",
@@ -380,6 +380,13 @@ export const ADMIN_ROUTES = {
     permission: "log:recover",
     scope: "instance",
     sentence: "Opens a new epoch of the log after a restore.",
+  },
+  "instance.log.recover": {
+    method: "POST",
+    path: "/v1/log/recover",
+    permission: "log:recover",
+    scope: "instance",
+    sentence: "Opens a new epoch of the instance's log after a restore.",
   },
   "explain.run": {
     method: "POST",

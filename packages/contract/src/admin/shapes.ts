@@ -281,6 +281,8 @@ export interface AuditVerifyAnswer {
   readonly hash: string;
   readonly root: string;
   readonly checkpointsChecked: number;
+  /** Of an earlier epoch: the last entry that a checkpoint speaks of and that a restore has lost; absent when none was. */
+  readonly lostThrough?: number;
   /** The first damage; `findings` has all that are named. */
   readonly damage?: AuditFinding;
   readonly findings: readonly AuditFinding[];
@@ -302,9 +304,13 @@ export interface CheckpointView {
 }
 export interface LogRecover {
   readonly reason: string;
+  /** The highest epoch that a gateway says it has seen; only where no checkpoint knows of it. */
+  readonly epochAfter?: number;
 }
 export interface LogRecoverAnswer {
   readonly epoch: number;
+  /** Where the old log ended. */
+  readonly previousEpoch: number;
   readonly previousSequence: number;
   readonly previousHash: string;
 }

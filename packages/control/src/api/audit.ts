@@ -15,7 +15,11 @@ export const auditRoutes = [
   defineRoute("audit.verify", {
     query: schema.auditVerifyQuery,
     answer: schema.auditVerifyAnswer,
-    handle: ({ control, tenantId }, { query }) => verifyLog(control, tenantId, { full: query.full === "true" }),
+    handle: ({ control, tenantId }, { query }) =>
+      verifyLog(control, tenantId, {
+        full: query.full === "true",
+        epoch: query.epoch === undefined ? undefined : Number(query.epoch),
+      }),
   }),
   defineRoute("audit.export", {
     query: schema.auditExportQuery,
@@ -28,6 +32,11 @@ export const auditRoutes = [
     handle: async ({ control, tenantId }) => ({ items: await control.checkpoints.list(tenantId) }),
   }),
   defineRoute("log.recover", {
+    body: schema.logRecover,
+    answer: schema.logRecoverAnswer,
+    handle: ({ control, actor, tenantId }, { body }) => recoverLog(control, actor, tenantId, body),
+  }),
+  defineRoute("instance.log.recover", {
     body: schema.logRecover,
     answer: schema.logRecoverAnswer,
     handle: ({ control, actor, tenantId }, { body }) => recoverLog(control, actor, tenantId, body),

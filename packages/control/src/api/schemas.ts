@@ -2,6 +2,7 @@
  * The JSON shapes of the admin API as schemas: what is refused before a handler runs, and what the OpenAPI document
  * says. They write down packages/contract/src/admin; a test compares the two by use.
  */
+import { EPOCH_MAX } from "@writ/history";
 import Type, { type TSchema } from "typebox";
 
 const closed = { additionalProperties: false } as const;
@@ -256,7 +257,7 @@ export const auditEventView = object({
   event: Type.Record(Type.String(), Type.Unknown()),
   text: Type.String(),
 });
-export const auditVerifyQuery = object({ full: optional(oneOf(["true", "false"])) });
+export const auditVerifyQuery = object({ full: optional(oneOf(["true", "false"])), epoch: optional(digits) });
 const auditFinding = object({
   sequence: Type.Integer(),
   through: optional(Type.Integer()),
@@ -272,6 +273,7 @@ export const auditVerifyAnswer = object({
   hash: Type.String(),
   root: Type.String(),
   checkpointsChecked: Type.Integer(),
+  lostThrough: optional(Type.Integer()),
   damage: optional(auditFinding),
   findings: Type.Array(auditFinding),
 });
@@ -282,9 +284,13 @@ export const checkpointView = object({
   root: Type.String(),
   note: Type.String(),
 });
-export const logRecover = object({ reason });
+export const logRecover = object({
+  reason,
+  epochAfter: optional(Type.Integer({ minimum: 1, maximum: EPOCH_MAX - 1 })),
+});
 export const logRecoverAnswer = object({
   epoch: Type.Integer(),
+  previousEpoch: Type.Integer(),
   previousSequence: Type.Integer(),
   previousHash: Type.String(),
 });

@@ -4,8 +4,10 @@
  * frontier, so a changed, shortened or forked log is refused, loudly and until an administrator acts.
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { createInterface } from "node:readline";
 import {
   appendLeaf,
   type CheckpointKey,
@@ -35,6 +37,8 @@ export interface CheckpointSigner {
   /** Signs what has grown, for the last time. */
   drain(): Promise<void>;
   list(tenantId: string): Promise<readonly CheckpointView[]>;
+  /** The highest epoch of a tenant that was ever signed, as far as memory and file know; 0 when none was. */
+  epochSeen(tenantId: string): Promise<number>;
   /** Signed notes of one log. */
   notes(tenantId: string, epoch: number): Promise<readonly string[]>;
   readonly verifierKey: string;
@@ -154,6 +158,14 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
       }
       return views;
     },
+    async epochSeen(tenantId) {
+      let seen = memory.get(tenantId)?.epoch ?? 0;
+      for await (const line of readLines(options.file)) {
+        const [, tenant, epoch] = ORIGIN.exec(line) ?? [];
+        if (tenant === tenantId) seen = Math.max(seen, Number(epoch));
+      }
+      return seen;
+    },
     async notes(tenantId, epoch) {
       const end = `/${tenantId}/${epoch}`;
       return (await readNotes(options.file)).filter((note) => note.slice(0, note.indexOf("\n")).endsWith(end));
@@ -205,6 +217,19 @@ async function appendNote(path: string, note: string): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
+  }
+}
+
+/** The end of the line that begins a note. */
+const ORIGIN = /\/([0-9a-f-]{36})\/(\d{1,9})$/;
+
+/** Line by line, however long the file has become. */
+async function* readLines(path: string): AsyncGenerator<string> {
+  try {
+    yield* createInterface({ input: createReadStream(path, "utf8"), crlfDelay: Number.POSITIVE_INFINITY });
+  } catch (error) {
+    // No file yet: nothing was signed.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error; // fs rejects with an ErrnoException
   }
 }
 

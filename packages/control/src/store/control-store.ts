@@ -4,6 +4,7 @@
  */
 import type { AuthorityKind, AuthoritySnapshot, AuthorityValues, EventName } from "@writ/contract";
 import type { Queryable } from "@writ/db";
+import type { OpenedEpoch } from "@writ/history";
 import type { Actor, EventFields } from "../actor.ts";
 
 /** Statements in the words of the database; what every query of this package is written against. */
@@ -59,8 +60,12 @@ export interface ControlStore {
   createTenant<T>(actor: Actor, tenantId: string, work: (transaction: CommandTransaction) => Promise<T>): Promise<T>;
   /** Makes the instance's head and log when they are missing. */
   ensureInstance(): Promise<void>;
-  /** Opens a new epoch of the tenant's log, with its kill switch engaged; resolves to the epoch. */
-  openEpoch(actor: Actor, tenantId: string, reason: string): Promise<number>;
+  /** Opens an epoch behind the head's and `epochAfter`, with the tenant's kill switch engaged. */
+  openEpoch(
+    actor: Actor,
+    tenantId: string,
+    options: { readonly reason: string; readonly epochAfter: number },
+  ): Promise<OpenedEpoch>;
   /** A read-only transaction that sees these tenants' rows; at most 2 s. */
   read<T>(tenants: readonly string[], work: (transaction: Queries) => Promise<T>): Promise<T>;
   /** The heads of all tenants, the instance's included, in the order of ids: one statement a thousand of them. */

@@ -86,10 +86,10 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
     async ensureInstance() {
       await ensureInstance(db, { nowMs: clock.nowMs(), newId });
     },
-    openEpoch: (actor, tenantId, reason) =>
+    openEpoch: (actor, tenantId, { reason, epochAfter }) =>
       named(async () => {
-        const scope = { tenantId, nowMs: clock.nowMs(), newId, by: actor.by, reason };
-        return (await openEpoch(db, scope)).value.epoch;
+        const scope = { tenantId, nowMs: clock.nowMs(), newId, by: actor.by, reason, epochAfter };
+        return (await openEpoch(db, scope)).value;
       }),
     read: (tenants, work) => db.transaction({ tenants, readOnly: true }, work),
     async heads() {

@@ -40,7 +40,14 @@ function stopped(gateway: string): AuditEvent {
 
 it("an event that cannot be written is dropped, and those beside it are on record", async () => {
   const states = { current: () => undefined, follow: () => false };
-  const { batches } = createHistoryStores({ db, gatewayId: newId(), clock, random, states });
+  const { batches } = createHistoryStores({
+    db,
+    gatewayId: newId(),
+    clock,
+    random,
+    states,
+    log: { error: () => undefined },
+  });
   const errors: string[] = [];
   const journal = createJournal({
     store: batches,
@@ -63,7 +70,14 @@ it("an event that cannot be written is dropped, and those beside it are on recor
 
 it("a call that goes over a soft limit is committed, and that it went over is on record behind it", async () => {
   const states = { current: () => undefined, follow: () => false };
-  const { batches } = createHistoryStores({ db, gatewayId: newId(), clock, random, states });
+  const { batches } = createHistoryStores({
+    db,
+    gatewayId: newId(),
+    clock,
+    random,
+    states,
+    log: { error: () => undefined },
+  });
   const head = await readHead(control, INSTANCE_TENANT);
   const revision = head?.revision ?? -1;
   const journal = createJournal({

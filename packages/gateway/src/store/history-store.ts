@@ -3,7 +3,7 @@
  * remembers the highest head of each tenant, so that a database that went back in time is noticed. Decides nothing.
  */
 import { encodeEvent } from "@writ/audit";
-import { makeUuidv7 } from "@writ/contract";
+import { INSTANCE_TENANT, makeUuidv7 } from "@writ/contract";
 import type { TenantState } from "@writ/core";
 import { type Database, DatabaseError } from "@writ/db";
 import {
@@ -34,6 +34,7 @@ export interface HistoryStores {
 
 export interface HistoryStoreOptions {
   readonly db: Database;
+  readonly log: { error(fields: object, message: string): void };
   readonly gatewayId: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -48,7 +49,7 @@ export interface HistoryStoreOptions {
 const MARKS_MAX = 20_000;
 
 export function createHistoryStores(options: HistoryStoreOptions): HistoryStores {
-  const { db, gatewayId, states, clock, random } = options;
+  const { db, gatewayId, states, clock, random, log } = options;
   const marks = new Map<string, HeadMark>();
   const newId = (): string => makeUuidv7(clock.nowMs(), random.bytes(10));
 
@@ -65,7 +66,14 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
   /** A history that was behind once stays another one, however far it grows: only a new epoch is ahead of this. */
   function refuseEpoch(tenantId: string): void {
     const mark = marks.get(tenantId);
-    if (mark !== undefined) remember(tenantId, { ...mark, sequence: Number.MAX_SAFE_INTEGER });
+    if (mark === undefined || mark.sequence === Number.MAX_SAFE_INTEGER) return;
+    remember(tenantId, { ...mark, sequence: Number.MAX_SAFE_INTEGER });
+    const command =
+      tenantId === INSTANCE_TENANT ? "writ audit recover --instance" : `writ audit recover --tenant ${tenantId}`;
+    log.error(
+      { tenantId, epoch: mark.epoch, sequence: mark.sequence },
+      `the database is behind what this gateway has seen: its calls are denied until ${command} --epoch-after ${mark.epoch}`,
+    );
   }
 
   function makeBatch(batchId: string, entries: readonly BatchEntry[]): JournalBatch {
