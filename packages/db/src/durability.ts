@@ -24,7 +24,9 @@ export async function checkDurability(database: Database): Promise<readonly Dura
     return [
       {
         name: "embedded_no_fsync",
-        message: "the embedded database never calls fsync: it survives the death of its process, not the loss of power",
+        message:
+          "the embedded database never calls fsync: it survives the death of its process, not the loss of power; set " +
+          "database.url to a Postgres server",
       },
     ];
   }
@@ -37,19 +39,20 @@ export async function checkDurability(database: Database): Promise<readonly Dura
            pg_is_in_recovery() AS in_recovery`);
   const findings: DurabilityFinding[] = [];
   if (row?.["fsync"] !== "on") {
-    findings.push({ name: "fsync_off", message: "fsync is off: commits are lost when the machine stops" });
+    findings.push({ name: "fsync_off", message: "commits are lost when the machine stops; set fsync = on" });
   }
   if (row?.["full_page_writes"] !== "on") {
     findings.push({
       name: "full_page_writes_off",
-      message: "full_page_writes is off: pages may be torn when the machine stops",
+      message: "pages may be torn when the machine stops; set full_page_writes = on",
     });
   }
   const commit = row?.["synchronous_commit"];
   if (commit !== "on" && commit !== "remote_apply" && commit !== "remote_write" && commit !== "local") {
     findings.push({
       name: "synchronous_commit_off",
-      message: "synchronous_commit is off: commits are answered before they are on disk",
+      message:
+        "commits are answered before they are on disk; set synchronous_commit = on, for this login and this database too",
     });
   }
   const replicated = Number(row?.["standbys"]) > 0 || row?.["standby_names"] !== "";
@@ -58,12 +61,12 @@ export async function checkDurability(database: Database): Promise<readonly Dura
     findings.push({
       name: "standby_not_synchronous",
       message:
-        "there is a standby that commits do not wait for (synchronous_standby_names, synchronous_commit): a failover " +
-        "to it would forget revocations",
+        "there is a standby that commits do not wait for, and a failover to it would forget revocations; name it in " +
+        "synchronous_standby_names and set synchronous_commit = on",
     });
   }
   if (row?.["in_recovery"] !== false) {
-    findings.push({ name: "in_recovery", message: "this server is a standby, not the primary" });
+    findings.push({ name: "in_recovery", message: "this server is a standby; set database.url to the primary" });
   }
   return findings;
 }

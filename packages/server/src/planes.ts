@@ -76,9 +76,10 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
     await databases.close();
   };
   try {
-    await databases.migrate();
+    // Before anything is written: a database that is refused is left as it was.
     if (config.mode === "production") await requireDurable(databases);
-    else if (databases.engine === "pglite") {
+    await databases.migrate();
+    if (config.mode !== "production" && databases.engine === "pglite") {
       notes.push(
         "the embedded database survives a crash of this process, not a power loss; in production use Postgres",
       );
