@@ -97,6 +97,7 @@ export async function openWorld(engine: "pglite" | "postgres"): Promise<World> {
       mode: "development",
       stdioRunner: [],
       childEnvironment: { path: "", home: "" },
+      openEnvironment: () => ({}),
       callDeadlineMs: 10_000,
       log() {},
       version: "0",

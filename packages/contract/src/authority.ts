@@ -30,20 +30,33 @@ export interface Agent {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-export type UpstreamTransport =
-  | { readonly type: "http"; readonly url: string }
-  | {
-      readonly type: "stdio";
-      readonly command: string;
-      readonly args: readonly string[];
-      /** The child's whole environment besides PATH and HOME; nothing is inherited. */
-      readonly env: Readonly<Record<string, string>>;
-    };
+/** AES-256-GCM under the master key, bound to where it belongs: base64 of nonce ‖ ciphertext ‖ tag. */
+export interface WrappedSecret {
+  readonly wrapped: string;
+}
+
+interface HttpTransport {
+  readonly type: "http";
+  readonly url: string;
+}
+
+interface StdioTransport<Value> {
+  readonly type: "stdio";
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The child's whole environment besides PATH and HOME; nothing is inherited. */
+  readonly env: Readonly<Record<string, Value>>;
+}
+
+/** As the admin API takes it, and shows it with `***` for each value of the environment. */
+export type UpstreamTransport = HttpTransport | StdioTransport<string>;
+/** As it is stored. */
+export type StoredTransport = HttpTransport | StdioTransport<WrappedSecret>;
 
 export interface Upstream {
   /** Unique in the tenant: `[a-z0-9][a-z0-9-]{0,62}`; also the last segment of its MCP endpoint. */
   readonly name: string;
-  readonly transport: UpstreamTransport;
+  readonly transport: StoredTransport;
   readonly isolation: "shared" | "principal" | "session";
   readonly status: "active" | "suspended";
   readonly timeoutMs: number;

@@ -30,10 +30,12 @@ export {
   type Revocation,
   type RootKey,
   type RootToken,
+  type StoredTransport,
   type TenantSettings,
   type Tool,
   type Upstream,
   type UpstreamTransport,
+  type WrappedSecret,
 } from "./authority.ts";
 export {
   BUDGET_MODES,

@@ -1,6 +1,7 @@
 import { verifyExport } from "@writ/audit/verify";
 import { INSTANCE_TENANT } from "@writ/contract";
 import { ADMIN_ROUTES, type AdminOperation, type AdminRoute } from "@writ/contract/admin";
+import { openEnvironmentValue } from "@writ/runtime";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTestPlane, type TestPlane } from "./test-plane.fixture.ts";
@@ -339,8 +340,13 @@ describe("commands", () => {
           [plane.tenantId],
         ),
       );
-      return JSON.parse(rows[0]?.value ?? "").transport.env;
+      return JSON.parse(rows[0]?.value ?? "").transport.env as Record<string, { readonly wrapped: string }>;
     };
+    const openedEnv = async (upstreamId: string) =>
+      Object.entries(await storedEnv()).map(([name, value]) => [
+        name,
+        openEnvironmentValue(plane.keyring, { tenantId: plane.tenantId, upstreamId, name }, value),
+      ]);
     const said: string[] = [];
     const run = async (method: string, at: string, body?: unknown) => {
       const answer = await plane.send(method, at, body === undefined ? {} : { body });
@@ -357,17 +363,26 @@ describe("commands", () => {
     const env = { A_KEY: "***", B_KEY: "second-5ecret" };
     const changed = await run("PATCH", path, { version: 1, transport: { ...transport, env } });
     expect([changed.status, changed.json.transport.env]).toEqual([200, { A_KEY: "***", B_KEY: "***" }]);
-    expect(await storedEnv()).toEqual({ A_KEY: "first-5ecret", B_KEY: "second-5ecret" });
+    const opened = [
+      ["A_KEY", "first-5ecret"],
+      ["B_KEY", "second-5ecret"],
+    ];
+    expect((await openedEnv(made.json.id)).sort()).toEqual(opened);
+    const stored = await storedEnv();
+    // What is stored is given again in clear: nothing has changed, not even how it is wrapped.
+    const same = { ...transport, env: { A_KEY: "first-5ecret", B_KEY: "***" } };
+    expect((await run("PATCH", path, { version: 2, transport: same })).status).toBe(200);
+    expect(await storedEnv()).toEqual(stored);
 
     for (const name of ["C_KEY", "constructor"]) {
       const given = { ...transport, env: { A_KEY: "third-5ecret", [name]: "***" } };
-      const refused = await run("PATCH", path, { version: 2, transport: given });
+      const refused = await run("PATCH", path, { version: 3, transport: given });
       expect([refused.status, refused.json.code]).toEqual([422, "reference_unknown"]);
       expect(refused.json.detail).toContain(name);
       expect((await run("POST", `${T}/upstreams`, { name: "masked", transport: given })).status).toBe(422);
     }
-    expect(await storedEnv()).toEqual({ A_KEY: "first-5ecret", B_KEY: "second-5ecret" });
-    for (const text of [...said, JSON.stringify(await events()), plane.lines.join("")]) {
+    expect(await storedEnv()).toEqual(stored);
+    for (const text of [...said, JSON.stringify(stored), JSON.stringify(await events()), plane.lines.join("")]) {
       expect(text).not.toContain("5ecret");
     }
   });

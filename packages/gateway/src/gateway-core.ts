@@ -26,6 +26,7 @@ import { type AuthorityStates, createAuthorityStates } from "./state/authority-s
 import { createAuthorityStore } from "./state/authority-store.ts";
 import { createHistoryStores } from "./store/history-store.ts";
 import { createObservationStore } from "./store/observation-store.ts";
+import { createOpenEnvironment } from "./upstream/open-environment.ts";
 import { createUpstreams } from "./upstream/upstreams.ts";
 
 export interface GatewayOptions {
@@ -125,6 +126,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     mode: options.mode,
     stdioRunner: options.stdioRunner,
     childEnvironment: options.childEnvironment,
+    openEnvironment: createOpenEnvironment(keyring),
     callDeadlineMs: options.callDeadlineMs,
     log: (event, fields) => log.info(fields, event),
     version: options.version,

@@ -77,7 +77,8 @@ export interface AgentUpdate {
 }
 
 /** Of a stdio transport's `env` the names are shown; each value is `***`, whoever asks. */
-export interface UpstreamView extends ObjectIdentity, Upstream {
+export interface UpstreamView extends ObjectIdentity, Omit<Upstream, "transport"> {
+  readonly transport: UpstreamTransport;
   readonly toolsPinned: number;
 }
 export interface UpstreamCreate {

@@ -21,6 +21,7 @@ import { pinCatalogue } from "./pin-catalogue.ts";
 import { proposePolicyIn } from "./propose-policy.ts";
 import { makeRootKey } from "./root-key-material.ts";
 import { STARTER_CAVEATS, STARTER_RULES } from "./starter-rules.ts";
+import { storeTransport } from "./store-transport.ts";
 
 /** The same on every instance, so that two first starts at once cannot make two of it. Not a secret. */
 export const DEFAULT_TENANT = "00000000-0000-7000-8000-000000000001";
@@ -109,7 +110,12 @@ async function ensureStarter(
   if (!valid) throw new TypeError("the starter rules must be valid");
   const upstream: Upstream = {
     name: names.upstream,
-    transport: starter.upstream,
+    transport: storeTransport(
+      context,
+      { tenantId: DEFAULT_TENANT, upstreamId: ids.upstreamId },
+      starter.upstream,
+      undefined,
+    ),
     isolation: UPSTREAM_DEFAULTS.isolation,
     status: "active",
     timeoutMs: UPSTREAM_DEFAULTS.timeoutMs,

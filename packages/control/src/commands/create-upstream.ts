@@ -4,8 +4,8 @@ import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { makeUpstreamView } from "../queries/make-upstream-view.ts";
-import { fillEnvironment } from "./fill-environment.ts";
 import { requireTransportAuthority } from "./require-transport-authority.ts";
+import { storeTransport } from "./store-transport.ts";
 
 export const UPSTREAM_DEFAULTS = { isolation: "principal", timeoutMs: 60_000, concurrencyMax: 64 } as const;
 
@@ -20,7 +20,7 @@ export function createUpstream(
   const id = makeId(context);
   const value = {
     name: input.name,
-    transport: fillEnvironment(input.transport, undefined),
+    transport: storeTransport(context, { tenantId, upstreamId: id }, input.transport, undefined),
     isolation: input.isolation ?? UPSTREAM_DEFAULTS.isolation,
     status: "active",
     timeoutMs: input.timeoutMs ?? UPSTREAM_DEFAULTS.timeoutMs,

@@ -8,7 +8,7 @@ import { Problem } from "../problem.ts";
  * a transport runs on the gateway's machine, beside every other tenant. Nothing is compared with what is stored: an
  * answer that depended on it would let values of the environment be guessed.
  */
-export function requireTransportAuthority(actor: Actor, transport: UpstreamTransport): void {
+export function requireTransportAuthority(actor: Actor, transport: Pick<UpstreamTransport, "type">): void {
   if (transport.type !== "stdio" || isOfInstance(actor)) return;
   throw new Problem(
     "permission_missing",

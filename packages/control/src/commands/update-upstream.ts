@@ -6,8 +6,8 @@ import { countTools } from "../queries/count-tools.ts";
 import { makeUpstreamView } from "../queries/make-upstream-view.ts";
 import { applyChange, getForChange, requireTarget } from "./change-object.ts";
 import { checkTransport } from "./create-upstream.ts";
-import { fillEnvironment } from "./fill-environment.ts";
 import { requireTransportAuthority } from "./require-transport-authority.ts";
+import { storeTransport } from "./store-transport.ts";
 
 export function updateUpstream(
   context: ControlContext,
@@ -25,7 +25,8 @@ export function updateUpstream(
     const id = await requireTarget(transaction, "upstream", reference);
     const stored = await getForChange(transaction, "upstream", id, expected);
     if (given !== undefined) requireTransportAuthority(actor, stored.value.transport);
-    const transport = given === undefined ? undefined : fillEnvironment(given, stored.value.transport);
+    const place = { tenantId, upstreamId: id };
+    const transport = given === undefined ? undefined : storeTransport(context, place, given, stored.value.transport);
     const { value, changed } = applyChange(stored.value, {
       ...rest,
       ...(transport === undefined ? {} : { transport }),

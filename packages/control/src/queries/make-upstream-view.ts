@@ -1,5 +1,5 @@
 /** An upstream as the API shows it. Values of a stdio upstream's environment are keys of other services: shown to nobody. */
-import type { Upstream, UpstreamTransport } from "@writ/contract";
+import type { StoredTransport, Upstream, UpstreamTransport } from "@writ/contract";
 import type { UpstreamView } from "@writ/contract/admin";
 import type { Stored } from "../store/control-store.ts";
 import { viewOf } from "./read-objects.ts";
@@ -11,7 +11,7 @@ export function makeUpstreamView(stored: Stored<Upstream>, toolsPinned: number):
   return { ...viewOf(stored), transport: hideEnvironment(stored.value.transport), toolsPinned };
 }
 
-function hideEnvironment(transport: UpstreamTransport): UpstreamTransport {
+function hideEnvironment(transport: StoredTransport): UpstreamTransport {
   if (transport.type !== "stdio") return transport;
   const env = Object.fromEntries(Object.keys(transport.env).map((name) => [name, VALUE_HIDDEN]));
   return { ...transport, env };

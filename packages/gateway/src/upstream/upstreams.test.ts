@@ -7,16 +7,23 @@ import { fileURLToPath } from "node:url";
 import { toNodeHandler } from "@modelcontextprotocol/node";
 import { createMcpHandler, fromJsonSchema, McpServer } from "@modelcontextprotocol/server";
 import type { Upstream } from "@writ/contract";
+import { openKeyring, wrapEnvironmentValue } from "@writ/runtime";
 import { MCP_UPSTREAM_TOOLS, type McpUpstream, startMcpUpstream } from "@writ/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import type { AnswerSink, SendOutcome, UpstreamMessage } from "../ports.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
+import { createOpenEnvironment } from "./open-environment.ts";
 import { createUpstreams, type Upstreams } from "./upstreams.ts";
 
 const FAKE = fileURLToPath(new URL("../../../testkit/src/bin/mcp-upstream.ts", import.meta.url));
 const EVERYTHING = fileURLToPath(
   new URL("../../../../node_modules/@modelcontextprotocol/server-everything/dist/index.js", import.meta.url),
 );
+const keyring = openKeyring(randomBytes(32));
+/** What calls name, and so what values of an environment are bound to. */
+const PLACE = { tenantId: "t", upstreamId: "u" };
+/** Wrapped once: wrapped anew it would be another transport. */
+const SECRET = wrapEnvironmentValue(keyring, { ...PLACE, name: "SECRET" }, "s", randomBytes(12));
 const never = new AbortController().signal;
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -37,6 +44,7 @@ function makeUpstreams(
     stdioRunner: [],
     callDeadlineMs: 60_000,
     childEnvironment: { path: process.env["PATH"] ?? "", home: "/nonexistent" },
+    openEnvironment: createOpenEnvironment(keyring),
   });
   cleanups.push(() => upstreams.close());
   return upstreams;
@@ -66,7 +74,7 @@ function makeStdio(era: string, changes: Partial<Upstream> = {}): Upstream {
       type: "stdio",
       command: process.execPath,
       args: [FAKE, "--stdio", "--era", era],
-      env: { SECRET: "s" },
+      env: { SECRET },
     },
     ...changes,
   });
@@ -97,8 +105,7 @@ async function call(
   options: CallOptions = {},
 ): Promise<Told> {
   const slot = await upstreams.hold({
-    tenantId: "t",
-    upstreamId: "u",
+    ...PLACE,
     upstream,
     isolationKey: options.isolationKey ?? "",
     waitMs: options.waitMs ?? 10_000,
@@ -539,6 +546,23 @@ describe("upstreams over stdio", () => {
     await expect.poll(() => upstreams.counts().children).toBe(0);
     const told = await call(upstreams, upstream, makeMessage("echo"));
     expect(told.outcome.kind).toBe("completed");
+  });
+
+  test("start no child when a value of its environment does not open", async () => {
+    const upstreams = makeUpstreams();
+    const moved = { ...PLACE, upstreamId: "another" };
+    const held = upstreams.hold({
+      ...moved,
+      upstream: makeStdio("session"),
+      isolationKey: "",
+      waitMs: 10_000,
+      signal: never,
+    });
+    await expect(held).rejects.toMatchObject({
+      reason: "upstream_unavailable",
+      message: expect.stringContaining("SECRET"),
+    });
+    expect(upstreams.counts().children).toBe(0);
   });
 
   test("wait after a child that died", async () => {

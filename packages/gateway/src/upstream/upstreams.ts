@@ -16,6 +16,7 @@ import { openHttpSession } from "./http-session.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
 import { type Implementation, STATELESS_REVISION } from "./messages.ts";
 import { type MirroredArgument, readMirroredArguments } from "./mirrored-arguments.ts";
+import type { OpenEnvironment } from "./open-environment.ts";
 import { type Catalogue, readCatalogue } from "./read-catalogue.ts";
 import type { UpstreamLog, UpstreamSession } from "./session.ts";
 import { createSlots, type Slots } from "./slots.ts";
@@ -35,6 +36,8 @@ export interface UpstreamsOptions {
   readonly stdioRunner: readonly string[];
   /** All that a child's environment holds besides what its upstream configures. */
   readonly childEnvironment: { readonly path: string; readonly home: string };
+  /** Opens the values of a child's environment. Failure `upstream_unavailable`. */
+  readonly openEnvironment: OpenEnvironment;
   /** The directory children start in; the gateway's own unless given. */
   readonly childDirectory?: string;
   /** No call lasts longer, whatever its upstream says. */
@@ -69,6 +72,8 @@ interface Place {
 
 interface Entry {
   readonly key: string;
+  readonly tenantId: string;
+  readonly upstreamId: string;
   readonly transport: string;
   readonly slots: Slots;
   readonly pool: Pool | undefined;
@@ -146,6 +151,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const url = upstream.transport.type === "http" ? new URL(upstream.transport.url) : undefined;
     const entry: Entry = {
       key,
+      tenantId,
+      upstreamId,
       transport,
       slots: createSlots(upstream.concurrencyMax, limits.waitersMax),
       url,
@@ -255,6 +262,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       }
       log("upstream.child_unconfined", { upstream: upstream.name });
     }
+    const { path: PATH, home: HOME } = options.childEnvironment;
+    const env = { PATH, HOME, ...options.openEnvironment(entry, transport.env) };
     const startedMs = clock.nowMs();
     let ready = false;
     children += 1;
@@ -262,7 +271,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       ...shared,
       command,
       args,
-      env: { PATH: options.childEnvironment.path, HOME: options.childEnvironment.home, ...transport.env },
+      env,
       cwd: options.childDirectory,
       onEnd(detail, wanted) {
         children -= 1;

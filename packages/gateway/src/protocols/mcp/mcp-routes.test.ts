@@ -44,6 +44,7 @@ async function start(
     mode: "development",
     stdioRunner: [],
     childEnvironment: { path: "", home: "" },
+    openEnvironment: () => ({}),
     callDeadlineMs: 20_000,
     log: () => undefined,
   });
