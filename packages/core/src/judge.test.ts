@@ -6,6 +6,7 @@ import { explain, judge, listTools } from "./judge.ts";
 import type { Attempt, Judgement } from "./judgement.ts";
 import {
   AGENT,
+  AUDIENCE,
   HELPER,
   jsonObject,
   makeTestWorld,
@@ -21,6 +22,9 @@ const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer"
 function makeWorld(options: Partial<WorldOptions> = {}): World {
   return makeTestWorld({ sha256, ...options });
 }
+
+/** Of a token that outlives every test. */
+const LASTING = [JSON.stringify({ exp: NOW_MS / 1000 + 86_400 }), JSON.stringify({ aud: AUDIENCE })];
 
 function outcome({ decision }: Judgement): string {
   return `${decision.kind} ${decision.reasons.join()}${decision.kind === "deny" && decision.hidden ? " hidden" : ""}`;
@@ -69,7 +73,7 @@ function recordedNode(world: World, text: string, value: Partial<Extract<Authori
       caveats: [],
       carves: [],
       recordedAtMs: NOW_MS - 1_000,
-      expiresAtMs: NOW_MS + 3_600_000,
+      expiresAtMs: NOW_MS + 86_400_000,
       ...value,
     },
   } as const satisfies AuthorityObject;
@@ -156,6 +160,25 @@ rules:
     expect(call(world)).toBe("deny kill_engaged");
     world.state.apply([], 7, [{ type: "delete", kind: "kill", id: "instance:" }], 4);
     expect(call(world)).toBe("allow policy_allow");
+  });
+
+  it("R-BUDGET-1 ends every token of a recorded node with the record, also one that its maker lets live longer", () => {
+    // What was carved for a node returns when its record ends; another token of that node spent it once more.
+    const world = makeWorld({ caveats: [...LASTING, JSON.stringify({ calls: { limit: 10, window: "total" } })] });
+    const endMs = NOW_MS + 60_000;
+    const brief = world.child(world.rootText, "0a", [JSON.stringify({ exp: endMs / 1000 })]);
+    const twin = world.child(world.rootText, "0a", []);
+    const below = world.child(twin, "0b", []);
+    put(
+      world,
+      recordedNode(world, brief, { expiresAtMs: endMs, carves: [{ unit: "calls", window: "total", amount: 5 }] }),
+    );
+    for (const text of [twin, below]) {
+      const before = judge(world.state, world.attempt(text, { nowMs: endMs - 1 }));
+      expect(before.decision).toMatchObject({ kind: "allow", validUntilMs: endMs });
+      expect(judged(world, world.attempt(text, { nowMs: endMs }))).toBe("deny token_expired");
+    }
+    expect(judged(world, world.attempt(world.rootText, { nowMs: endMs }))).toBe("allow policy_allow");
   });
 
   it("denies when an agent, the principal, the tenant, the key or the root does not stand", () => {

@@ -8,9 +8,9 @@
  * of one, so that nothing is decided again without a look at revocation. A tool that a presenter may not know of is
  * answered the same whether or not it exists; so a lock on one tool speaks only to those who may see the tool.
  */
-import { isCharged, type Obligation, type Reason, type Tool } from "@writ/contract";
+import { isCharged, type Obligation, type Reason, type RootToken, type Tool } from "@writ/contract";
 import type { PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
-import { clearCaveats, listsTool } from "@writ/token";
+import { clearCaveats, listsTool, type VerifiedToken } from "@writ/token";
 import { actorChain } from "./actor-chain.ts";
 import { callClaims } from "./budget-claims.ts";
 import { incompleteness } from "./describe.ts";
@@ -171,7 +171,12 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
   progress.check = "combine";
   // Kept from a tool that was taken to be invisible: had every later stage passed, it was not.
   if (locked !== undefined) return deny({ ...locked, check: "standing" });
-  let validUntilMs = Math.min(clearing.validUntilMs, verdict.validUntilMs);
+  const root = state.get("root_token", token.rootNode);
+  let validUntilMs = Math.min(
+    clearing.validUntilMs,
+    verdict.validUntilMs,
+    root === undefined ? nowMs : recordedUntilMs(state, token, root),
+  );
   for (const claim of claims) validUntilMs = Math.min(validUntilMs, claim.windowEndMs);
   // Written so that a time which is not a number is over.
   if (!(nowMs < validUntilMs)) return deny({ reason: "decision_expired", detail: "", hidden: false });
@@ -247,7 +252,7 @@ function standingDenial({ state, attempt, chain, principals }: View): Denial | u
   for (const node of token.path) {
     if (state.get("revocation", node) !== undefined) return no("token_revoked");
   }
-  if (!(nowMs < root.expiresAtMs)) return no("token_expired");
+  if (!(nowMs < recordedUntilMs(state, token, root))) return no("token_expired");
   if (state.get("tenant", state.tenantId)?.status !== "active") return no("tenant_inactive");
   for (const agentId of chain) {
     if (state.get("agent", agentId)?.status !== "active") return no("agent_inactive");
@@ -262,6 +267,19 @@ function standingDenial({ state, attempt, chain, principals }: View): Denial | u
     chain.some((agentId) => state.killed("agent", agentId)) ||
     principals.some((principalId) => state.killed("principal", principalId));
   return killed ? no("kill_engaged") : undefined;
+}
+
+/**
+ * When the first record of the path ends. Whoever made a recorded child can make another token of the same node that
+ * lives longer: it ends with the record all the same, since what was set aside for the node has been given back by then.
+ */
+function recordedUntilMs(state: TenantState, token: VerifiedToken, root: RootToken): number {
+  let untilMs = root.expiresAtMs;
+  for (const node of token.path) {
+    const recorded = state.get("node", node);
+    if (recorded !== undefined) untilMs = Math.min(untilMs, recorded.expiresAtMs);
+  }
+  return untilMs;
 }
 
 /** What stops this one tool: its kill switch or its quarantine. */
