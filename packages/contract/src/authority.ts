@@ -8,10 +8,13 @@ import type { BudgetMode, BudgetScope, BudgetUnit, Window } from "./budgets.ts";
 /** The tenant that stands for the instance: its kill switch binds every tenant, its log is the instance's. */
 export const INSTANCE_TENANT = "00000000-0000-0000-0000-000000000000";
 
+/** No tenant permits a root token that lives longer, in seconds. */
+export const TOKEN_LIFETIME_MAX_SECONDS = 366 * 86_400;
+
 export interface TenantSettings {
   readonly name: string;
   readonly status: "active" | "suspended";
-  /** Longest life of a root token without holder key, in seconds. */
+  /** Longest life of a root token without holder key, in seconds; at most `TOKEN_LIFETIME_MAX_SECONDS`. */
   readonly tokenLifetimeMaxSeconds: number;
   /** Largest number of distinct budget counters below one root. */
   readonly budgetNodesMax: number;

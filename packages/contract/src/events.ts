@@ -174,6 +174,12 @@ export const EVENTS = {
     sentence: "The gateway itself ended a node (a narrowing command).",
     fields: { node: "string", reason: "string", gateway: "string" },
   },
+  "token.pruned": {
+    version: 1,
+    category: "token",
+    sentence: "Root tokens that expired long ago, and what was recorded or revoked below them, ended on record too.",
+    fields: { by: "string", rootTokens: "integer", nodes: "integer", revocations: "integer" },
+  },
   "budget.refunded": {
     version: 1,
     category: "budget",

@@ -32,6 +32,7 @@ export {
   type RootToken,
   type StoredTransport,
   type TenantSettings,
+  TOKEN_LIFETIME_MAX_SECONDS,
   type Tool,
   type Upstream,
   type UpstreamTransport,

@@ -6,6 +6,7 @@ import type { Clock, Random } from "./clock.ts";
 import { type BootstrapOptions, type BootstrapResult, bootstrap, pinStarter } from "./commands/bootstrap.ts";
 import type { ControlContext } from "./control-context.ts";
 import { createPartitionKeeper } from "./partitions/partition-keeper.ts";
+import { createPruner } from "./pruning/pruner.ts";
 import { createVerifiedPositions } from "./queries/verified-positions.ts";
 import { createCarveRefunder } from "./refunds/carve-refunder.ts";
 import { createServer } from "./server/create-server.ts";
@@ -26,7 +27,7 @@ export interface ControlOptions {
 }
 
 export interface Control {
-  /** Listens, and begins to sign checkpoints and to refund carves. Resolves to the port listened on, and the one that was wanted. */
+  /** Listens, and begins to sign checkpoints, to refund carves and to prune. Resolves to the port listened on, and the one that was wanted. */
   listen(): Promise<{ readonly port: number; readonly wanted: number }>;
   /** Refuses new requests, lets running ones finish, signs a last checkpoint. */
   drain(): Promise<void>;
@@ -58,6 +59,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     intervalSeconds: config.checkpoints.intervalSeconds,
   });
   const refunder = createCarveRefunder({ store, log });
+  const pruner = createPruner({ store, log });
   const context: ControlContext = {
     store,
     keyring,
@@ -100,20 +102,21 @@ export async function createControl(options: ControlOptions): Promise<Control> {
       });
       signer.start();
       refunder.start();
+      pruner.start();
       partitions.start();
       return found;
     },
     async drain() {
       draining = true;
       await server.close();
-      await refunder.stop();
+      await Promise.all([refunder.stop(), pruner.stop()]);
       await signer.drain();
     },
     async close() {
       draining = true;
       partitions.stop();
       signer.stop();
-      await refunder.stop();
+      await Promise.all([refunder.stop(), pruner.stop()]);
       await server.close();
     },
     get address() {

@@ -241,6 +241,8 @@ function standingDenial({ state, attempt, chain, principals }: View): Denial | u
   if (token.tenantId !== state.tenantId) return no("token_unknown");
   const key = state.get("root_key", token.keyId);
   if (key === undefined || (key.status !== "active" && key.status !== "verifying")) return no("token_key_unknown");
+  // Before what is on record: of what expired long ago nothing is kept there, and the answer stays the same.
+  if (!(nowMs < token.expiresAtMs)) return no("token_expired");
   const root = state.get("root_token", token.rootNode);
   const agrees =
     root !== undefined &&

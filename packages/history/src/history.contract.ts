@@ -50,7 +50,7 @@ export const newNode = (): string => randomBytes(16).toString("hex");
 const nowMs = (): number => Date.now();
 
 /** An event that carries nothing: what it says is not what history looks at. */
-function makeEvent(tenantId: string): { text: string; leaf: Uint8Array } {
+export function makeEvent(tenantId: string): { text: string; leaf: Uint8Array } {
   return encodeEvent({
     event: "gateway.stopped",
     id: newId(),

@@ -24,6 +24,14 @@ export {
   recordChild,
 } from "./narrow.ts";
 export {
+  endExpired,
+  PRUNED_OBJECTS_MAX,
+  type PruneCursor,
+  type PrunedRows,
+  pruneRows,
+  tenantsWithExpired,
+} from "./prune.ts";
+export {
   CHANGES_KEPT,
   CHANGES_READ_MAX,
   type ChangesRead,

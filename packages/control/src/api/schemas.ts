@@ -2,6 +2,7 @@
  * The JSON shapes of the admin API as schemas: what is refused before a handler runs, and what the OpenAPI document
  * says. They write down packages/contract/src/admin; a test compares the two by use.
  */
+import { TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
 import { EPOCH_MAX } from "@writ/history";
 import Type, { type TSchema } from "typebox";
 
@@ -20,7 +21,7 @@ const status = oneOf(["active", "suspended"]);
 const labels = Type.Record(Type.String({ pattern: "^[A-Za-z0-9._/-]{1,64}$" }), Type.String({ maxLength: 256 }), {
   maxProperties: 32,
 });
-const lifetime = Type.Integer({ minimum: 1, maximum: 366 * 86_400 });
+const lifetime = Type.Integer({ minimum: 1, maximum: TOKEN_LIFETIME_MAX_SECONDS });
 const reason = text(512);
 const digits = Type.String({ pattern: "^[0-9]{1,15}$" });
 const objectId = { id: Type.String(), version: Type.Integer() };

@@ -4,7 +4,7 @@
  */
 import type { AuthorityKind, AuthoritySnapshot, AuthorityValues, EventName } from "@writ/contract";
 import type { Queryable } from "@writ/db";
-import type { OpenedEpoch } from "@writ/history";
+import type { OpenedEpoch, PruneCursor, PrunedRows } from "@writ/history";
 import type { Actor, EventFields } from "../actor.ts";
 
 /** Statements in the words of the database; what every query of this package is written against. */
@@ -72,5 +72,11 @@ export interface ControlStore {
   heads(): Promise<readonly TenantHead[]>;
   /** Gives back one page of what carves of ended nodes set aside; resolves to how many, 0 when nothing is due. */
   refundCarves(tenantId: string): Promise<number>;
+  /** Those of these tenants that have objects which expired long ago. */
+  tenantsWithExpired(tenants: readonly string[]): Promise<readonly string[]>;
+  /** Ends one page of what expired long ago; resolves to how many objects, 0 when nothing is left. */
+  endExpired(actor: Actor, tenantId: string): Promise<number>;
+  /** Removes what of one page of a tenant's rows has no effect any more. */
+  pruneRows(tenantId: string, from: PruneCursor | undefined): Promise<PrunedRows>;
   snapshot(tenantId: string): Promise<AuthoritySnapshot | undefined>;
 }

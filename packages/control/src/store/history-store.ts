@@ -5,12 +5,15 @@ import type { Database } from "@writ/db";
 import {
   AlreadyExists,
   createTenant,
+  endExpired,
   ensureInstance,
   type CommandTransaction as HistoryTransaction,
   openEpoch,
+  pruneRows,
   readSnapshot,
   refundCarves,
   runCommand,
+  tenantsWithExpired,
   UnknownTenant,
   VersionConflict,
 } from "@writ/history";
@@ -107,6 +110,10 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
       }
     },
     refundCarves: (tenantId) => inTurn(tenantId, () => refundCarves(db, tenantId, { nowMs: clock.nowMs(), newId })),
+    tenantsWithExpired: (tenants) => tenantsWithExpired(db, tenants),
+    endExpired: (actor, tenantId) =>
+      inTurn(tenantId, () => endExpired(db, { tenantId, nowMs: clock.nowMs(), newId, by: actor.by })),
+    pruneRows: (tenantId, from) => inTurn(tenantId, () => pruneRows(db, tenantId, from)),
     snapshot: (tenantId) => readSnapshot(db, tenantId),
   };
 }
