@@ -74,11 +74,14 @@ export async function interruptFirstStart(
       await writ.kill9();
     }
     if (signal !== "SIGKILL") problems.push(...(await checkLog(directory, masterKey)));
-    const left = (await readdir(path.join(directory, "data"))).filter((name) => /\.(new|next)$/.test(name));
-    if (left.length > 0 && signal !== "SIGKILL") problems.push(`half-made files are left: ${left.join(", ")}`);
+    // The next start removes a half-made database; a half-made file of a process that was killed stands in nobody's way.
+    const halfMade = signal === "SIGKILL" ? /\.new-/ : /\.(new-|new$|next$)/;
+    const left = (await readdir(path.join(directory, "data"))).filter((name) => halfMade.test(name));
+    if (left.length > 0) problems.push(`half-made files are left: ${left.join(", ")}`);
     return { problems, wasReady, exit };
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    // What a killed process had started may have a last word to write.
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

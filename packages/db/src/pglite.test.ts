@@ -1,6 +1,6 @@
 /** The contract on the embedded database, and what only it can do: lock its directory and survive its process. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -96,7 +96,7 @@ describe("the directory of the embedded database", () => {
   });
   afterEach(async () => {
     for (const child of children.splice(0)) await kill(child);
-    await rm(parent, { recursive: true, force: true });
+    await rm(parent, { recursive: true, force: true, maxRetries: 5 });
   });
 
   const start = (...parameters: string[]): ChildProcess => {
@@ -166,20 +166,39 @@ describe("the directory of the embedded database", () => {
     await fresh.remove();
   });
 
-  test("is whole or absent when its creation is killed, and the next start creates it", async () => {
+  test("is written by a process that ends with its parent, and the next start leaves nothing of it", async () => {
     const dataDir = path.join(parent, "database");
     const child = start(dataDir, "1");
-    await expect
-      .poll(() => readdir(parent), { timeout: 20_000, interval: 5 })
-      .toContainEqual(expect.stringMatching(/\.new-/));
+    let half = "";
+    const hasBegun = async (): Promise<boolean> => {
+      half = (await readdir(parent)).find((name) => name.includes(".new-")) ?? "";
+      return half !== "" && (await readdir(path.join(parent, half))).length > 0;
+    };
+    await expect.poll(hasBegun, { timeout: 20_000, interval: 5 }).toBe(true);
     await kill(child);
+    const [, writer] = half.split(".new-");
+    await expect.poll(() => isRunning(Number(writer)), { timeout: 20_000, interval: 5 }).toBe(false);
+    // Postgres writes all of them in one go, this one at the end.
+    expect(await readdir(path.join(parent, half))).not.toContain("PG_VERSION");
     expect(existsSync(dataDir)).toBe(false);
+
     const handle = await openPglite({ dataDir });
     await expect(handle.as("migrate").query("SELECT 1 AS x")).resolves.toEqual([{ x: 1 }]);
     await handle.close();
     expect(await readdir(parent)).toEqual(["database"]);
-  });
+  }, 60_000);
 });
+
+/** Whether the process is there and has not ended; one that has, and that nobody has asked yet how, is still there. */
+function isRunning(processId: number): boolean {
+  try {
+    process.kill(processId, 0);
+    return !existsSync("/proc") || !/\) [ZX] /.test(readFileSync(`/proc/${processId}/stat`, "utf8"));
+  } catch {
+    // It ended before one of the two looks.
+    return false;
+  }
+}
 
 async function kill(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;

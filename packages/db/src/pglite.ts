@@ -11,7 +11,6 @@ import { fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { pid } from "node:process";
 import { Worker } from "node:worker_threads";
 import {
   type Database,
@@ -54,6 +53,8 @@ export interface PgliteHandle {
 
 /** Statements that the session keeps prepared; beyond that all are forgotten and prepared anew. */
 const PREPARED_MAX = 1_000;
+/** How often the removal of a directory is tried again, each time after 100 ms more. */
+const REMOVE_RETRIES_MAX = 5;
 /** Pause between looks at what maintenance is due: the embedded server does none by itself. */
 const MAINTENANCE_PAUSE_MS = 5_000;
 /** Log that a restart may have to replay. */
@@ -82,18 +83,21 @@ export async function openPglite(options: PgliteOptions): Promise<PgliteHandle> 
   }
 }
 
-/** Removes directories that an interrupted creation left behind. */
+/**
+ * Removes directories that an interrupted creation left behind; only for who holds the lock. Whoever made one has ended
+ * or is about to, and may write into it until then: the removal is tried again.
+ */
 async function removeLeftovers(dataDir: string): Promise<void> {
   const prefix = `${path.basename(dataDir)}.new-`;
   for (const name of await readdir(path.dirname(dataDir))) {
-    if (name.startsWith(prefix)) await rm(path.join(path.dirname(dataDir), name), { recursive: true, force: true });
+    if (!name.startsWith(prefix)) continue;
+    await rm(path.join(path.dirname(dataDir), name), { recursive: true, force: true, maxRetries: REMOVE_RETRIES_MAX });
   }
 }
 
 /** Creates the data directory in a child process; it appears under its name whole or not at all. */
 async function createDirectory(dataDir: string): Promise<void> {
-  const temporary = `${dataDir}.new-${pid}`;
-  const child = fork(new URL("./pglite-initdb.ts", import.meta.url), [dataDir, temporary], {
+  const child = fork(new URL("./pglite-initdb.ts", import.meta.url), [dataDir], {
     execArgv: [],
     env: {},
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -107,7 +111,7 @@ async function createDirectory(dataDir: string): Promise<void> {
     child.once("error", reject);
   });
   if (code === 0 && existsSync(dataDir)) return;
-  await rm(temporary, { recursive: true, force: true });
+  await removeLeftovers(dataDir);
   throw new DatabaseError("58030", `the data directory could not be created (${code ?? "interrupted"}) ${errors}`);
 }
 
