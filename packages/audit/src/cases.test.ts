@@ -6,7 +6,7 @@ import { signCheckpoint, verifierKey } from "./checkpoint.ts";
 import { encodeEvent, leafOfText } from "./event-bytes.ts";
 import { saltedDigest } from "./salted-digest.ts";
 import { makeSeal, type SealedLink } from "./seal.ts";
-import { appendLeaf, EMPTY_FRONTIER, rootOf } from "./tree.ts";
+import { appendLeaves, EMPTY_FRONTIER, rootOf } from "./tree.ts";
 import { verifyCheckpoint } from "./verify/checkpoint.ts";
 import { verifyExport } from "./verify/export-verifier.ts";
 import { genesisHash, leafHash, linkHash, pushLeaf, type TreeState, treeRoot } from "./verify/link.ts";
@@ -44,7 +44,7 @@ describe("cases/audit", () => {
       expect(hex(linkHash(previous, sequence, BigInt(committedAtMicros), bytes(leaf)))).toBe(hash);
       previous = chainLink(previous, sequence, BigInt(committedAtMicros), bytes(leaf));
       expect(hex(previous)).toBe(hash);
-      frontier = appendLeaf(frontier, size, bytes(leaf));
+      frontier = appendLeaves(frontier, size, bytes(leaf));
       pushLeaf(tree, bytes(leaf));
       expect({ frontier: hex(frontier), root: hex(rootOf(frontier, size + 1)) }).toEqual(after);
       expect(hex(treeRoot(tree))).toBe(after.root);
@@ -62,7 +62,7 @@ describe("cases/audit", () => {
       if (size === leavesHex.length) break;
       // The data of these leaves is Latin-1 below 0x80, so text and bytes are the same.
       const leaf = leafOfText(bytes(leavesHex[size]).toString("latin1"));
-      frontier = appendLeaf(frontier, size, leaf);
+      frontier = appendLeaves(frontier, size, leaf);
       pushLeaf(tree, leaf);
     }
   });

@@ -4,7 +4,7 @@ import { chainLink, genesis } from "./chain.ts";
 import { leafOfText } from "./event-bytes.ts";
 import { makeSeal } from "./seal.ts";
 import { EPOCH, TENANT } from "./testing/make-log.ts";
-import { appendLeaf, EMPTY_FRONTIER, rootOf } from "./tree.ts";
+import { appendLeaves, EMPTY_FRONTIER, rootOf } from "./tree.ts";
 import { genesisHash, leafHash, linkHash, pushLeaf, readTree, type TreeState, treeRoot } from "./verify/link.ts";
 import { checkSeal } from "./verify/seal.ts";
 
@@ -45,8 +45,26 @@ it("writer and verifier grow the same tree, leaf by leaf", () => {
     expect(readTree(frontier, size)?.subtrees).toHaveLength(frontier.length / 32);
     const leaf = leafOfText(`${size}`);
     pushLeaf(tree, leaf);
-    frontier = appendLeaf(frontier, size, leaf);
+    frontier = appendLeaves(frontier, size, leaf);
   }
+});
+
+it("a tree that grows by pages is the one that grew leaf by leaf", () => {
+  const leaves = Array.from({ length: 200 }, (_, index) => leafOfText(`${index}`));
+  const frontiers = [EMPTY_FRONTIER];
+  for (const [size, leaf] of leaves.entries())
+    frontiers.push(appendLeaves(frontiers[size] ?? EMPTY_FRONTIER, size, leaf));
+  fc.assert(
+    fc.property(fc.nat(200), fc.nat(200), (one, other) => {
+      const [from, to] = one < other ? [one, other] : [other, one];
+      const before = Buffer.from(frontiers[from] ?? EMPTY_FRONTIER);
+      const frontier = new Uint8Array(before);
+      expect(hex(appendLeaves(frontier, from, Buffer.concat(leaves.slice(from, to))))).toBe(
+        hex(frontiers[to] ?? EMPTY_FRONTIER),
+      );
+      expect(hex(frontier)).toBe(hex(before));
+    }),
+  );
 });
 
 it("what has no fixed width is refused", () => {
@@ -56,7 +74,8 @@ it("what has no fixed width is refused", () => {
   expect(() => chainLink(leaf, 1, -1n, leaf)).toThrow(TypeError);
   expect(() => chainLink(leaf, 1, 2n ** 63n, leaf)).toThrow(TypeError);
   expect(() => genesis("acme", 1)).toThrow(TypeError);
-  expect(() => appendLeaf(leaf, 2 ** 32 + 1, leaf)).toThrow(TypeError);
+  expect(() => appendLeaves(leaf, 2 ** 32 + 1, leaf)).toThrow(TypeError);
+  expect(() => appendLeaves(EMPTY_FRONTIER, 0, Buffer.alloc(33))).toThrow(TypeError);
   expect(() => rootOf(EMPTY_FRONTIER, 1)).toThrow(TypeError);
   expect(() => makeSeal(Buffer.alloc(16), { tenantId: TENANT, epoch: 1, sequence: 1, hash: leaf })).toThrow(TypeError);
 });

@@ -29,7 +29,7 @@ export {
 export { SALT_BYTES, saltedDigest } from "./salted-digest.ts";
 export { makeSeal, type SealedLink } from "./seal.ts";
 export { mayExtend, type SignedPosition, type SignerRefusal, type SignerVerdict } from "./signer.ts";
-export { appendLeaf, EMPTY_FRONTIER, rootOf, treeNode } from "./tree.ts";
+export { appendLeaves, EMPTY_FRONTIER, rootOf, treeNode } from "./tree.ts";
 export {
   type Checkpoint,
   type CheckpointCheck,

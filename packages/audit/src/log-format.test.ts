@@ -5,7 +5,7 @@ import { signCheckpoint } from "./checkpoint.ts";
 import { leafOfText } from "./event-bytes.ts";
 import { makeSeal } from "./seal.ts";
 import { CHAIN_KEY, KEY_NAME, SIGNING_KEY } from "./testing/make-log.ts";
-import { appendLeaf, EMPTY_FRONTIER, rootOf } from "./tree.ts";
+import { appendLeaves, EMPTY_FRONTIER, rootOf } from "./tree.ts";
 import { DAMAGES, verifyExport } from "./verify/index.ts";
 
 const page = readFileSync(new URL("../../../docs/log-format.md", import.meta.url), "utf8");
@@ -33,7 +33,7 @@ it("the worked example of docs/log-format.md is what the code computes", () => {
   const leaves = [leafOfText(first), leafOfText(second)] as const;
   const hash1 = chainLink(genesis(tenantId, epoch), 1, BigInt(of("commit time 1")), leaves[0]);
   const hash2 = chainLink(hash1, 2, BigInt(of("commit time 2")), leaves[1]);
-  const frontier = appendLeaf(appendLeaf(EMPTY_FRONTIER, 0, leaves[0]), 1, leaves[1]);
+  const frontier = appendLeaves(appendLeaves(EMPTY_FRONTIER, 0, leaves[0]), 1, leaves[1]);
   const root = rootOf(frontier, 2);
   expect(Object.fromEntries(stated)).toEqual({
     tenant: tenantId,

@@ -15,17 +15,34 @@ export function treeNode(left: Uint8Array, right: Uint8Array): Uint8Array {
   return hash("sha256", Buffer.concat([NODE_PREFIX, hashBytes(left), hashBytes(right)]), "buffer");
 }
 
-/** The frontier of the tree that has `leaf` after the `size` leaves of `frontier`. Neither argument is changed. */
-export function appendLeaf(frontier: Uint8Array, size: number, leaf: Uint8Array): Uint8Array {
+/**
+ * The frontier of the tree that has `leaves` (32 bytes each) after the `size` leaves of `frontier`. No argument is
+ * changed. A whole page of leaves costs one hash a leaf and no allocation beside it.
+ */
+export function appendLeaves(frontier: Uint8Array, size: number, leaves: Uint8Array): Uint8Array {
   checkFrontier(frontier, size);
-  let node = hashBytes(leaf);
+  if (leaves.length % 32 !== 0) throw new TypeError("a leaf has 32 bytes");
+  // The subtrees as they lie in the frontier, with room for the leaf that is about to be merged into them.
+  const subtrees = Buffer.alloc((SUBTREES_MAX + 1) * 32);
+  subtrees.set(frontier);
+  const pair = Buffer.alloc(65, NODE_PREFIX);
   let end = frontier.length;
-  for (let rest = size; rest % 2 === 1; rest = Math.floor(rest / 2)) {
-    node = treeNode(frontier.subarray(end - 32, end), node);
-    end -= 32;
+  let count = size;
+  for (let at = 0; at < leaves.length; at += 32) {
+    subtrees.set(leaves.subarray(at, at + 32), end);
+    end += 32;
+    for (let rest = count; rest % 2 === 1; rest = Math.floor(rest / 2)) {
+      pair.set(subtrees.subarray(end - 64, end), 1);
+      subtrees.set(hash("sha256", pair, "buffer"), end - 64);
+      end -= 32;
+    }
+    count += 1;
   }
-  return Buffer.concat([frontier.subarray(0, end), node]);
+  return subtrees.subarray(0, end);
 }
+
+/** A size is a safe integer, so no tree falls into more perfect subtrees. */
+const SUBTREES_MAX = 53;
 
 /** The root of the tree of `size` leaves; of the empty tree, SHA-256 of nothing. */
 export function rootOf(frontier: Uint8Array, size: number): Uint8Array {

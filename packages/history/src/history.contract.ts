@@ -3,7 +3,7 @@
  * migrated and is this suite's alone. What only concurrency can break is in `history-postgres.test.ts`.
  */
 import { randomBytes } from "node:crypto";
-import { appendLeaf, chainLink, EMPTY_FRONTIER, encodeEvent, genesis, leafOfText } from "@writ/audit";
+import { appendLeaves, chainLink, EMPTY_FRONTIER, encodeEvent, genesis, leafOfText } from "@writ/audit";
 import {
   type AuthorityChange,
   type AuthorityObject,
@@ -188,7 +188,7 @@ export async function expectWholeLog(control: Database, tenantId: string): Promi
       expect(Buffer.from(entry.leaf).equals(leaf)).toBe(true);
       hash = chainLink(hash, sequence, BigInt(committedUs), leaf);
       expect(Buffer.from(entry.hash).equals(hash)).toBe(true);
-      frontier = appendLeaf(frontier, sequence - 1, leaf);
+      frontier = appendLeaves(frontier, sequence - 1, leaf);
     }
     if (page.length < 500) break;
   }

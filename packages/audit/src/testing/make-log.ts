@@ -5,7 +5,7 @@ import { chainLink, genesis } from "../chain.ts";
 import { checkpointOrigin, signCheckpoint, verifierKey } from "../checkpoint.ts";
 import { encodeEvent } from "../event-bytes.ts";
 import { makeSeal } from "../seal.ts";
-import { appendLeaf, EMPTY_FRONTIER, rootOf } from "../tree.ts";
+import { appendLeaves, EMPTY_FRONTIER, rootOf } from "../tree.ts";
 
 export const TENANT = "01890a5d-ac96-774b-bcce-b302099a8057";
 export const EPOCH = 1;
@@ -80,7 +80,7 @@ export function relink(entries: readonly MadeEntry[]): MadeEntry[] {
 }
 
 export function frontierOf(entries: readonly MadeEntry[]): Uint8Array {
-  return entries.reduce<Uint8Array>((frontier, { leaf }, size) => appendLeaf(frontier, size, leaf), EMPTY_FRONTIER);
+  return entries.reduce<Uint8Array>((frontier, { leaf }, size) => appendLeaves(frontier, size, leaf), EMPTY_FRONTIER);
 }
 
 export function headOf(entries: readonly MadeEntry[]) {

@@ -1,6 +1,6 @@
 /** Exports one epoch of a log as NDJSON with what is needed to check it: header, checkpoints, entries, footer. */
 import {
-  appendLeaf,
+  appendLeaves,
   EMPTY_FRONTIER,
   encodeExportCheckpoint,
   encodeExportEntry,
@@ -44,7 +44,7 @@ export async function exportLog(
         const committedAtMicros = BigInt(row.committed_us);
         page += `${encodeExportEntry({ sequence: row.sequence, committedAtMicros, hash: row.hash, event: row.event })}\n`;
         if (head.frontier === undefined) {
-          frontier = appendLeaf(frontier, size, row.leaf);
+          frontier = appendLeaves(frontier, size, row.leaf);
           size += 1;
         }
         after = row.sequence;

@@ -9,7 +9,7 @@ import { mkdir, open, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import {
-  appendLeaf,
+  appendLeaves,
   type CheckpointKey,
   checkpointFileEntry,
   checkpointOrigin,
@@ -201,10 +201,8 @@ async function continueTree(
     const leaves = rows[0]?.leaves ?? new Uint8Array(0);
     // As many leaves as sequences, so that none is missing between the first and the last.
     if (rows[0]?.last !== from + leaves.length / 32) return false;
-    for (let at = 0; at < leaves.length; at += 32) {
-      frontier = appendLeaf(frontier, size, leaves.subarray(at, at + 32));
-      size += 1;
-    }
+    frontier = appendLeaves(frontier, size, leaves);
+    size += leaves.length / 32;
     if (size === from) return false;
   }
   return Buffer.from(frontier).equals(Buffer.from(head.frontier));
