@@ -290,10 +290,11 @@ function describeInput(parts: {
   readonly definitionDigest: string;
 }): string {
   const { call, callId } = parts.attempt;
-  const before = JSON.stringify([1, callId, parts.nowMs, parts.revision, parts.policyDigest]);
+  // An identifier of ours has nothing to escape.
+  const before = `[1,"${callId}",${parts.nowMs},${parts.revision},${JSON.stringify(parts.policyDigest)}`;
   const { action, protocol, upstream, tool, argumentsText } = call;
   const after = JSON.stringify([action, protocol, upstream, tool, parts.definitionDigest, argumentsText]);
-  return `${before.slice(0, -1)},${parts.token},${after.slice(1)}`;
+  return `${before},${parts.token},${after.slice(1)}`;
 }
 
 /** JSON text of a token's part of the decision input; a verified token is presented many times. */

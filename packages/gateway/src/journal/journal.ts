@@ -200,11 +200,11 @@ export function createJournal(options: JournalOptions): Journal {
       for (const event of recorded) entries.push(toRecord(event));
       return entries;
     };
-    const tenantIds = tenantsOf([
-      ...group.map((item) => item.entry.tenantId),
-      ...settled.map((outcome) => outcome.tenantId),
-      ...recorded.map((event) => event.tenantId),
-    ]);
+    const tenants = new Set<string>();
+    for (const { entry } of group) tenants.add(entry.tenantId);
+    for (const { tenantId } of settled) tenants.add(tenantId);
+    for (const { tenantId } of recorded) tenants.add(tenantId);
+    const tenantIds = tenantsOf(tenants);
 
     let answer: BatchAnswer | undefined;
     const sentMs = clock.monotonicMs();
@@ -503,7 +503,7 @@ function toRecord(event: AuditEvent): BatchEntry {
   return { kind: "record", tenantId: event.tenantId, event };
 }
 
-function tenantsOf(ids: readonly string[]): readonly string[] {
+function tenantsOf(ids: Iterable<string>): readonly string[] {
   return [...new Set(ids)].sort();
 }
 

@@ -239,15 +239,16 @@ export function createDataListener(options: DataListenerOptions): DataListener {
   ): void {
     if (response.headersSent || response.destroyed) return;
     // Whoever is refused before the body was read is not listened to any further.
+    const bytes = Buffer.byteLength(body);
     const unread = !request.complete && !request.readableEnded && hasBody(request);
     response.writeHead(status, {
       ...SECURITY_HEADERS,
       ...headers,
-      ...(status === 202 || status === 204 ? {} : { "content-length": String(Buffer.byteLength(body)) }),
+      ...(status === 202 || status === 204 ? {} : { "content-length": String(bytes) }),
       ...(unread || draining ? { connection: "close" } : {}),
     });
-    // As text the body goes out with the head in one write.
-    response.end(body === "" ? undefined : body, "utf8");
+    // As text the body goes out with the head in one write. As many bytes as characters: ASCII, which is copied as it is.
+    response.end(body === "" ? undefined : body, bytes === body.length ? "latin1" : "utf8");
     if (!unread) return;
     const { socket } = request;
     request.pause();
