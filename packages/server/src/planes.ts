@@ -18,7 +18,6 @@ import type { Running } from "./process-life.ts";
 import type { ReadyReport } from "./ready-report.ts";
 import { requireDurable } from "./require-durable.ts";
 import { findStarterUpstream } from "./starter-upstream.ts";
-import { tuneHeap } from "./tune-heap.ts";
 import { VERSION } from "./version.ts";
 
 export interface PlanesOptions {
@@ -46,7 +45,6 @@ const SECRET_FILES = { "admin-key": "admin-key", "starter-token": "starter-token
 /** Resolves when the planes answer. Whatever was begun is given back when it fails. */
 export async function startPlanes(options: PlanesOptions): Promise<Running> {
   const { config, planes } = options;
-  if (planes.includes("gateway")) tuneHeap();
   // Log lines wait until what a person came for has been said.
   const held: string[] = [];
   let hold = true;
