@@ -2,14 +2,9 @@ export type { AccessRequest, RequestContext, Resource, Subject } from "./access-
 export { ACTIONS, type Action, isAction, isCharged } from "./actions.ts";
 export {
   ARGUMENT_OPERATORS,
-  type ArgumentOperator,
-  CONDITION_OPERANDS_MAX,
-  CONDITION_POINTERS_MAX,
-  type CompiledConditions,
-  type CompiledConditionsResult,
-  type ConditionOutcome,
-  compileArgumentConditions,
-} from "./argument-conditions.ts";
+  type ArgumentCondition,
+  compileArgumentCondition,
+} from "./argument-condition.ts";
 export {
   type ActivePolicy,
   type Agent,
@@ -59,6 +54,8 @@ export {
   ExactNumber,
   equalJson,
   foldName,
+  isJsonArray,
+  isJsonObject,
   type JsonObject,
   type JsonValue,
   memberCut,

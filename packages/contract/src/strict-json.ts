@@ -495,17 +495,17 @@ function compareMagnitudes(a: Decimal, b: Decimal): -1 | 0 | 1 {
 
 /** Whether two values are equal: numbers by value, arrays in order, objects without regard to order. */
 export function equalJson(a: JsonValue, b: JsonValue): boolean {
-  if (isNumber(a)) return isNumber(b) && compareNumbers(a, b) === 0;
-  if (a === null || b === null || typeof a !== "object" || typeof b !== "object" || isNumber(b)) return a === b;
-  if (isArray(a)) {
-    if (!isArray(b) || a.length !== b.length) return false;
+  if (isJsonNumber(a)) return isJsonNumber(b) && compareNumbers(a, b) === 0;
+  if (a === null || b === null || typeof a !== "object" || typeof b !== "object" || isJsonNumber(b)) return a === b;
+  if (isJsonArray(a)) {
+    if (!isJsonArray(b) || a.length !== b.length) return false;
     for (let index = 0; index < a.length; index += 1) {
       // Within bounds, and arrays from the reader have no holes.
       if (!equalJson(a[index] as JsonValue, b[index] as JsonValue)) return false;
     }
     return true;
   }
-  if (isArray(b)) return false;
+  if (isJsonArray(b)) return false;
   const names = Object.keys(a);
   if (names.length !== Object.keys(b).length) return false;
   for (const name of names) {
@@ -524,7 +524,7 @@ export function writeJson(value: JsonValue): string {
   if (value === null || typeof value === "boolean" || typeof value === "number") return String(value);
   if (typeof value === "string") return JSON.stringify(value);
   if (value instanceof ExactNumber) return value.lexeme;
-  if (isArray(value)) return `[${value.map(writeJson).join(",")}]`;
+  if (isJsonArray(value)) return `[${value.map(writeJson).join(",")}]`;
   const members: string[] = [];
   for (const name of Object.keys(value)) {
     const member = value[name];
@@ -533,11 +533,15 @@ export function writeJson(value: JsonValue): string {
   return `{${members.join(",")}}`;
 }
 
-function isNumber(value: JsonValue): value is number | ExactNumber {
+export function isJsonNumber(value: JsonValue): value is number | ExactNumber {
   return typeof value === "number" || value instanceof ExactNumber;
 }
 
 /** `Array.isArray` does not narrow readonly arrays; this does. */
-function isArray(value: JsonValue): value is readonly JsonValue[] {
+export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
+}
+
+export function isJsonObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }

@@ -19,16 +19,21 @@ export function compileToolPattern(pattern: string): ToolPattern | undefined {
   const slash = pattern.indexOf("/");
   if (slash < 1 || slash === pattern.length - 1 || pattern.length > PATTERN_LENGTH_MAX) return undefined;
   if (pattern.split("*").length - 1 > STARS_MAX) return undefined;
-  const upstream = pattern.slice(0, slash);
-  const tool = pattern.slice(slash + 1);
-  const upstreamMatches = compileGlob(upstream);
-  const toolMatches = compileGlob(tool);
+  const [upstream, upstreamMatches] = compilePart(pattern.slice(0, slash));
+  const [tool, toolMatches] = compilePart(pattern.slice(slash + 1));
   return {
-    upstream: upstream.includes("*") ? undefined : upstream,
-    tool: tool.includes("*") ? undefined : tool,
-    // Neither part is ever empty, so actions without a tool match no pattern.
-    matches: (u, t) => u !== "" && t !== "" && upstreamMatches(u) && toolMatches(t),
+    upstream,
+    tool,
+    // On the path of every call: what is written out is compared here. Neither part of a name that matches is ever empty,
+    // so actions without a tool match no pattern.
+    matches: (u, t) =>
+      (upstream === undefined ? u !== "" && upstreamMatches(u) : u === upstream) &&
+      (tool === undefined ? t !== "" && toolMatches(t) : t === tool),
   };
+}
+
+function compilePart(part: string): readonly [written: string | undefined, matches: (text: string) => boolean] {
+  return [part.includes("*") ? undefined : part, compileGlob(part)];
 }
 
 /** Whether a text matches a glob in which only `*` is special. Linear in the text for each star: never backtracks. */

@@ -179,8 +179,8 @@ function firstListed(
 
 function evaluateArguments(rule: Rule, args: JsonObject): "holds" | "fails" | "unknown" {
   let outcome: "holds" | "unknown" = "holds";
-  for (const { conditions, negated } of rule.args) {
-    const { kind } = conditions.evaluate(args);
+  for (const { condition, negated } of rule.args) {
+    const { kind } = condition.evaluate(args);
     if (kind === "unknown") outcome = "unknown";
     else if ((kind === "holds") === negated) return "fails";
   }

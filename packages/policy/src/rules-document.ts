@@ -20,11 +20,13 @@
 import {
   ACTIONS,
   type Action,
-  type CompiledConditions,
-  compileArgumentConditions,
+  ARGUMENT_OPERATORS,
+  type ArgumentCondition,
+  compileArgumentCondition,
   compileGlob,
   compileToolPattern,
   isAction,
+  isJsonObject,
   isReason,
   type JsonObject,
   type JsonValue,
@@ -53,9 +55,9 @@ export interface NamePattern {
   matches(name: string): boolean;
 }
 
-/** One pointer's conditions; with `negated`, they must not hold. */
-export interface ArgumentCondition {
-  readonly conditions: CompiledConditions;
+/** A condition that must hold; with `negated`, it must not. */
+export interface ArgumentAssertion {
+  readonly condition: ArgumentCondition;
   readonly negated: boolean;
 }
 
@@ -75,7 +77,7 @@ export interface Rule {
   readonly description: string;
   readonly line: number;
   readonly match: RuleMatch;
-  readonly args: readonly ArgumentCondition[];
+  readonly args: readonly ArgumentAssertion[];
   readonly time: TimeWindow | undefined;
 }
 
@@ -405,7 +407,7 @@ function readWhen(
   reader: Reader,
   key: Node,
   node: Node | null,
-): { readonly args: readonly ArgumentCondition[]; readonly time: TimeWindow | undefined } | undefined {
+): { readonly args: readonly ArgumentAssertion[]; readonly time: TimeWindow | undefined } | undefined {
   const members = readMembers(reader, node, key, "when", ["args", "time"]);
   if (members === undefined) return undefined;
   const args = members.get("args");
@@ -417,8 +419,8 @@ function readWhen(
   };
 }
 
-function readArguments(reader: Reader, key: Node, node: Node | null): readonly ArgumentCondition[] {
-  const compiled: ArgumentCondition[] = [];
+function readArguments(reader: Reader, key: Node, node: Node | null): readonly ArgumentAssertion[] {
+  const compiled: ArgumentAssertion[] = [];
   const pointers = readMembers(reader, node, key, "args", undefined);
   if (pointers?.size === 0) reader.problem(node ?? key, "args names no argument");
   for (const [pointer, member] of pointers ?? []) {
@@ -436,10 +438,8 @@ function readArguments(reader: Reader, key: Node, node: Node | null): readonly A
     }
     if (not !== undefined) parts.push([not, true]);
     for (const [part, negated] of parts) {
-      const result = compileArgumentConditions(
-        Object.assign(Object.create(null) as Record<string, JsonValue>, { [pointer]: part }),
-      );
-      if (result.kind === "compiled") compiled.push({ conditions: result.conditions, negated });
+      const result = compileArgumentCondition(pointer, part);
+      if (result.kind === "compiled") compiled.push({ condition: result.condition, negated });
       else
         reader.problem(at, `${result.operator === "" ? pointer : result.operator}: ${result.detail}`, hintFor(result));
     }
@@ -449,12 +449,7 @@ function readArguments(reader: Reader, key: Node, node: Node | null): readonly A
 
 function hintFor(result: { readonly operator: string; readonly detail: string }): string {
   if (result.detail !== "unknown operator") return "";
-  const operators = ["eq", "in", "min", "max", "prefix", "suffix", "max_length", "host", "cidr", "absent", "not"];
-  return suggestWord(result.operator, operators);
-}
-
-function isJsonObject(value: JsonValue): value is JsonObject {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === null;
+  return suggestWord(result.operator, [...ARGUMENT_OPERATORS, "not"]);
 }
 
 function readTime(reader: Reader, key: Node, node: Node | null): TimeWindow | undefined {

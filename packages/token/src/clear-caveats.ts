@@ -6,10 +6,8 @@
  * actions), then which tool, then its arguments: so a tool that is excluded is told apart from an unknown one only
  * by a token that is good in every other respect for that tool's upstream.
  */
-import { type AccessRequest, isCharged, type Reason } from "@writ/contract";
-import { failedOperator } from "./argument-check.ts";
+import { type AccessRequest, isCharged, type JsonObject, type Reason } from "@writ/contract";
 import type { CaveatMeaning } from "./parse-caveat.ts";
-import { isWithinPatterns, matchesTool } from "./tool-pattern.ts";
 import type { NodeLimit, VerifiedToken } from "./verify-token.ts";
 
 export interface ClearingAttempt {
@@ -58,11 +56,12 @@ export function clearCaveats(token: VerifiedToken, attempt: ClearingAttempt): Cl
 
 /** Whether a catalogue shown to this token's holder has the tool: `hidden` when no call of it could be cleared. */
 export function listsTool(token: VerifiedToken, upstream: string, tool: string): "listed" | "hidden" {
+  const name = readToolName(upstream, tool);
   let listed: "listed" | "hidden" = "listed";
   for (const meaning of meanings(token)) {
     if (meaning.kind === "unknown" || meaning.kind === "malformed") listed = "hidden";
     else if (meaning.kind === "actions" && !meaning.actions.has("tool.call")) listed = "hidden";
-    else if (excludesTool(meaning, upstream, tool) !== undefined) listed = "hidden";
+    else if (excludesTool(meaning, name) !== undefined) listed = "hidden";
   }
   return listed;
 }
@@ -129,19 +128,32 @@ function clearWholeToken(token: VerifiedToken, attempt: ClearingAttempt): Cleari
   return undefined;
 }
 
+/** A tool's name as patterns of caveats see it. */
+interface ToolName {
+  readonly upstream: string;
+  readonly name: string;
+  /** Whether patterns can speak of it at all: never when it holds a "/", which the patterns of rules do reach. */
+  readonly isReachable: boolean;
+}
+
+function readToolName(upstream: string, name: string): ToolName {
+  const isReachable = upstream !== "" && name !== "" && !upstream.includes("/") && !name.includes("/");
+  return { upstream, name, isReachable };
+}
+
 function clearTool(token: VerifiedToken, request: AccessRequest): Clearing | undefined {
   if (request.action !== "tool.call") return undefined;
-  const { upstream, name } = request.resource;
+  const tool = readToolName(request.resource.upstream, request.resource.name);
   for (const segment of token.segments) {
     for (const { meaning } of segment.caveats) {
-      const reason = excludesTool(meaning, upstream, name);
+      const reason = excludesTool(meaning, tool);
       if (reason !== undefined) return prohibited(reason, "the token does not permit this tool", true);
     }
   }
   for (const segment of token.segments) {
     for (const { meaning } of segment.caveats) {
       if (meaning.kind !== "args") continue;
-      const detail = failedArgument(meaning, request);
+      const detail = failedArgument(meaning, tool, request.context.arguments);
       if (detail !== undefined) return prohibited("caveat_args", detail);
     }
   }
@@ -149,27 +161,33 @@ function clearTool(token: VerifiedToken, request: AccessRequest): Clearing | und
 }
 
 /** The reason for which a caveat excludes a tool, if it does. */
-function excludesTool(meaning: CaveatMeaning, upstream: string, tool: string): Reason | undefined {
+function excludesTool(meaning: CaveatMeaning, { upstream, name, isReachable }: ToolName): Reason | undefined {
   if (meaning.kind === "tools") {
-    for (const pattern of meaning.patterns) if (matchesTool(pattern, upstream, tool)) return undefined;
+    if (!isReachable) return "caveat_tool_not_listed";
+    for (const pattern of meaning.patterns) if (pattern.matches(upstream, name)) return undefined;
     return "caveat_tool_not_listed";
   }
   if (meaning.kind === "not_tools") {
     // A name that no pattern can reach is not thereby safe from being excluded.
-    if (!isWithinPatterns(upstream, tool)) return "caveat_tool_excluded";
-    for (const pattern of meaning.patterns) if (matchesTool(pattern, upstream, tool)) return "caveat_tool_excluded";
+    if (!isReachable) return "caveat_tool_excluded";
+    for (const pattern of meaning.patterns) if (pattern.matches(upstream, name)) return "caveat_tool_excluded";
   }
   return undefined;
 }
 
-function failedArgument(meaning: CaveatMeaning & { kind: "args" }, request: AccessRequest): string | undefined {
-  const { upstream, name } = request.resource;
-  if (!isWithinPatterns(upstream, name)) return "args caveats cannot speak of a tool with such a name";
+function failedArgument(
+  meaning: CaveatMeaning & { kind: "args" },
+  { upstream, name, isReachable }: ToolName,
+  args: JsonObject,
+): string | undefined {
+  if (!isReachable) return "args caveats cannot speak of a tool with such a name";
   for (const rule of meaning.rules) {
-    if (!matchesTool(rule.pattern, upstream, name)) continue;
-    for (const check of rule.checks) {
-      const operator = failedOperator(check, request.context.arguments);
-      if (operator !== undefined) return `the argument at "${check.pointer}" fails ${operator}`;
+    if (!rule.pattern.matches(upstream, name)) continue;
+    for (const condition of rule.conditions) {
+      const outcome = condition.evaluate(args);
+      if (outcome.kind === "holds") continue;
+      const how = outcome.kind === "fails" ? "fails" : "cannot be judged by";
+      return `the argument at "${condition.pointer}" ${how} ${outcome.operator}`;
     }
   }
   return undefined;

@@ -5,19 +5,22 @@
  */
 import {
   type Action,
+  type ArgumentCondition,
   BUDGET_UNITS,
   type BudgetUnit,
-  ExactNumber,
+  compileArgumentCondition,
+  compileToolPattern,
   isAction,
+  isJsonArray,
+  isJsonObject,
   type JsonObject,
   type JsonValue,
   parseStrictJson,
+  type ToolPattern,
   WINDOWS,
   type Window,
 } from "@writ/contract";
-import { type ArgumentCheck, compileArgumentCheck } from "./argument-check.ts";
 import { isUnixTime } from "./token-identifier.ts";
-import { compileToolPattern, type ToolPattern } from "./tool-pattern.ts";
 
 /** What one caveat says. */
 export type CaveatMeaning =
@@ -42,7 +45,7 @@ export interface ParsedCaveat {
 
 export interface ArgumentRule {
   readonly pattern: ToolPattern;
-  readonly checks: readonly ArgumentCheck[];
+  readonly conditions: readonly ArgumentCondition[];
 }
 
 const LIST_LENGTH_MAX = 256;
@@ -59,7 +62,7 @@ export function parseCaveat(bytes: Uint8Array): ParsedCaveat {
   const read = parseStrictJson(bytes, { depthMax: JSON_DEPTH_MAX });
   if (read.kind === "fault") return { text: readable(bytes), meaning: malformed(`not strict JSON: ${read.detail}`) };
   const { text, value } = read;
-  if (!isObject(value)) return { text, meaning: malformed("not an object") };
+  if (!isJsonObject(value)) return { text, meaning: malformed("not an object") };
   const names = Object.keys(value);
   const [kind] = names;
   if (kind === undefined || names.length !== 1) return { text, meaning: malformed("not exactly one member") };
@@ -117,12 +120,12 @@ function readMeaning(kind: string, value: JsonValue): CaveatMeaning {
     case "args":
       return readArgs(value);
     case "calls": {
-      if (!isObject(value)) return readBudget("calls", "calls", "total", value);
+      if (!isJsonObject(value)) return readBudget("calls", "calls", "total", value);
       if (!hasExactly(value, ["limit", "window"])) return malformed("calls: a limit or {limit, window} is expected");
       return readBudget("calls", "calls", value["window"], value["limit"]);
     }
     case "budget": {
-      if (!isObject(value) || !hasExactly(value, ["limit", "unit", "window"])) {
+      if (!isJsonObject(value) || !hasExactly(value, ["limit", "unit", "window"])) {
         return malformed("budget: {unit, window, limit} is expected");
       }
       return readBudget("budget", value["unit"], value["window"], value["limit"]);
@@ -136,19 +139,19 @@ function readMeaning(kind: string, value: JsonValue): CaveatMeaning {
 }
 
 function readArgs(value: JsonValue): CaveatMeaning {
-  if (!isObject(value)) return malformed("args: an object of tool patterns is expected");
+  if (!isJsonObject(value)) return malformed("args: an object of tool patterns is expected");
   const rules: ArgumentRule[] = [];
   for (const [text, pointers] of Object.entries(value)) {
-    const pattern = compileToolPattern(text);
+    const pattern = readPattern(text);
     if (pattern === undefined) return malformed("args: a member's name is no upstream/tool pattern");
-    if (!isObject(pointers)) return malformed("args: an object of JSON Pointers is expected for each tool pattern");
-    const checks: ArgumentCheck[] = [];
+    if (!isJsonObject(pointers)) return malformed("args: an object of JSON Pointers is expected for each tool pattern");
+    const conditions: ArgumentCondition[] = [];
     for (const [pointer, operators] of Object.entries(pointers)) {
-      const check = compileArgumentCheck(pointer, operators);
-      if (check === undefined) return malformed("args: a JSON Pointer or its operators cannot be read");
-      checks.push(check);
+      const compilation = compileArgumentCondition(pointer, operators);
+      if (compilation.kind === "malformed") return malformed("args: a JSON Pointer or its operators cannot be read");
+      conditions.push(compilation.condition);
     }
-    rules.push({ pattern, checks });
+    rules.push({ pattern, conditions });
   }
   return { kind: "args", rules };
 }
@@ -163,9 +166,9 @@ function readBudget(kind: string, unit: unknown, window: unknown, limit: JsonVal
 }
 
 function readTexts(value: JsonValue): readonly string[] | undefined {
-  if (!Array.isArray(value) || value.length > LIST_LENGTH_MAX) return undefined;
+  if (!isJsonArray(value) || value.length > LIST_LENGTH_MAX) return undefined;
   const texts: string[] = [];
-  for (const element of value as readonly JsonValue[]) {
+  for (const element of value) {
     if (typeof element !== "string" || element === "" || element.length > NAME_LENGTH_MAX) return undefined;
     texts.push(element);
   }
@@ -175,19 +178,21 @@ function readTexts(value: JsonValue): readonly string[] | undefined {
 function readPatterns(value: JsonValue): readonly ToolPattern[] | undefined {
   const patterns: ToolPattern[] = [];
   for (const text of readTexts(value) ?? ["not a list of texts"]) {
-    const pattern = compileToolPattern(text);
+    const pattern = readPattern(text);
     if (pattern === undefined) return undefined;
     patterns.push(pattern);
   }
   return patterns;
 }
 
-function isCount(value: JsonValue | undefined): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+/** Narrower than in rules: exactly one "/", and no double star, which would promise more than it does. */
+function readPattern(text: string): ToolPattern | undefined {
+  if (text.includes("**") || text.indexOf("/") !== text.lastIndexOf("/")) return undefined;
+  return compileToolPattern(text);
 }
 
-function isObject(value: JsonValue): value is JsonObject {
-  return value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof ExactNumber);
+function isCount(value: JsonValue | undefined): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 function hasExactly(value: JsonObject, names: readonly string[]): boolean {

@@ -31,7 +31,7 @@ export function readUrlHost(url: string): string | undefined {
   return Number(match[2] ?? "0") <= 65_535 ? host : undefined;
 }
 
-/** Whether a caveat may hold this host pattern: a host in lower case, or `*.` and one. */
+/** Whether this is a pattern of hosts: a host in lower case, or `*.` and one. */
 export function isHostPattern(pattern: string): boolean {
   return pattern.length <= 253 && HOST.test(pattern.startsWith("*.") ? pattern.slice(2) : pattern);
 }
@@ -99,18 +99,22 @@ export function readAddressPrefix(text: string): AddressPrefix | undefined {
   if (address === undefined || !/^(?:0|[1-9][0-9]{0,2})$/.test(right)) return undefined;
   const bits = Number(right);
   if (bits > address.length * 8) return undefined;
-  return maskAddress(address, bits).every((byte, index) => byte === address[index]) ? { address, bits } : undefined;
+  return address.every((byte, index) => (byte & maskAt(index, bits)) === byte) ? { address, bits } : undefined;
 }
 
 /** An IPv4 address is never within an IPv6 prefix, nor the reverse. */
 export function isWithinPrefix(prefix: AddressPrefix, address: Address): boolean {
   if (address.length !== prefix.address.length) return false;
-  return maskAddress(address, prefix.bits).every((byte, index) => byte === prefix.address[index]);
+  for (let index = 0; index * 8 < prefix.bits; index += 1) {
+    // Both are bytes within bounds; those of the prefix are zero beyond it.
+    const byte = (address[index] as number) & maskAt(index, prefix.bits);
+    if (byte !== prefix.address[index]) return false;
+  }
+  return true;
 }
 
-function maskAddress(address: Address, bits: number): Address {
-  return address.map((byte, index) => {
-    const kept = Math.min(8, Math.max(0, bits - index * 8));
-    return byte & (0xff << (8 - kept)) & 0xff;
-  });
+/** The bits of the byte at `index` that belong to a prefix of so many bits. */
+function maskAt(index: number, bits: number): number {
+  const kept = Math.min(8, Math.max(0, bits - index * 8));
+  return (0xff << (8 - kept)) & 0xff;
 }
