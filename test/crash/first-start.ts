@@ -75,7 +75,7 @@ export async function interruptFirstStart(
     }
     if (signal !== "SIGKILL") problems.push(...(await checkLog(directory, masterKey)));
     // The next start removes a half-made database; a half-made file of a process that was killed stands in nobody's way.
-    const halfMade = signal === "SIGKILL" ? /\.new-/ : /\.(new-|new$|next$)/;
+    const halfMade = signal === "SIGKILL" ? /\.new-/ : /\.new(-|$)/;
     const left = (await readdir(path.join(directory, "data"))).filter((name) => halfMade.test(name));
     if (left.length > 0) problems.push(`half-made files are left: ${left.join(", ")}`);
     return { problems, wasReady, exit };

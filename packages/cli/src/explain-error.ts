@@ -36,8 +36,7 @@ export function explainError(error: unknown): ExplainedError {
         message: `The configuration cannot be used:\n${error.message}`,
         exitCode: EXIT.refused,
       };
-    case "MasterKeyError":
-    case "CheckpointKeyError":
+    case "SecretError":
     case "DurabilityError":
       return { code: "start_refused", message: error.message, exitCode: EXIT.refused };
     case "DirectoryInUseError":

@@ -2,4 +2,3 @@ export type { Clock, Random } from "./clock.ts";
 export { type BootstrapOptions, type BootstrapResult, DEFAULT_TENANT } from "./commands/bootstrap.ts";
 export { STARTER_RULES } from "./commands/starter-rules.ts";
 export { type Control, type ControlOptions, createControl } from "./create-control.ts";
-export { CheckpointKeyError } from "./signer/checkpoint-key.ts";

@@ -12,7 +12,13 @@ export {
   parseAdminKey,
 } from "./keyring/admin-key.ts";
 export { type ChainKey, type Keyring, openKeyring, type SecretPlace, UnwrapError } from "./keyring/keyring.ts";
-export { type LoadMasterKeyOptions, loadMasterKey, type MasterKey, MasterKeyError } from "./keyring/master-key.ts";
+export { type LoadMasterKeyOptions, loadMasterKey, type MasterKey } from "./keyring/master-key.ts";
+export {
+  type LoadSecretFileOptions,
+  loadSecretFile,
+  SecretError,
+  writePrivateFile,
+} from "./keyring/secret-file.ts";
 export { openEnvironmentValue, type UpstreamPlace, wrapEnvironmentValue } from "./keyring/upstream-environment.ts";
 export { CONTROL_LIMITS, LISTENER_LIMITS, type ListenNearOptions, listenNear } from "./listener-limits.ts";
 export { createLogger, type Logger, type LoggerOptions, maskCredentials } from "./logger.ts";

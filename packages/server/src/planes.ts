@@ -1,5 +1,4 @@
 /** Starts one plane or both in this process, and for `serve` sets up a first start so that a call can be made at once. */
-import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Control, createControl } from "@writ/control";
 import { createGateway, createSystemRandom, type Gateway, systemClock } from "@writ/gateway";
@@ -11,6 +10,7 @@ import {
   listenNear,
   loadMasterKey,
   openKeyring,
+  writePrivateFile,
 } from "@writ/runtime";
 import { commandsToTry } from "./commands-to-try.ts";
 import { type Databases, openDatabases } from "./open-databases.ts";
@@ -154,7 +154,10 @@ async function startControl(context: Context, control: Control, withStarter: boo
   const { adminKey, starter } = await control.bootstrap({
     ...(config.mode === "production"
       ? {}
-      : { saveSecret: (name, text) => saveSecret(config.dataDir, SECRET_FILES[name], text) }),
+      : {
+          saveSecret: (name, text) =>
+            writePrivateFile(join(config.dataDir, SECRET_FILES[name]), `${text}\n`, "replace"),
+        }),
     ...(upstream === undefined ? {} : { starter: { upstream } }),
   });
   if (config.mode === "production" && adminKey !== undefined) {
@@ -219,18 +222,4 @@ function makeGateway(context: Context): { readonly gateway: Gateway; start(): Pr
       return url;
     },
   };
-}
-
-/** Whole or not at all, readable by its owner only, on disk before it resolves. */
-async function saveSecret(dataDir: string, name: string, text: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const path = join(dataDir, name);
-  const file = await open(`${path}.new`, "w", 0o600);
-  try {
-    await file.writeFile(`${text}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
 }

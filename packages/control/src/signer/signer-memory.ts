@@ -2,8 +2,9 @@
  * What the signer remembers outside the database: of each tenant the last checkpoint that it signed, in one small
  * file that is replaced whole. Without it a restored old database could be signed as if nothing had happened.
  */
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { writePrivateFile } from "@writ/runtime";
 
 export interface RememberedCheckpoint {
   readonly epoch: number;
@@ -34,7 +35,9 @@ export async function openSignerMemory(path: string): Promise<SignerMemory> {
       if (!known.has(tenantId) && known.size >= TENANTS_MAX)
         throw new RangeError("the signer remembers too many tenants");
       known.set(tenantId, checkpoint);
-      writing = writing.catch(() => undefined).then(() => writeMemory(path, Object.fromEntries(known))); // each write tells its own caller
+      writing = writing
+        .catch(() => undefined)
+        .then(() => writePrivateFile(path, JSON.stringify(Object.fromEntries(known)), "replace")); // each write tells its own caller
       return writing;
     },
   };
@@ -42,29 +45,11 @@ export async function openSignerMemory(path: string): Promise<SignerMemory> {
 
 async function readMemory(path: string): Promise<Record<string, RememberedCheckpoint>> {
   try {
-    // Written by writeMemory alone, whole; a foreign file fails in parsing or in the comparison with the log.
+    // Written by `set` alone, whole; a foreign file fails in parsing or in the comparison with the log.
     return JSON.parse(await readFile(path, "utf8")) as Record<string, RememberedCheckpoint>;
   } catch (error) {
     // No file yet is the first start; a broken one is a failure.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {}; // fs rejects with an ErrnoException
     throw new Error(`The signer's memory ${path} cannot be read.`, { cause: error });
-  }
-}
-
-async function writeMemory(path: string, value: Record<string, RememberedCheckpoint>): Promise<void> {
-  const aside = `${path}.next`;
-  const file = await open(aside, "w", 0o600);
-  try {
-    await file.writeFile(JSON.stringify(value));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(aside, path);
-  const directory = await open(dirname(path), "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

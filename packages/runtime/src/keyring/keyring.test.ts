@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isSameHash, makeAdminKey, parseAdminKey } from "./admin-key.ts";
 import { openKeyring, UnwrapError } from "./keyring.ts";
-import { loadMasterKey, MasterKeyError } from "./master-key.ts";
+import { loadMasterKey } from "./master-key.ts";
+import { SecretError } from "./secret-file.ts";
 
 describe("wrapping", () => {
   const keyring = openKeyring(randomBytes(32));
@@ -119,7 +120,7 @@ describe("the master key", () => {
     const path = join(directory, "master.key");
     await writeFile(path, good);
     await chmod(path, 0o644);
-    await expect(load("production", path)).rejects.toThrow(MasterKeyError);
+    await expect(load("production", path)).rejects.toThrow(SecretError);
     await chmod(path, 0o600);
     expect((await load("production", path)).bytes.length).toBe(32);
   });
@@ -135,7 +136,7 @@ describe("the master key", () => {
       () => undefined,
       (error: unknown) => error,
     );
-    expect(refusal).toBeInstanceOf(MasterKeyError);
+    expect(refusal).toBeInstanceOf(SecretError);
     if (text !== "") expect(String(refusal)).not.toContain(text);
   });
 });
