@@ -5,6 +5,7 @@ export {
   type RuleTrace,
   traceRules,
 } from "./compile-rules.ts";
+export { diffLines } from "./diff-lines.ts";
 export type {
   Listable,
   ListableInput,

@@ -1,13 +1,12 @@
 /** `writ policy`: the rules file. validate and test work here without a server; apply and diff ask the control plane. */
 import { hash } from "node:crypto";
 import type { PolicyVersionView } from "@writ/contract/admin";
-import { compileRules, type RulesCompilation, runRuleTests } from "@writ/policy";
+import { compileRules, diffLines, type RulesCompilation, runRuleTests } from "@writ/policy";
 import { ProblemError } from "@writ/sdk/admin";
 import type { AdminSession } from "../admin-session.ts";
 import type { CliContext } from "../cli-context.ts";
 import { defineAdminCommand, defineCommand, defineGroup, given, option } from "../define-command.ts";
 import type { DefineCommands } from "../define-commands.ts";
-import { diffLines } from "../diff-lines.ts";
 import { EXIT, refused } from "../exit-codes.ts";
 import { readTextFile } from "../files.ts";
 import { type Column, formatTime, printable } from "../format-table.ts";

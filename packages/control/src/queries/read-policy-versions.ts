@@ -1,10 +1,10 @@
 /** Reads stored policy versions and compares two of them. */
 
 import type { Page, PolicyDiffAnswer, PolicyVersionView } from "@writ/contract/admin";
+import { diffLines } from "@writ/policy";
 import type { ControlContext } from "../control-context.ts";
 import { notFound } from "../problem.ts";
 import type { Queries } from "../store/control-store.ts";
-import { diffLines } from "./diff-lines.ts";
 import { makePage, type PageRequest, selectObject } from "./read-objects.ts";
 
 interface VersionRow extends Record<string, unknown> {

@@ -1,13 +1,14 @@
-/** Compares two texts line by line, by the longest common subsequence of what lies between their equal ends. */
-import { refused } from "./exit-codes.ts";
-
+/**
+ * Compares two sources line by line: by the longest common subsequence of what lies between their equal ends, while
+ * that is affordable. A line's end is no part of it.
+ */
 export interface DiffLine {
   readonly kind: "same" | "added" | "removed";
   readonly text: string;
 }
 
-/** Lines of each text between the equal ends; the work is their product. */
-const LINES_MAX = 4_000;
+/** Lines between the equal ends of one text times those of the other; beyond, they are shown as replaced whole. */
+const COMPARISONS_MAX = 4_000_000;
 
 export function diffLines(before: string, after: string): readonly DiffLine[] {
   const one = linesOf(before);
@@ -23,11 +24,13 @@ export function diffLines(before: string, after: string): readonly DiffLine[] {
     end += 1;
   const left = one.slice(start, one.length - end);
   const right = other.slice(start, other.length - end);
-  if (left.length > LINES_MAX || right.length > LINES_MAX) {
-    throw refused(`The texts differ in more than ${LINES_MAX} lines.`);
-  }
-  const same = (text: string): DiffLine => ({ kind: "same", text });
-  return [...one.slice(0, start).map(same), ...diffMiddle(left, right), ...one.slice(one.length - end).map(same)];
+  const all = (kind: DiffLine["kind"], texts: readonly string[]): readonly DiffLine[] =>
+    texts.map((text) => ({ kind, text }));
+  const middle =
+    left.length * right.length > COMPARISONS_MAX
+      ? [...all("removed", left), ...all("added", right)]
+      : diffMiddle(left, right);
+  return [...all("same", one.slice(0, start)), ...middle, ...all("same", one.slice(one.length - end))];
 }
 
 function diffMiddle(left: readonly string[], right: readonly string[]): readonly DiffLine[] {

@@ -27,3 +27,11 @@ test("equal texts have no difference, and one changed line is one removed and on
   expect(kinds("a\nb\n", "a\nb\n")).toEqual(["same", "same"]);
   expect(kinds("a\nb\nc\n", "a\nx\nc\n")).toEqual(["same", "removed", "added", "same"]);
 });
+
+test("texts that would take too long to compare are shown as replaced, between their equal ends", () => {
+  const lines = (word: string): string => `first\n${`${word}\nboth\n`.repeat(1_500)}last\n`;
+
+  const kinds = diffLines(lines("old"), lines("new")).map(({ kind }) => kind);
+
+  expect(kinds.filter((kind) => kind === "same").length).toBe(3); // the last "both" belongs to the equal end
+});
