@@ -48,6 +48,7 @@ export {
 } from "./budgets.ts";
 export type { Allow, Decision, Deny, Obligation, StepUp } from "./decision.ts";
 export { type AuditEvent, EVENTS, type EventEntry, type EventName, type FieldType } from "./events.ts";
+export { nearestName } from "./nearest-name.ts";
 export { isReason, REASONS, type Reason, type ReasonEntry } from "./reasons.ts";
 export {
   compareNumbers,

@@ -30,12 +30,12 @@ import {
   isReason,
   type JsonObject,
   type JsonValue,
+  nearestName,
   parseStrictJsonText,
   type Reason,
   type ToolPattern,
 } from "@writ/contract";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap } from "yaml";
-import { suggestWord } from "./nearest-word.ts";
 import type { PolicyProblem } from "./policy-port.ts";
 import { parseBetween, parseDays, parseInstant, parseOffset, type TimeWindow } from "./time-condition.ts";
 
@@ -445,6 +445,12 @@ function readArguments(reader: Reader, key: Node, node: Node | null): readonly A
     }
   }
   return compiled;
+}
+
+/** `did you mean "x"?` for the nearest of `words`, else the list of them. */
+function suggestWord(typed: string, words: readonly string[]): string {
+  const near = nearestName(typed, words);
+  return near === undefined ? `known are ${words.join(", ")}` : `did you mean "${near}"?`;
 }
 
 function hintFor(result: { readonly operator: string; readonly detail: string }): string {

@@ -3,12 +3,12 @@
  * collected and said with its place. What production demands is in check-production.ts; no key material is read here.
  */
 import { dirname, isAbsolute, resolve } from "node:path";
+import { nearestName } from "@writ/contract";
 import type { TSchema } from "typebox";
 import { Check } from "typebox/value";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { checkProduction } from "./check-production.ts";
 import { type Config, ConfigError, type ConfigProblem } from "./config.ts";
-import { editDistance, nearestName } from "./nearest-name.ts";
 import { listGroups, listSettings, type Setting } from "./settings.ts";
 
 export interface LoadConfigOptions {
@@ -132,7 +132,7 @@ function readEnvironment(
       // Container platforms put variables of their own under a service's name (WRIT_PORT, WRIT_SERVICE_HOST), so
       // only what looks like a slip of the pen is refused.
       const near = nearestName(name, [...byName.keys()]);
-      if (near !== undefined && editDistance(name, near) <= 3 && !/^WRIT_(PORT|SERVICE)(_|$)/.test(name)) {
+      if (near !== undefined && !/^WRIT_(PORT|SERVICE)(_|$)/.test(name)) {
         problems.push({ place: name, message: `unknown setting; did you mean ${near}?` });
       }
       continue;

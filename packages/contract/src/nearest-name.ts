@@ -3,20 +3,20 @@
 /** Names longer than this are not compared. */
 const NAME_LENGTH_MAX = 80;
 
-/** The closest of `names` within a third of the name's length (at least 2), or undefined. */
+/** The closest of `names` within a third of the name's length (at least 2, at most 3), case aside; else undefined. */
 export function nearestName(name: string, names: readonly string[]): string | undefined {
   if (name.length > NAME_LENGTH_MAX) return undefined;
-  const limit = Math.max(2, Math.floor(name.length / 3));
-  let best: { readonly name: string; readonly distance: number } | undefined;
+  let best: string | undefined;
+  let bestDistance = (name.length < 9 ? 2 : 3) + 1;
   for (const candidate of names) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance <= limit && (best === undefined || distance < best.distance)) best = { name: candidate, distance };
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best?.name;
+  return best;
 }
 
 /** Levenshtein distance. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {
     const row = [i];
