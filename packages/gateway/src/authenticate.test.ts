@@ -8,11 +8,11 @@ const TENANT = "01970000-0000-7000-8000-000000000001";
 const ROOT_KEY = new Uint8Array(32).fill(7);
 const hash = makeTokenHash(sha256);
 
-function makeRoot(): string {
+function makeRoot(tenantId = TENANT, keyId = "k1"): string {
   const minted = mintToken(hash, {
-    keyId: "k1",
+    keyId,
     rootKey: ROOT_KEY,
-    tenantId: TENANT,
+    tenantId,
     id: "00112233445566778899aabbccddeeff",
     agentId: "01970000-0000-7000-8000-00000000000a",
     principalId: "01970000-0000-7000-8000-00000000000c",
@@ -58,4 +58,69 @@ test("long tokens, which a holder makes for nothing, do not fill the memory with
   const long = Array.from({ length: 20 }, (_, at) => JSON.stringify({ not_tools: [`up/${at}${"x".repeat(220)}`] }));
   expect(isRemembered(1_000, long)).toBe(false);
   expect(isRemembered(1_000, [])).toBe(true);
+});
+
+/** Tenants that exist, of which those in `memory` are loaded; a look at the database that was made is written down. */
+function makeTenants(memory: readonly string[], stored: readonly string[]) {
+  const key = { status: "active", wrapped: "w" };
+  const state = { get: (kind: string, id: string) => (kind === "root_key" && id === "k1" ? key : undefined) };
+  const looks: string[] = [];
+  let nowMs = 0;
+  const look = async (tenantId: string) => {
+    looks.push(tenantId);
+    return stored.includes(tenantId) ? state : undefined;
+  };
+  const { authenticate } = createAuthenticator({
+    clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+    state: {
+      current: (tenantId: string) => (memory.includes(tenantId) ? state : undefined),
+      load: look,
+      catchUp: look,
+    } as unknown as StatePort, // only the root key is looked up
+    hash,
+    unwrapRootKey: () => ROOT_KEY,
+    rejected() {},
+  });
+  return {
+    looks,
+    advance: (ms: number) => {
+      nowMs += ms;
+    },
+    send: async (token: string, remoteAddress: string) => {
+      const answer = await authenticate({ authorization: `Bearer ${token}`, remoteAddress });
+      return answer.kind === "rejected" ? answer.reason : answer.kind;
+    },
+  };
+}
+
+test.each([
+  ["a tenant that does not exist", []],
+  ["a tenant in memory", ["victim"]],
+])("a flood of tokens made up for %s locks no cold token of another tenant out", async (_what, memory) => {
+  const { send, looks } = makeTenants(memory, ["other", ...memory]);
+  for (let count = 0; count < 1_000; count += 1) await send(makeRoot("victim", `made-up-${count}`), "10.0.0.1");
+  expect(looks.length).toBeLessThan(100);
+
+  // Also from the very address of the flood, as behind one proxy.
+  expect(await send(makeRoot("other"), "10.0.0.1")).toBe("authenticated");
+});
+
+test("a flood of made-up tenants takes nothing from tenants in memory, and ends with its second", async () => {
+  const { send, looks, advance } = makeTenants(["known"], ["known"]);
+  for (let count = 0; count < 1_000; count += 1) await send(makeRoot(`tenant-${count}`), `10.0.0.${count % 9}`);
+  expect(looks.length).toBe(100);
+  expect(await send(makeRoot("late"), "10.1.0.1")).toBe("state_unavailable");
+  // A key that this process has not heard of yet.
+  expect(await send(makeRoot("known", "k2"), "10.0.0.1")).toBe("token_key_unknown");
+  expect(looks.at(-1)).toBe("known");
+  advance(1_000);
+  expect(await send(makeRoot("late"), "10.0.0.1")).toBe("token_key_unknown");
+});
+
+test("a flood from one address leaves the tenant that it names a share from others", async () => {
+  const { send, looks } = makeTenants(["known"], ["known"]);
+  for (let count = 0; count < 1_000; count += 1) await send(makeRoot("known", `made-up-${count}`), "10.0.0.1");
+  const before = looks.length;
+  expect(await send(makeRoot("known", "k2"), "10.0.0.2")).toBe("token_key_unknown");
+  expect(looks.length).toBe(before + 1);
 });

@@ -7,6 +7,7 @@ import type { Reason } from "@writ/contract";
 import type { TenantState } from "@writ/core";
 import { decodeToken, type TokenHash, type VerifiedToken, verifyToken } from "@writ/token";
 import type { Authenticated, AuthenticateInput, Authentication } from "./gate.ts";
+import { createLookupLimit } from "./lookup-limit.ts";
 import type { Clock, StatePort } from "./ports.ts";
 
 /** Verified tokens remembered at once; the least recently used goes first. */
@@ -16,8 +17,6 @@ const VERIFIED_MAX = 10_000;
  * makes any number of long ones offline; tokens of ordinary length reach the number above first.
  */
 const VERIFIED_CHARACTERS_MAX = 4 * 1024 * 1024;
-/** Looks at the database for the sake of tokens not yet verified, per second: anybody can make up a tenant or a key. */
-const LOOKUPS_PER_SECOND = 50;
 /** Longer than any token of the one spelling. */
 const AUTHORIZATION_LENGTH_MAX = 12_000;
 
@@ -91,23 +90,12 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     return authenticated;
   }
 
-  let second = 0;
-  let lookups = 0;
+  const mayLook = createLookupLimit();
 
-  /** Whether one more look at the database is affordable in this second. */
-  function mayLook(): boolean {
-    const now = Math.floor(options.clock.monotonicMs() / 1000);
-    if (now !== second) {
-      second = now;
-      lookups = 0;
-    }
-    lookups += 1;
-    return lookups <= LOOKUPS_PER_SECOND;
-  }
-
-  async function verifyLater(text: string, decoded: Decoded): Promise<Authentication> {
-    const tenantId = decoded.token.unverifiedTenantId;
-    if (!mayLook()) {
+  async function verifyLater(text: string, decoded: Decoded, remoteAddress: string): Promise<Authentication> {
+    const { unverifiedTenantId: tenantId } = decoded.token;
+    const inMemory = options.state.current(tenantId) !== undefined;
+    if (!mayLook({ unverifiedTenantId: tenantId, inMemory, remoteAddress }, options.clock.monotonicMs())) {
       options.rejected("token_key_unknown");
       return { kind: "rejected", reason: "state_unavailable", detail: "" };
     }
@@ -127,7 +115,7 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     }
   }
 
-  function authenticate({ authorization }: AuthenticateInput): Authentication | Promise<Authentication> {
+  function authenticate({ authorization, remoteAddress }: AuthenticateInput): Authentication | Promise<Authentication> {
     if (authorization === undefined || authorization === "") return reject("token_missing", "");
     if (authorization.length > AUTHORIZATION_LENGTH_MAX) return reject("token_malformed", "the header is too long");
     const text = bearerOf(authorization);
@@ -149,7 +137,9 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     const decoded = decodeToken(text);
     if (decoded.kind === "malformed") return reject("token_malformed", "");
     const state = options.state.current(decoded.token.unverifiedTenantId);
-    return (state === undefined ? undefined : verifyOn(state, text, decoded)) ?? verifyLater(text, decoded);
+    return (
+      (state === undefined ? undefined : verifyOn(state, text, decoded)) ?? verifyLater(text, decoded, remoteAddress)
+    );
   }
 
   return {
