@@ -106,6 +106,7 @@ export function createJudge(options: JudgeOptions): Judge {
               upstreamId: upstream.id,
               upstream: upstream.value,
               isolationKey: isolationKey(upstream.value.isolation, token, call),
+              agentKey: token.agentId,
             },
       entry: {
         kind: "allow",

@@ -153,6 +153,8 @@ export interface HoldRequest {
   readonly upstream: Upstream;
   /** Who must not share an upstream session with others, by the upstream's declared isolation; "" when shared. */
   readonly isolationKey: string;
+  /** Whose call it is: where calls wait for a slot, agents take turns. */
+  readonly agentKey: string;
   readonly waitMs: number;
   readonly signal: AbortSignal;
 }

@@ -6,6 +6,9 @@ export interface UpstreamLimits {
   readonly sessionsPerUpstreamMax: number;
   /** Child processes of stdio upstreams, over all tenants. */
   readonly childrenMax: number;
+  /** The last so many of them are for tenants that have fewer than their share, so that no tenant can take all. */
+  readonly childrenReserved: number;
+  readonly childrenShare: number;
   /** A session without calls for so long ends, and its child with it. */
   readonly sessionIdleMs: number;
   /** From the start of a connection or child until its session is ready. */
@@ -49,7 +52,9 @@ export interface UpstreamLimits {
 export const UPSTREAM_LIMITS: UpstreamLimits = {
   upstreamsMax: 1000,
   sessionsPerUpstreamMax: 200,
-  childrenMax: 64,
+  childrenMax: 80,
+  childrenReserved: 16,
+  childrenShare: 8,
   sessionIdleMs: 600_000,
   openTimeoutMs: 20_000,
   probeTimeoutMs: 4000,

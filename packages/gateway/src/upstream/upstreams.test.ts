@@ -108,6 +108,7 @@ async function call(
     ...PLACE,
     upstream,
     isolationKey: options.isolationKey ?? "",
+    agentKey: "",
     waitMs: options.waitMs ?? 10_000,
     signal: never,
   });
@@ -190,7 +191,15 @@ async function startDeafChild(limits: Partial<UpstreamLimits>) {
     },
     upstream: { call: async (tool: string) => (await call(upstreams, upstream, makeMessage(tool))).outcome },
     hold: () =>
-      upstreams.hold({ tenantId: "t", upstreamId: "u", upstream, isolationKey: "", waitMs: 10_000, signal: never }),
+      upstreams.hold({
+        tenantId: "t",
+        upstreamId: "u",
+        upstream,
+        isolationKey: "",
+        agentKey: "",
+        waitMs: 10_000,
+        signal: never,
+      }),
   };
 }
 
@@ -397,7 +406,15 @@ describe("upstreams over HTTP", () => {
     const fake = await startFake("session");
     const upstreams = makeUpstreams();
     const upstream = makeHttp(fake.url, { concurrencyMax: 1 });
-    const hold = { tenantId: "t", upstreamId: "u", upstream, isolationKey: "", waitMs: 20, signal: never };
+    const hold = {
+      tenantId: "t",
+      upstreamId: "u",
+      upstream,
+      isolationKey: "",
+      agentKey: "",
+      waitMs: 20,
+      signal: never,
+    };
     const first = await upstreams.hold(hold);
     await expect(upstreams.hold(hold)).rejects.toMatchObject({ reason: "upstream_unavailable" });
     const waiting = upstreams.hold({ ...hold, waitMs: 5000 });
@@ -499,6 +516,7 @@ describe("upstreams over HTTP", () => {
       upstreamId: "u",
       upstream: makeHttp(fake.url),
       isolationKey: "",
+      agentKey: "",
       waitMs: 5000,
       signal: never,
     });
@@ -548,6 +566,35 @@ describe("upstreams over stdio", () => {
     expect(told.outcome.kind).toBe("completed");
   });
 
+  test("leave places for the children of other tenants, whatever one of them runs", async () => {
+    const upstreams = makeUpstreams({ childrenMax: 4, childrenReserved: 2, childrenShare: 1 });
+    const args = [FAKE, "--stdio", "--era", "session"];
+    const upstream = makeHttp("", { transport: { type: "stdio", command: process.execPath, args, env: {} } });
+    const hold = (tenantId: string, isolationKey: string) =>
+      upstreams.hold({
+        tenantId,
+        upstreamId: "u",
+        upstream,
+        isolationKey,
+        agentKey: "",
+        waitMs: 10_000,
+        signal: never,
+      });
+    const greedy = [await hold("greedy", "1"), await hold("greedy", "2")];
+    await expect(hold("greedy", "3")).rejects.toMatchObject({ reason: "upstream_unavailable" });
+    const second = await hold("second", "1");
+    await expect(hold("second", "2")).rejects.toMatchObject({ reason: "upstream_unavailable" });
+    const third = await hold("third", "1");
+    await expect(hold("fourth", "1")).rejects.toMatchObject({ reason: "upstream_unavailable" });
+
+    // An idle child gives way to whoever has none, and to its own tenant.
+    greedy[0]?.release();
+    const fourth = await hold("fourth", "1");
+    greedy[1]?.release();
+    const again = await hold("greedy", "4");
+    for (const slot of [second, third, fourth, again]) slot.release();
+  });
+
   test("start no child when a value of its environment does not open", async () => {
     const upstreams = makeUpstreams();
     const moved = { ...PLACE, upstreamId: "another" };
@@ -555,6 +602,7 @@ describe("upstreams over stdio", () => {
       ...moved,
       upstream: makeStdio("session"),
       isolationKey: "",
+      agentKey: "",
       waitMs: 10_000,
       signal: never,
     });

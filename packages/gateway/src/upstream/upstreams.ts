@@ -95,7 +95,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   const ended = new AbortController();
   /** Sessions that are ending: awaited by `close`. */
   const farewells = new Set<Promise<void>>();
-  let children = 0;
+  const childrenOf = new Map<string, number>();
   let closing: Promise<void> | undefined;
   const sweeper = setInterval(sweep, Math.min(SWEEP_MS, limits.sessionIdleMs));
   sweeper.unref();
@@ -190,9 +190,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (clock.nowMs() < entry.notBeforeMs) {
       throw new Failure("upstream_unavailable", "the upstream failed a moment ago and is given time");
     }
-    if (entry.places.size >= limits.sessionsPerUpstreamMax) makeRoom(entry.places, [entry]);
-    if (upstream.transport.type === "stdio" && children >= limits.childrenMax)
-      makeRoom(undefined, [...entries.values()]);
+    if (entry.places.size >= limits.sessionsPerUpstreamMax) makeRoom([entry]);
+    if (upstream.transport.type === "stdio") makeRoomForChild(entry.tenantId);
     const opening = open(entry, upstream);
     const place: Place = {
       opening,
@@ -220,13 +219,46 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     return place;
   }
 
+  function childCount(): number {
+    let count = 0;
+    for (const own of childrenOf.values()) count += own;
+    return count;
+  }
+
+  function countChild(tenantId: string, by: 1 | -1): void {
+    const count = (childrenOf.get(tenantId) ?? 0) + by;
+    if (count === 0) childrenOf.delete(tenantId);
+    else childrenOf.set(tenantId, count);
+  }
+
+  /**
+   * Whoever has its share already ends a child of its own before it comes into what is kept for others; whoever has not
+   * ends one of a tenant that has more, if there is an idle one.
+   */
+  function makeRoomForChild(tenantId: string): void {
+    const count = childCount();
+    const hasShare = (of: string): boolean => (childrenOf.get(of) ?? 0) >= limits.childrenShare;
+    const running = [...entries.values()].filter((entry) => entry.pool === undefined);
+    if (hasShare(tenantId)) {
+      if (count < limits.childrenMax - limits.childrenReserved) return;
+      makeRoom(running.filter((entry) => entry.tenantId === tenantId));
+    } else if (count >= limits.childrenMax) {
+      const isIdle = (entry: Entry): boolean => [...entry.places.values()].some(isIdlePlace);
+      const above = running.filter((entry) => hasShare(entry.tenantId) && isIdle(entry));
+      makeRoom(above.length > 0 ? above : running);
+    }
+  }
+
+  function isIdlePlace(place: Place): boolean {
+    return place.running === 0 && place.session !== undefined;
+  }
+
   /** Ends the idle session that was used the longest ago. */
-  function makeRoom(places: Map<string, Place> | undefined, among: readonly Entry[]): void {
+  function makeRoom(among: readonly Entry[]): void {
     let oldest: { entry: Entry; key: string; place: Place } | undefined;
     for (const entry of among) {
-      if (places === undefined && entry.pool !== undefined) continue;
       for (const [key, place] of entry.places) {
-        if (place.running > 0 || place.session === undefined) continue;
+        if (!isIdlePlace(place)) continue;
         if (oldest === undefined || place.lastUsedMs < oldest.place.lastUsedMs) oldest = { entry, key, place };
       }
     }
@@ -266,7 +298,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const env = { PATH, HOME, ...options.openEnvironment(entry, transport.env) };
     const startedMs = clock.nowMs();
     let ready = false;
-    children += 1;
+    countChild(entry.tenantId, 1);
     return openStdioSession({
       ...shared,
       command,
@@ -274,7 +306,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       env,
       cwd: options.childDirectory,
       onEnd(detail, wanted) {
-        children -= 1;
+        countChild(entry.tenantId, -1);
         log("upstream.child_ended", { upstream: upstream.name, detail });
         if (!ready || wanted) return;
         if (clock.nowMs() - startedMs > limits.backoffForgivenMs) entry.failures = 0;
@@ -306,7 +338,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
     const entry = entryFor(request.tenantId, request.upstreamId, request.upstream);
     const deadline = clock.monotonicMs() + request.waitMs;
-    const release = await entry.slots.take(request.waitMs, request.signal);
+    const release = await entry.slots.take(request.agentKey, request.waitMs, request.signal);
     if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
     let place: Place | undefined;
     try {
@@ -389,7 +421,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     counts: () => ({
       upstreams: entries.size,
       sessions: [...entries.values()].reduce((sum, entry) => sum + entry.places.size, 0),
-      children,
+      children: childCount(),
     }),
   };
 }

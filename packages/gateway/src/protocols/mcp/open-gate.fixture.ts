@@ -59,6 +59,7 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
       upstreamId: upstream.name,
       upstream,
       isolationKey: "",
+      agentKey: "",
       waitMs: 10_000,
       signal,
     });
