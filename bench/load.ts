@@ -30,6 +30,8 @@ export interface LoadResult {
   readonly p50_ms: number;
   readonly p99_ms: number;
   readonly allowed: number;
+  /** All calls that were answered, those of the warm-up too. */
+  readonly answered: number;
   readonly denied: number;
   readonly errors: number;
   /** The first answer that was neither allowed nor denied, for whoever has to find out why. */
@@ -44,7 +46,7 @@ async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   const connections = await Promise.all(
     Array.from({ length: plan.connections }, () => openConnection(plan.host, plan.port)),
   );
-  const tally = { allowed: 0, denied: 0, errors: 0, firstError: "" };
+  const tally = { allowed: 0, answered: 0, denied: 0, errors: 0, firstError: "" };
   const latencies: number[] = [];
   let sent = 0;
   const startMs = performance.now();
@@ -63,6 +65,7 @@ async function runLoad(plan: LoadPlan): Promise<LoadResult> {
       throw error;
     }
     const nowMs = performance.now();
+    tally.answered += 1;
     if (dueMs < measureFromMs || nowMs > endMs + 5_000) return;
     switch (classify(answer)) {
       case "allowed":
