@@ -6,6 +6,7 @@ import { createAgentClient, DenialError, encodeHeaderValue, ToolError } from "./
 import { readEventStream } from "./event-stream.ts";
 
 interface Seen {
+  readonly text: string;
   readonly headers: IncomingMessage["headers"];
   readonly url: string;
   readonly body: { id: number; method: string; params: { name: string; arguments: unknown } };
@@ -21,8 +22,9 @@ async function peer(answer: (seen: Seen, response: ServerResponse) => void): Pro
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as Seen["body"];
-      const one = { headers: request.headers, url: request.url ?? "", body };
+      const text = Buffer.concat(chunks).toString();
+      const body = JSON.parse(text) as Seen["body"];
+      const one = { text, headers: request.headers, url: request.url ?? "", body };
       seen.push(one);
       answer(one, response);
     });
@@ -49,6 +51,20 @@ describe("the agent client", () => {
       "mcp-name": "echo",
       authorization: "Bearer writ_x",
     });
+  });
+
+  test("sends the text of arguments and caveats as it is, in which no number is rounded", async () => {
+    const child = { token: "writ_y", node: "n", expiresAt: "2026-01-01T00:00:00.000Z", carves: [] };
+    const { url, seen } = await peer(({ body, url: path }, response) => {
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify(path === "/mcp/up" ? { jsonrpc: "2.0", id: body.id, result: {} } : child));
+    });
+    const client = createAgentClient({ url, token: "writ_x" });
+    await client.callTool({ upstream: "up", tool: "pay", arguments: '{"amount": 1.10,"to":9007199254740993}' });
+    const caveat = '{"args":{"up/pay":{"/to":{"eq":9007199254740993}}}}';
+    expect(await client.recordChild({ caveats: [caveat, { depth: 0 }], agent: "a1" })).toEqual(child);
+    expect(seen[0]?.text).toContain('"arguments":{"amount": 1.10,"to":9007199254740993}');
+    expect(seen[1]?.text).toBe(`{"caveats":[${caveat},{"depth":0}],"agent":"a1"}`);
   });
 
   test("reads the answer from a stream, past notifications", async () => {

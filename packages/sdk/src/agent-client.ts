@@ -13,12 +13,15 @@ export interface AgentClientOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** 60 seconds when left out. */
   readonly timeoutMs?: number;
+  /** What upstreams are told of the program; this SDK when left out. */
+  readonly clientInfo?: { readonly name: string; readonly version: string };
 }
 
 export interface ToolCall {
   readonly upstream: string;
   readonly tool: string;
-  readonly arguments?: Readonly<Record<string, unknown>>;
+  /** An object, or the JSON text of one, which is sent as it is: JavaScript would round some numbers. */
+  readonly arguments?: Readonly<Record<string, unknown>> | string;
   readonly signal?: AbortSignal;
 }
 
@@ -30,8 +33,9 @@ export interface ToolAnswer {
 }
 
 export interface RecordChildInput {
-  readonly caveats: readonly Readonly<Record<string, unknown>>[];
-  readonly carve?: readonly { readonly unit: "calls"; readonly window: string; readonly amount: number }[];
+  /** Each an object, or the JSON text of one. */
+  readonly caveats: readonly (Readonly<Record<string, unknown>> | string)[];
+  readonly carve?: readonly { readonly unit: string; readonly window: string; readonly amount: number }[];
   /** Id of the agent that it is handed to. */
   readonly agent?: string;
 }
@@ -40,6 +44,8 @@ export interface RecordedChild {
   readonly token: string;
   readonly node: string;
   readonly expiresAt: string;
+  /** What was set aside for it, with what remains of each. */
+  readonly carves: readonly Readonly<Record<string, unknown>>[];
 }
 
 export interface AgentClient {
@@ -55,7 +61,10 @@ export interface AgentClient {
 export class DenialError extends Error {
   readonly reason: Reason | "unknown";
   readonly callId: string;
+  /** Of HTTP. */
   readonly status: number;
+  /** Of JSON-RPC; undefined where the gateway answered before it had read the call. */
+  readonly code: number | undefined;
   /** What else the gateway says: `check`, `help`, `remaining`, `retryAfterSeconds` and so on. */
   readonly data: Readonly<Record<string, unknown>>;
   constructor(details: {
@@ -63,6 +72,7 @@ export class DenialError extends Error {
     readonly message: string;
     readonly callId: string;
     readonly status: number;
+    readonly code: number | undefined;
     readonly data: Readonly<Record<string, unknown>>;
   }) {
     super(details.message);
@@ -70,6 +80,7 @@ export class DenialError extends Error {
     this.reason = isReason(details.reason) ? details.reason : "unknown";
     this.callId = details.callId;
     this.status = details.status;
+    this.code = details.code;
     this.data = details.data;
   }
 }
@@ -78,39 +89,44 @@ export class DenialError extends Error {
 export class ToolError extends Error {
   readonly code: number;
   readonly callId: string;
-  constructor(message: string, details: { readonly code: number; readonly callId: string }) {
+  /** Of HTTP. */
+  readonly status: number;
+  constructor(message: string, details: { readonly code: number; readonly callId: string; readonly status: number }) {
     super(message);
     this.name = "ToolError";
     this.code = details.code;
     this.callId = details.callId;
+    this.status = details.status;
   }
 }
 
 const REVISION = "2026-07-28";
-const META = {
-  "io.modelcontextprotocol/protocolVersion": REVISION,
-  "io.modelcontextprotocol/clientCapabilities": {},
-  "io.modelcontextprotocol/clientInfo": { name: "writ-sdk", version: "0.1.0" },
-} as const;
+/** Longest answer that is not a stream. */
+const ANSWER_CHARACTERS_MAX = 16 * 1024 * 1024;
 
 type Json = Readonly<Record<string, unknown>>;
 
 export function createAgentClient(options: AgentClientOptions): AgentClient {
   const fetchWith = options.fetch ?? globalThis.fetch;
   const base = options.url.replace(/\/+$/, "");
+  const meta = JSON.stringify({
+    "io.modelcontextprotocol/protocolVersion": REVISION,
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": options.clientInfo ?? { name: "writ-sdk", version: "0.1.0" },
+  });
   let lastId = 0;
 
   const post = (
     path: string,
     headers: Record<string, string>,
-    body: unknown,
+    body: string,
     signal?: AbortSignal,
   ): Promise<Response> => {
     const timeout = AbortSignal.timeout(options.timeoutMs ?? 60_000);
     return fetchWith(base + path, {
       method: "POST",
       headers: { authorization: `Bearer ${options.token}`, "content-type": "application/json", ...headers },
-      body: JSON.stringify(body),
+      body,
       // A token must not follow a redirect to somebody else.
       redirect: "error",
       signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
@@ -120,7 +136,7 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
   const send = async (
     upstream: string,
     method: string,
-    params: Json,
+    members: string,
     extra: Record<string, string>,
     signal?: AbortSignal,
   ): Promise<ToolAnswer> => {
@@ -131,7 +147,7 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
       "mcp-method": method,
       ...extra,
     };
-    const body = { jsonrpc: "2.0", id: lastId, method, params: { ...params, _meta: META } };
+    const body = `{"jsonrpc":"2.0","id":${lastId},"method":"${method}","params":{${members}"_meta":${meta}}}`;
     const response = await post(`/mcp/${encodeURIComponent(upstream)}`, headers, body, signal);
     const callId = response.headers.get("writ-call-id") ?? "";
     const message = await readMessage(response, lastId);
@@ -140,23 +156,31 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
   };
 
   return {
-    callTool: ({ upstream, tool, arguments: args = {}, signal }) =>
-      send(upstream, "tools/call", { name: tool, arguments: args }, { "mcp-name": encodeHeaderValue(tool) }, signal),
+    callTool({ upstream, tool, arguments: args = {}, signal }) {
+      const members = `"name":${JSON.stringify(tool)},"arguments":${textOf(args)},`;
+      return send(upstream, "tools/call", members, { "mcp-name": encodeHeaderValue(tool) }, signal);
+    },
     async listTools(upstream) {
-      const { result } = await send(upstream, "tools/list", {}, {});
+      const { result } = await send(upstream, "tools/list", "", {});
       const tools = result["tools"];
       return Array.isArray(tools) ? tools.filter(isJson) : [];
     },
-    async recordChild(input) {
-      const response = await post("/v1/tokens/attenuate", { accept: "application/json" }, input);
+    async recordChild({ caveats, ...input }) {
+      const rest = JSON.stringify(input).slice(1);
+      const body = `{"caveats":[${caveats.map(textOf).join()}]${rest === "}" ? "" : ","}${rest}`;
+      const response = await post("/v1/tokens/attenuate", { accept: "application/json" }, body);
       const answer = await readJson(response);
-      if (!response.ok || !isJson(answer)) {
+      const { token, node, expiresAt, carves } = isJson(answer) ? answer : {};
+      if (!response.ok || typeof token !== "string" || typeof node !== "string" || typeof expiresAt !== "string") {
         throw toError(response.status, response.headers.get("writ-call-id") ?? "", isJson(answer) ? answer : undefined);
       }
-      const { token, node, expiresAt } = answer;
-      return { token: String(token), node: String(node), expiresAt: String(expiresAt) };
+      return { token, node, expiresAt, carves: Array.isArray(carves) ? carves.filter(isJson) : [] };
     },
   };
+}
+
+function textOf(value: Json | string): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** The response to request `id`, from a JSON body or from the end of an event stream; notifications are passed over. */
@@ -173,7 +197,9 @@ async function readMessage(response: Response, id: number): Promise<Json | undef
 }
 
 async function readJson(response: Response): Promise<unknown> {
-  return parse(await response.text());
+  const text = await response.text();
+  if (text.length > ANSWER_CHARACTERS_MAX) throw new RangeError("the answer is too long");
+  return parse(text);
 }
 
 function parse(text: string): unknown {
@@ -193,10 +219,11 @@ function toError(status: number, callId: string, message: Json | undefined): Den
     error?.["message"] ?? message?.["detail"] ?? message?.["title"] ?? `the gateway answered ${status}`,
   );
   const id = callId === "" && typeof data["callId"] === "string" ? data["callId"] : callId;
+  const code = typeof error?.["code"] === "number" ? error["code"] : undefined;
   if (typeof reason === "string" || error === undefined) {
-    return new DenialError({ reason: String(reason), message: text, callId: id, status, data });
+    return new DenialError({ reason: String(reason), message: text, callId: id, status, code, data });
   }
-  return new ToolError(text, { code: typeof error["code"] === "number" ? error["code"] : 0, callId: id });
+  return new ToolError(text, { code: code ?? 0, callId: id, status });
 }
 
 /** MCP 2026-07-28, "Value Encoding": what a header cannot hold as it is goes as base64 in its sentinel form. */

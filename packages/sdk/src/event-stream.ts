@@ -1,7 +1,7 @@
 /** Reads the data of server-sent events from a response's body (HTML Living Standard 9.2.6); names and ids are passed over. */
 
 /** Longest event; a longer one ends the reading with an error. */
-export const EVENT_CHARACTERS_MAX = 16 * 1024 * 1024;
+const EVENT_CHARACTERS_MAX = 16 * 1024 * 1024;
 
 /** The `data` of each event, in order. */
 export async function* readEventStream(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {

@@ -4,11 +4,9 @@ export {
   type AgentClientOptions,
   createAgentClient,
   DenialError,
-  encodeHeaderValue,
   type RecordChildInput,
   type RecordedChild,
   type ToolAnswer,
   type ToolCall,
   ToolError,
 } from "./agent-client.ts";
-export { EVENT_CHARACTERS_MAX, readEventStream } from "./event-stream.ts";

@@ -17,7 +17,6 @@ import {
 } from "../gateway-client.ts";
 import { readJsonObject } from "../read-values.ts";
 import { findToken } from "../token-text.ts";
-import { VERSION } from "../version.ts";
 
 interface CallOptions extends AdminOptions {
   readonly tokenFile?: string;
@@ -43,7 +42,7 @@ export const define: DefineCommands = (program, context) => {
       );
       const call = { ...readToolName(given(name)), argumentsText: readJsonObject(text ?? "{}") };
       const token = await findToken(context, options.tokenFile);
-      const client = createGatewayClient({ url, token, clientName: "writ", version: VERSION });
+      const client = createGatewayClient({ url, token, clientName: "writ" });
       const answer = await client.callTool(call);
       const explanation = options.explain ? await explain(context, options, token, call) : undefined;
       await context.out(

@@ -15,7 +15,6 @@ import { type Column, formatTime } from "../format-table.ts";
 import { createGatewayClient, DEFAULT_GATEWAY_URL, readToolName } from "../gateway-client.ts";
 import { readCarve, readJsonObject } from "../read-values.ts";
 import { findToken, formatToken, inspectToken, nodeOfToken, tokenHash } from "../token-text.ts";
-import { VERSION } from "../version.ts";
 
 const COLUMNS: readonly Column<TokenView>[] = [
   { title: "NODE", value: ({ node }) => node },
@@ -176,9 +175,9 @@ async function recordChild(
     options.gatewayUrl ?? context.environment["WRIT_GATEWAY_URL"] ?? DEFAULT_GATEWAY_URL,
     "--gateway-url",
   );
-  const gateway = createGatewayClient({ url, token: parent, clientName: "writ", version: VERSION });
-  const answer = await gateway.attenuate({
-    caveats: caveats.map((text) => JSON.parse(readJsonObject(text)) as unknown),
+  const gateway = createGatewayClient({ url, token: parent, clientName: "writ" });
+  const answer = await gateway.recordChild({
+    caveats: caveats.map(readJsonObject),
     ...(options.carve === undefined ? {} : { carve: options.carve }),
     ...(options.agent === undefined ? {} : { agent: options.agent }),
   });
@@ -187,12 +186,7 @@ async function recordChild(
     const help = answer.callId === undefined ? "" : ` (call ${answer.callId})`;
     throw new CliError(EXIT.no, reason ?? "denied", `The gateway recorded nothing: ${message}${help}`);
   }
-  // The gateway's own shape; a token is all that is relied on.
-  const child = answer.result as Partial<Child>;
-  if (typeof child.token !== "string" || typeof child.node !== "string") {
-    throw new CliError(EXIT.failure, "answer_unreadable", "The gateway's answer holds no token.");
-  }
-  return { ...child, token: child.token, node: child.node };
+  return answer.result;
 }
 
 function defineExplain(group: Command, context: CliContext): void {

@@ -63,7 +63,7 @@ export async function runDemo(context: CliContext, options: { readonly keep: boo
 }
 
 function agent(server: DemoServer, token: string) {
-  const client = createGatewayClient({ url: server.gatewayUrl, token, clientName: "writ-demo", version: VERSION });
+  const client = createGatewayClient({ url: server.gatewayUrl, token, clientName: "writ-demo" });
   return (tool: string, args: object): Promise<GatewayAnswer> =>
     client.callTool({ upstream: UPSTREAM, tool, argumentsText: JSON.stringify(args) });
 }
@@ -108,9 +108,8 @@ async function showHidden(tell: Narrator, server: DemoServer): Promise<void> {
     url: server.gatewayUrl,
     token: server.starterToken,
     clientName: "writ-demo",
-    version: VERSION,
   }).listTools(UPSTREAM);
-  const listed = list.kind === "result" ? toolNames(list.result) : [];
+  const listed = list.kind === "result" ? list.result.map(({ name }) => String(name)) : [];
   await tell.expect(
     `the agent's list has ${listed.length} tools, and get-env is not among them`,
     listed.length > 0 && !listed.includes("get-env"),
@@ -265,10 +264,4 @@ function textOf(answer: GatewayAnswer): string {
   const { content } = answer.result as { readonly content?: readonly { readonly text?: unknown }[] };
   const text = content?.[0]?.text;
   return typeof text === "string" ? text : "";
-}
-
-function toolNames(result: unknown): readonly string[] {
-  // MCP's own shape; what is missing is an empty list.
-  const { tools } = result as { readonly tools?: readonly { readonly name: string }[] };
-  return (tools ?? []).map(({ name }) => name);
 }
