@@ -283,6 +283,7 @@ async function makeCore(parts: {
     log: quiet,
     pollMs: 3_600_000,
     narrowed() {},
+    unfollowed() {},
     changed() {},
   });
   const states = injector.wrap("StatePort", ownStates, {

@@ -104,6 +104,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
         }, REVIEW_MS),
       );
     },
+    unfollowed: (tenantId) => openCalls.cutTenant(tenantId, "state_unavailable"),
     changed(tenantId) {
       const state = states.current(tenantId);
       if (state !== undefined) catalogue.review(state);

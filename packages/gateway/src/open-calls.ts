@@ -25,6 +25,7 @@ export interface OpenCalls {
   review(tenantId: string): void;
   /** Cuts the calls whose validity has passed. */
   expire(nowMs: number): void;
+  cutTenant(tenantId: string, reason: Reason): void;
   cutAll(reason: Reason): void;
 }
 
@@ -64,6 +65,9 @@ export function createOpenCalls(): OpenCalls {
       for (const calls of byTenant.values()) {
         for (const call of calls.values()) if (call.validUntilMs <= nowMs) call.cut("decision_expired");
       }
+    },
+    cutTenant(tenantId, reason) {
+      for (const call of byTenant.get(tenantId)?.values() ?? []) call.cut(reason);
     },
     cutAll(reason) {
       for (const calls of byTenant.values()) for (const call of calls.values()) call.cut(reason);

@@ -34,12 +34,14 @@ export {
 export {
   CHANGES_KEPT,
   CHANGES_READ_MAX,
+  CHANGES_TENANTS_MAX,
   type ChangesRead,
   type ChangesRequest,
   HEADS_READ_MAX,
   listenAuthority,
   readChanges,
   readChangesIn,
+  readChangesOfMany,
   readHeads,
   readSnapshot,
 } from "./read-authority.ts";

@@ -106,6 +106,87 @@ interface ChangeRow {
   readonly version: number;
 }
 
+/** Tenants whose changes are read at once at most. */
+export const CHANGES_TENANTS_MAX = 500;
+
+/**
+ * The same for many tenants (not the instance) in one statement, one snapshot of all of them. A tenant that is missing in the answer has to
+ * be read by itself: together they have more changes than one reading returns.
+ */
+export async function readChangesOfMany(
+  db: Database,
+  requests: readonly ChangesRequest[],
+): Promise<ReadonlyMap<string, ChangesRead>> {
+  if (requests.length > CHANGES_TENANTS_MAX)
+    throw new TypeError(`at most ${CHANGES_TENANTS_MAX} tenants are read at once`);
+  const answers = new Map<string, ChangesRead>();
+  if (requests.length === 0) return answers;
+  const sinceInstance = requests.map((request) => request.sinceInstanceRevision).reduce((a, b) => Math.min(a, b));
+  const since = new Map(requests.map(({ tenantId, sinceRevision }) => [tenantId, sinceRevision]));
+  since.set(INSTANCE_TENANT, sinceInstance);
+  const tenants = [...since.keys()];
+  const rows = await db.transaction({ tenants, readOnly: true }, (q) =>
+    q.query<ChangeRow & { readonly revision: number | null }>(
+      `SELECT h.tenant_id, h.epoch, h.revision AS head_revision, c.revision, c.kind, c.id, c.value, c.version
+       FROM unnest($1::uuid[], $2::int8[]) AS t(tenant_id, since)
+       JOIN tenant_head h ON h.tenant_id = t.tenant_id
+       LEFT JOIN authority_change c ON c.tenant_id = h.tenant_id AND c.revision > t.since
+       ORDER BY h.tenant_id, c.revision, c.position
+       LIMIT $3`,
+      [tenants, [...since.values()], CHANGES_READ_MAX],
+    ),
+  );
+  const byTenant = new Map<string, (typeof rows)[number][]>();
+  for (const row of rows) {
+    const own = byTenant.get(row.tenant_id);
+    if (own === undefined) byTenant.set(row.tenant_id, [row]);
+    else own.push(row);
+  }
+  // Whoever is last may have more than was read, and whoever comes behind was not read at all.
+  const cut = rows.length === CHANGES_READ_MAX ? rows.at(-1)?.tenant_id : undefined;
+  const instance = byTenant.get(INSTANCE_TENANT);
+  if (cut === INSTANCE_TENANT) return answers;
+  for (const request of requests) {
+    const { tenantId, sinceRevision, sinceInstanceRevision } = request;
+    if (cut !== undefined && tenantId >= cut) continue;
+    const own = byTenant.get(tenantId);
+    const [head, instanceHead] = [own?.[0], instance?.[0]];
+    if (own === undefined || instance === undefined || head === undefined || instanceHead === undefined) {
+      answers.set(tenantId, { kind: "unknown_tenant" });
+    } else if (
+      !follows(head.head_revision, sinceRevision) ||
+      !follows(instanceHead.head_revision, sinceInstanceRevision)
+    ) {
+      answers.set(tenantId, { kind: "too_far" });
+    } else {
+      answers.set(tenantId, {
+        kind: "changes",
+        epoch: head.epoch,
+        revision: head.head_revision,
+        instanceRevision: instanceHead.head_revision,
+        changes: changesAfter(own, sinceRevision),
+        instanceChanges: changesAfter(instance, sinceInstanceRevision),
+      });
+    }
+  }
+  return answers;
+}
+
+function changesAfter(
+  rows: readonly (ChangeRow & { readonly revision: number | null })[],
+  since: number,
+): readonly AuthorityChange[] {
+  return rows.flatMap((row) => (row.revision !== null && row.revision > since ? (changeOf(row) ?? []) : []));
+}
+
+/** The change in a row; undefined in the row of a head without any. */
+function changeOf(row: ChangeRow): AuthorityChange | undefined {
+  const { kind, id, version, value } = row;
+  if (kind === null) return undefined;
+  if (value === null) return { type: "delete", kind, id };
+  return { type: "put", object: makeObject({ kind, id, version, value }) };
+}
+
 /** What changed since the caller's revisions, in order. */
 export async function readChanges(db: Database, request: ChangesRequest): Promise<ChangesRead> {
   const tenants = [...new Set([INSTANCE_TENANT, request.tenantId])];
@@ -132,14 +213,8 @@ export async function readChangesIn(q: Queryable, request: ChangesRequest): Prom
   const changes: AuthorityChange[] = [];
   const instanceChanges: AuthorityChange[] = [];
   for (const row of rows) {
-    if (row.kind === null) continue;
-    const change: AuthorityChange =
-      row.value === null
-        ? { type: "delete", kind: row.kind, id: row.id }
-        : {
-            type: "put",
-            object: makeObject({ kind: row.kind, id: row.id, version: row.version, value: row.value }),
-          };
+    const change = changeOf(row);
+    if (change === undefined) continue;
     if (row.tenant_id === request.tenantId) changes.push(change);
     if (row.tenant_id === INSTANCE_TENANT) instanceChanges.push(change);
   }

@@ -40,6 +40,7 @@ test("open calls of a tenant are judged again when its authority can neither be 
       return makeState(tenantId);
     },
     changes: async () => read,
+    changesOfMany: async () => new Map(),
     tenants: async () => ["t"],
     heads: async () => new Map(),
     listen: async () => ({ async close() {} }),
@@ -50,6 +51,7 @@ test("open calls of a tenant are judged again when its authority can neither be 
     log: { warn() {} },
     pollMs: 60_000,
     narrowed: (tenantId) => narrowed.push(tenantId),
+    unfollowed() {},
     changed() {},
   });
   await states.load("t", AbortSignal.timeout(1_000));
@@ -68,6 +70,9 @@ test("a tenant whose authority cannot be read does not keep the poll from follow
       if (tenantId === "broken") throw new TypeError("unreadable");
       return { kind: "changes", epoch: 1, revision: 2, instanceRevision: 1, changes: [], instanceChanges: [] };
     },
+    changesOfMany: async () => {
+      throw new TypeError("unreadable");
+    },
     tenants: async () => [],
     heads: async () =>
       new Map([
@@ -82,6 +87,7 @@ test("a tenant whose authority cannot be read does not keep the poll from follow
     log: { warn() {} },
     pollMs: 60_000,
     narrowed() {},
+    unfollowed() {},
     changed() {},
   });
   await states.load("broken", AbortSignal.timeout(1_000));
@@ -105,6 +111,7 @@ test("a tenant that is announced is loaded however many are in memory, so that i
       return makeState(tenantId);
     },
     changes: async () => ({ kind: "too_far" }),
+    changesOfMany: async () => new Map(),
     tenants: async () => many,
     heads: async () => new Map(),
     async listen(notify) {
@@ -118,6 +125,7 @@ test("a tenant that is announced is loaded however many are in memory, so that i
     log: { warn() {} },
     pollMs: 60_000,
     narrowed() {},
+    unfollowed() {},
     changed() {},
   });
   await states.start();
@@ -128,4 +136,83 @@ test("a tenant that is announced is loaded however many are in memory, so that i
   } finally {
     await states.close();
   }
+});
+
+/** A turn of the loop: what was waiting for promises has run. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("contact is kept while the database answers, however many tenants moved; what is not followed in time is cut", async () => {
+  // They were followed one by one and waited for: thousands took longer than contact may be lost, and all was cut.
+  const tenants = Array.from({ length: 1_000 }, (_, index) => `tenant-${index}`);
+  let nowMs = 0;
+  let revision = 1;
+  let poll: () => void = () => {};
+  let goOn: () => void = () => {};
+  const statements: number[] = [];
+  const cut: string[] = [];
+  const store: AuthorityStore = {
+    load: async (tenantId) => makeState(tenantId),
+    async changes() {
+      throw new TypeError("none is followed by itself");
+    },
+    async changesOfMany(requests) {
+      statements.push(requests.length);
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      const read = {
+        kind: "changes",
+        epoch: 1,
+        revision,
+        instanceRevision: 1,
+        changes: [],
+        instanceChanges: [],
+      } as const;
+      return new Map(requests.map(({ tenantId }) => [tenantId, read]));
+    },
+    tenants: async () => tenants,
+    heads: async (ids) => new Map(ids.map((id) => [id, { epoch: 1, revision, sequence: 1, hash: new Uint8Array(32) }])),
+    async listen(_notify, reconnected) {
+      poll = reconnected;
+      return { async close() {} };
+    },
+  };
+  const states = createAuthorityStates({
+    store,
+    clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+    log: { warn() {} },
+    pollMs: 3_600_000,
+    narrowed() {},
+    unfollowed: (tenantId) => cut.push(tenantId),
+    changed() {},
+  });
+  await states.start();
+  revision = 2;
+  for (nowMs = 1_000; nowMs <= 3_000; nowMs += 1_000) {
+    poll();
+    await turn();
+    expect(states.lastContactMonotonicMs()).toBe(nowMs);
+  }
+  expect(statements).toEqual([200]);
+  expect(cut).toEqual([]);
+
+  goOn();
+  await turn();
+  nowMs = 4_000;
+  poll();
+  await turn();
+  expect(new Set(cut)).toEqual(new Set(tenants.slice(200)));
+
+  while (states.current("tenant-999")?.revision !== 2) {
+    goOn();
+    await turn();
+  }
+  expect(tenants.map((tenantId) => states.current(tenantId)?.revision)).toEqual(tenants.map(() => 2));
+  cut.length = 0;
+  nowMs = 9_000;
+  poll();
+  await turn();
+  expect(cut).toEqual([]);
+  goOn();
+  await states.close();
 });

@@ -26,6 +26,8 @@ export interface AuthorityStatesOptions {
   readonly pollMs: number;
   /** Called after a tenant's state changed in a way that can take something away from open calls. */
   readonly narrowed: (tenantId: string) => void;
+  /** Called when a tenant is known to have moved and was not followed in time: what is open rests on what is old. */
+  readonly unfollowed: (tenantId: string) => void;
   /** Called after any change or load. */
   readonly changed: (tenantId: string) => void;
 }
@@ -34,12 +36,26 @@ export interface AuthorityStatesOptions {
 const TENANTS_MAX = 10_000;
 /** Tenants loaded at the start, before anybody asks for them: their upstreams are looked at. */
 const TENANTS_EAGER_MAX = 1_000;
+/** Tenants followed in one statement. */
+const FOLLOW_PAGE = 200;
+/** Tenants followed or loaded by themselves at a time, where one statement for many does not do. */
+const FOLLOW_AT_ONCE = 4;
+/**
+ * From the sending of the poll that saw a tenant move until it must have been followed. With a poll a second before and
+ * after it this is within the 5 s that a stream may go on.
+ */
+const FOLLOW_WITHIN_MS = 2_500;
 
 export function createAuthorityStates(options: AuthorityStatesOptions): AuthorityStates {
   const { store, clock, log } = options;
   const states = new Map<string, TenantState>();
   const loading = new Map<string, Promise<TenantState | undefined>>();
   const following = new Map<string, { running: Promise<void>; next: Promise<void> | undefined }>();
+  /** Tenants that may have moved and whose turn comes. */
+  const behind = new Set<string>();
+  /** Tenants that a poll saw move, and when it was sent. */
+  const moved = new Map<string, number>();
+  let working: Promise<void> | undefined;
   let lastContactMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let listening: { close(): Promise<void> } | undefined;
@@ -149,6 +165,63 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
     return current.next;
   }
 
+  /** Follows these, each to a head that is read after this; many in one statement, and what comes meanwhile in the next. */
+  function followSoon(tenants: Iterable<string>): void {
+    for (const tenantId of tenants) behind.add(tenantId);
+    working ??= work().finally(() => {
+      working = undefined;
+    });
+  }
+
+  async function work(): Promise<void> {
+    while (behind.size > 0 && !closed) {
+      const page = [...behind].slice(0, FOLLOW_PAGE);
+      for (const tenantId of page) behind.delete(tenantId);
+      const known = page.flatMap((tenantId) => states.get(tenantId) ?? []);
+      const alone = await followPage(known);
+      await Promise.all(Array.from({ length: FOLLOW_AT_ONCE }, () => followEach(alone)));
+    }
+  }
+
+  /** Those that have to be followed by themselves. */
+  async function followPage(page: readonly TenantState[]): Promise<string[]> {
+    const before = page.map((state) => ({
+      state,
+      tenantId: state.tenantId,
+      sinceRevision: state.revision,
+      sinceInstanceRevision: state.instanceRevision,
+    }));
+    try {
+      const reads = await store.changesOfMany(before);
+      return before.flatMap(({ state, tenantId, sinceRevision, sinceInstanceRevision }) => {
+        const read = reads.get(tenantId);
+        const isAsRead =
+          states.get(tenantId) === state &&
+          state.revision === sinceRevision &&
+          state.instanceRevision === sinceInstanceRevision;
+        if (read === undefined || !isAsRead || !apply(tenantId, read)) return [tenantId];
+        moved.delete(tenantId);
+        return [];
+      });
+    } catch (error) {
+      // What one of them has cannot be read, or the database does not answer: each is tried by itself.
+      log.warn({ error }, "changes of authority could not be read together");
+      return before.map(({ tenantId }) => tenantId);
+    }
+  }
+
+  async function followEach(tenants: string[]): Promise<void> {
+    for (let tenantId = tenants.pop(); tenantId !== undefined && !closed; tenantId = tenants.pop()) {
+      try {
+        await follow(tenantId);
+        moved.delete(tenantId);
+      } catch (error) {
+        // A failure to read one tenant's authority must not keep the others from being followed.
+        log.warn({ error, tenantId }, "a change of authority could not be read");
+      }
+    }
+  }
+
   async function poll(): Promise<void> {
     if (polling || closed) return;
     polling = true;
@@ -156,18 +229,18 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
     try {
       const heads = await store.heads([...states.keys()]);
       lastContactMs = Math.max(lastContactMs, sentMs);
-      const moved = [...states.values()].filter((state) => {
+      for (const state of states.values()) {
         const head = heads.get(state.tenantId);
-        return head === undefined || head.revision !== state.revision || head.epoch !== state.epoch;
-      });
-      for (const { tenantId } of moved) {
-        try {
-          await follow(tenantId);
-        } catch (error) {
-          // A failure to read one tenant's authority must not keep the others from being followed.
-          log.warn({ error, tenantId }, "a change of authority could not be read");
-        }
+        const isAtHead = head !== undefined && head.revision === state.revision && head.epoch === state.epoch;
+        if (isAtHead) moved.delete(state.tenantId);
+        else if (!moved.has(state.tenantId)) moved.set(state.tenantId, sentMs);
       }
+      for (const [tenantId, sinceMs] of moved) {
+        if (!states.has(tenantId)) moved.delete(tenantId);
+        else if (sentMs - sinceMs > FOLLOW_WITHIN_MS) options.unfollowed(tenantId);
+      }
+      // Not waited for: however many have moved, whether the database answers is asked every time.
+      followSoon(moved.keys());
     } catch (error) {
       // A failure of the database: nothing is changed here; loss of contact is acted on by whoever asks how long ago it was.
       log.warn({ error }, "the poll for authority went unanswered");
@@ -177,11 +250,12 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
   }
 
   function notified(tenantId: string): void {
-    const tenants = tenantId === INSTANCE_TENANT ? [...states.keys()] : [tenantId];
-    for (const id of tenants) {
+    if (tenantId === INSTANCE_TENANT) followSoon(states.keys());
+    else if (states.has(tenantId) && following.size >= FOLLOW_AT_ONCE) followSoon([tenantId]);
+    else {
       // A tenant that changes is loaded however many there are: somebody waits for its new upstream to be read.
-      (states.has(id) ? follow(id) : load(id)).catch((error: unknown) =>
-        log.warn({ error, tenantId: id }, "a change of authority could not be read"),
+      (states.has(tenantId) ? follow(tenantId) : load(tenantId)).catch((error: unknown) =>
+        log.warn({ error, tenantId }, "a change of authority could not be read"),
       );
     }
   }
@@ -210,6 +284,7 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
     async start() {
       listening = await store.listen(notified, () => void poll());
       await poll();
+      await working;
       for (const tenantId of await store.tenants(TENANTS_EAGER_MAX)) if (!states.has(tenantId)) await load(tenantId);
       timer = setInterval(() => void poll(), options.pollMs);
     },
@@ -217,6 +292,7 @@ export function createAuthorityStates(options: AuthorityStatesOptions): Authorit
       closed = true;
       clearInterval(timer);
       await listening?.close();
+      await working;
     },
   };
 }

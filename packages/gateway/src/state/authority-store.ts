@@ -9,6 +9,7 @@ import {
   listenAuthority,
   listTenants,
   readChanges,
+  readChangesOfMany,
   readHeads,
   readSnapshot,
 } from "@writ/history";
@@ -17,6 +18,8 @@ export interface AuthorityStore {
   /** One tenant's state from one snapshot; undefined when there is no such tenant. */
   load(tenantId: string): Promise<TenantState | undefined>;
   changes(request: ChangesRequest): Promise<ChangesRead>;
+  /** The same for many, `CHANGES_TENANTS_MAX` at most; one that is missing in the answer has to be asked for by itself. */
+  changesOfMany(requests: readonly ChangesRequest[]): Promise<ReadonlyMap<string, ChangesRead>>;
   /** The first tenants, without the instance. */
   tenants(limit: number): Promise<readonly string[]>;
   heads(tenantIds: readonly string[]): Promise<ReadonlyMap<string, HeadMark>>;
@@ -33,6 +36,7 @@ export function createAuthorityStore(db: Database, options: StateOptions): Autho
       return snapshot === undefined ? undefined : buildState(snapshot, options);
     },
     changes: (request) => readChanges(db, request),
+    changesOfMany: (requests) => readChangesOfMany(db, requests),
     async tenants(limit) {
       const page = await listTenants(db, { limit });
       return page.map(({ tenantId }) => tenantId).filter((tenantId) => tenantId !== INSTANCE_TENANT);
