@@ -13,7 +13,7 @@ import { checkHistory } from "../invariants/check-history.ts";
 import { callTool } from "./load.ts";
 import { until } from "./rig.ts";
 
-const WRIT_BIN = fileURLToPath(new URL("../../packages/cli/bin/writ.mjs", import.meta.url));
+export const WRIT_BIN = fileURLToPath(new URL("../../packages/cli/bin/writ.mjs", import.meta.url));
 const ENDS_WITHIN_MS = 30_000;
 const CALLED_WITHIN_MS = 20_000;
 

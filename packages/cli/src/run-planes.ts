@@ -23,9 +23,10 @@ export function definePlanesCommand(program: Command, context: CliContext, defin
     async run(_args, options) {
       const config = await loadServerConfig(context, options);
       const { formatReport, runUntilSignal, startPlanes } = await import("@writ/server");
-      await runUntilSignal(() =>
+      await runUntilSignal((signal) =>
         startPlanes({
           config,
+          signal,
           planes: definition.planes,
           starter: definition.starter && config.mode === "development",
           ready: (report) => {

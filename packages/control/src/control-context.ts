@@ -12,6 +12,8 @@ export interface ControlContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Aborted when the plane stops: whatever waits for others ends. */
+  readonly stopping: AbortSignal;
   readonly checkpoints: Pick<CheckpointSigner, "list" | "notes" | "epochSeen" | "verifierKey" | "origin" | "refusal">;
   /** Ids of tenants by name, as last seen; a hint that is checked. */
   readonly tenantIds: Map<string, string>;

@@ -36,8 +36,8 @@ export interface Control {
   readonly address: { readonly host: string; readonly port: number } | undefined;
   /** What a first start makes; finds everything when it was made before. */
   bootstrap(options: BootstrapOptions): Promise<BootstrapResult>;
-  /** Pins what the gateway saw of the starter upstream, unless tools of it are pinned. Waits for a gateway. */
-  pinStarter(starter: NonNullable<BootstrapResult["starter"]>): Promise<void>;
+  /** Pins what the gateway saw of the starter upstream, unless tools of it are pinned. Waits for a gateway, until `signal`. */
+  pinStarter(starter: NonNullable<BootstrapResult["starter"]>, signal: AbortSignal): Promise<void>;
   readonly signer: Pick<CheckpointSigner, "signDue" | "verifierKey" | "refusal">;
 }
 
@@ -60,8 +60,10 @@ export async function createControl(options: ControlOptions): Promise<Control> {
   });
   const refunder = createCarveRefunder({ store, log });
   const pruner = createPruner({ store, log });
+  const stopping = new AbortController();
   const context: ControlContext = {
     store,
+    stopping: stopping.signal,
     keyring,
     clock,
     random,
@@ -108,12 +110,14 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     },
     async drain() {
       draining = true;
+      stopping.abort();
       await server.close();
       await Promise.all([refunder.stop(), pruner.stop()]);
       await signer.drain();
     },
     async close() {
       draining = true;
+      stopping.abort();
       partitions.stop();
       signer.stop();
       await Promise.all([refunder.stop(), pruner.stop()]);
@@ -126,7 +130,7 @@ export async function createControl(options: ControlOptions): Promise<Control> {
         : { host: address.address, port: address.port };
     },
     bootstrap: (given) => bootstrap(context, given),
-    pinStarter: (starter) => pinStarter(context, starter),
+    pinStarter: (starter, signal) => pinStarter(context, starter, signal),
     signer,
   };
 }

@@ -25,8 +25,10 @@ export interface PlanesOptions {
   readonly planes: readonly ("gateway" | "control")[];
   /** Sets up the starter tenant with agent, upstream and token where there is none. */
   readonly starter: boolean;
-  /** Called once, when everything answers. */
+  /** Called once, when everything answers; not at all when the start is cut short. */
   readonly ready: (report: ReadyReport) => void;
+  /** Cuts the start short, after the step under way; what runs by then is given back to be drained. */
+  readonly signal: AbortSignal;
 }
 
 interface Context {
@@ -44,7 +46,7 @@ const SECRET_FILES = { "admin-key": "admin-key", "starter-token": "starter-token
 
 /** Resolves when the planes answer. Whatever was begun is given back when it fails. */
 export async function startPlanes(options: PlanesOptions): Promise<Running> {
-  const { config, planes } = options;
+  const { config, planes, signal } = options;
   // Log lines wait until what a person came for has been said.
   const held: string[] = [];
   let hold = true;
@@ -88,29 +90,30 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
       started = await startControl(context, control, options.starter);
     }
     let gatewayUrl: string | undefined;
-    if (planes.includes("gateway")) {
+    if (planes.includes("gateway") && !signal.aborted) {
       const made = makeGateway(context);
       gateway = made.gateway;
       gatewayUrl = await made.start();
     }
     if (control !== undefined && gateway !== undefined && started?.starter !== undefined) {
-      await control.pinStarter(started.starter);
+      await pinUntil(control, started.starter, signal);
     }
     const tokenFile = started?.starter === undefined ? undefined : join(config.dataDir, SECRET_FILES["starter-token"]);
-    options.ready({
-      engine: databases.engine,
-      gatewayUrl,
-      adminUrl: started?.url,
-      tenantId: started?.starter?.tenantId,
-      token: started?.starter?.token,
-      tokenFile,
-      adminKeyFile:
-        started === undefined || config.mode === "production"
-          ? undefined
-          : join(config.dataDir, SECRET_FILES["admin-key"]),
-      notes,
-      commands: gatewayUrl === undefined || tokenFile === undefined ? [] : commandsToTry(gatewayUrl, tokenFile),
-    });
+    if (!signal.aborted)
+      options.ready({
+        engine: databases.engine,
+        gatewayUrl,
+        adminUrl: started?.url,
+        tenantId: started?.starter?.tenantId,
+        token: started?.starter?.token,
+        tokenFile,
+        adminKeyFile:
+          started === undefined || config.mode === "production"
+            ? undefined
+            : join(config.dataDir, SECRET_FILES["admin-key"]),
+        notes,
+        commands: gatewayUrl === undefined || tokenFile === undefined ? [] : commandsToTry(gatewayUrl, tokenFile),
+      });
     release();
   } catch (error) {
     // A start that fails gives back what it has taken; the failure goes on to whoever started it.
@@ -125,6 +128,16 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
     },
     close,
   };
+}
+
+/** The pin waits for the upstream, the only thing in a start that others may hold up: a wish to stop ends the wait. */
+async function pinUntil(control: Control, starter: Starter, signal: AbortSignal): Promise<void> {
+  try {
+    await control.pinStarter(starter, signal);
+  } catch (error) {
+    // The next start pins what this one did not; any other failure ends the start.
+    if (!signal.aborted) throw error;
+  }
 }
 
 async function makeControl(context: Context): Promise<Control> {

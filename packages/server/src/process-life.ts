@@ -1,6 +1,6 @@
 /**
  * The life of a server process: runs what `start` gives until SIGINT or SIGTERM, drains it, closes it, exits. A second
- * signal closes at once. Ctrl-C while starting waits for the step under way, so that nothing is left half-made.
+ * signal closes at once. Ctrl-C while starting cuts the start short after the step under way, so that nothing is left half-made.
  */
 export interface Running {
   /** Takes nothing new and lets what runs end; bounded by the implementation. */

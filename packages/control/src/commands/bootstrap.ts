@@ -161,9 +161,10 @@ async function ensureStarter(
 export async function pinStarter(
   context: ControlContext,
   starter: NonNullable<BootstrapResult["starter"]>,
+  signal: AbortSignal,
 ): Promise<void> {
   const { tenantId, upstream, upstreamId } = starter;
   if (upstreamId === "") return;
   const pinned = await context.store.read([tenantId], (transaction) => countTools(transaction, tenantId, upstream));
-  if (pinned === 0) await pinCatalogue(context, SYSTEM, tenantId, upstreamId);
+  if (pinned === 0) await pinCatalogue(context, SYSTEM, tenantId, upstreamId, signal);
 }

@@ -27,14 +27,16 @@ interface Observation extends Record<string, unknown> {
   readonly tools: string;
 }
 
+/** Problem `draining` when `signal` ends the wait for an observation. */
 export async function pinCatalogue(
   context: ControlContext,
   actor: Actor,
   tenantId: string,
   reference: string,
+  signal: AbortSignal = context.stopping,
 ): Promise<PinAnswer> {
   const upstream = await readNamedObject(context, tenantId, "upstream", reference);
-  const observation = await awaitObservation(context, tenantId, upstream.id);
+  const observation = await awaitObservation(context, { tenantId, upstreamId: upstream.id, signal });
   const seen = readTools(observation.tools);
   return context.store.command(actor, tenantId, async (transaction) => {
     await requireTarget(transaction, "upstream", upstream.id);
@@ -68,11 +70,16 @@ export async function pinCatalogue(
   });
 }
 
-async function awaitObservation(context: ControlContext, tenantId: string, upstreamId: string): Promise<Observation> {
+async function awaitObservation(
+  context: ControlContext,
+  wanted: { readonly tenantId: string; readonly upstreamId: string; readonly signal: AbortSignal },
+): Promise<Observation> {
+  const { tenantId, upstreamId, signal } = wanted;
   const polls = Math.ceil(OBSERVATION_WAIT_MS / OBSERVATION_POLL_MS);
   let last: Observation | undefined;
   for (let poll = 0; poll <= polls; poll += 1) {
-    if (poll > 0) await pause(OBSERVATION_POLL_MS);
+    if (poll > 0) await pause(OBSERVATION_POLL_MS, undefined, { signal }).catch(() => undefined); // said in the next line
+    if (signal.aborted) throw new Problem("draining", "The control plane is stopping.");
     last = await context.store.read([tenantId], (transaction) => selectObservation(transaction, tenantId, upstreamId));
     if (last?.status === "ok") return last;
   }
