@@ -21,7 +21,7 @@ rules:
   - id: everything-of-the-load
     effect: allow
     match:
-      action: [tool.call, tool.list, mcp.session]
+      action: [tool.call, tool.list, mcp.session, token.attenuate]
 `;
 
 /** How often a waiting `slow` call is let on. */

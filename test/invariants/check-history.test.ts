@@ -6,18 +6,22 @@ import { makeRandom } from "../crash/random.ts";
 import { makeRig, type Rig, until } from "../crash/rig.ts";
 import { type CheckHistoryOptions, checkHistory } from "./check-history.ts";
 
+/** The tenant of a first start. */
+const TENANT = "00000000-0000-7000-8000-000000000001";
+
 let rig: Rig;
 let db: Database;
 let whole: CheckHistoryOptions;
 
 beforeAll(async () => {
   rig = await makeRig({ random: makeRandom(3), databaseUrl: await freshDatabase(await sharedPostgres()) });
-  const load = rig.load({ tokens: [rig.limitedToken(20), rig.limitedToken(20), rig.token, rig.token] });
+  db = await rig.openHistory();
+  const carver = await makeCarver();
+  const load = rig.load({ tokens: [rig.limitedToken(20), rig.limitedToken(20), rig.token, rig.token, carver] });
   await until("there is a history", 20_000, () => load.told.length > 200);
   await load.stop();
   const report = await rig.check({ drained: true });
   expect(report.problems).toEqual([]);
-  db = await rig.openHistory();
   whole = { db, ...rig.inputs(), drained: true };
 });
 
@@ -25,6 +29,29 @@ afterAll(async () => {
   await db?.close();
   await rig?.dispose();
 });
+
+/** A token with a limit of calls, a part of which was set aside for a child and came back. */
+async function makeCarver(): Promise<string> {
+  const { token } = (await rig.admin("POST", "/tokens", {
+    agent: "assistant",
+    caveats: [{ calls: { limit: 20, window: "total" } }],
+    expiresInSeconds: 80_000,
+    label: "carver",
+  })) as { readonly token: string }; // an answer of the admin API
+  const response = await fetch(`${rig.writ().gatewayUrl}/v1/tokens/attenuate`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}` },
+    body: JSON.stringify({ carve: [{ unit: "calls", window: "total", amount: 15 }] }),
+  });
+  expect(response.status).toBe(201);
+  const { node } = (await response.json()) as { readonly node: string }; // an answer of the gateway
+  await rig.admin("POST", `/nodes/${node}/revoke`, { reason: "a test" });
+  await until("what was set aside has come back", 20_000, async () => {
+    const left = await db.transaction({ tenants: [TENANT], readOnly: true }, (q) => q.query("SELECT node FROM carve"));
+    return left.length === 0;
+  });
+  return token;
+}
 
 const problems = async (changed: Partial<CheckHistoryOptions>): Promise<string> =>
   (await checkHistory({ ...whole, ...changed })).problems.join("\n");
@@ -63,7 +90,7 @@ describe("a check of a history names", () => {
   async function tampered(statement: string): Promise<string> {
     const undo = new Error("undo");
     let text = "";
-    const tenants = ["00000000-0000-7000-8000-000000000001", "00000000-0000-0000-0000-000000000000"];
+    const tenants = [TENANT, "00000000-0000-0000-0000-000000000000"];
     await db
       .transaction({ tenants }, async (transaction) => {
         await transaction.query(statement);
