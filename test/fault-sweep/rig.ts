@@ -14,9 +14,9 @@ import { createLogger, type Keyring, openKeyring } from "@writ/runtime";
 import { type AdminClient, createAdminClient } from "@writ/sdk/admin";
 import { freshDatabase, freshPglite, type McpUpstream, sharedPostgres, startMcpUpstream } from "@writ/testkit";
 import { makeTokenHash } from "@writ/token";
-import { type Attenuation, createAttenuation } from "../../packages/gateway/src/attenuate.ts";
 import { createAuthenticator } from "../../packages/gateway/src/authenticate.ts";
 import { createStateOptions } from "../../packages/gateway/src/compile-policy.ts";
+import { createDelegations } from "../../packages/gateway/src/delegations.ts";
 import { createDenialLimit } from "../../packages/gateway/src/denial-limit.ts";
 import type { CallSink, Gate } from "../../packages/gateway/src/gate.ts";
 import { handleCall } from "../../packages/gateway/src/handle-call.ts";
@@ -63,7 +63,6 @@ export interface World {
 
 export interface Core {
   readonly gate: Gate;
-  readonly attenuation: Attenuation;
   readonly journal: Journal;
   /** What the gateway did without evidence; empty. */
   readonly problems: readonly string[];
@@ -363,6 +362,11 @@ async function makeCore(parts: {
     rejected() {},
   });
   const { tokenOf } = authenticator;
+  const children = injector.wrap("ChildStore", history.children, {
+    sync: [],
+    async: ["record"],
+    failure: journalFailure,
+  });
   const deps = {
     clock,
     random,
@@ -372,6 +376,7 @@ async function makeCore(parts: {
     judge: createJudge({ state: states, clock, random, audience: AUDIENCE, gatewayId, tokenOf }),
     openCalls: createOpenCalls(),
     denials: createDenialLimit(),
+    delegations: createDelegations({ clock, random, state: states, hash: tokenHash, children, tokenOf }),
     gatewayId,
     log: quiet,
     closedReason: () => undefined,
@@ -381,17 +386,6 @@ async function makeCore(parts: {
       authenticate: authenticator.authenticate,
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
-    attenuation: createAttenuation({
-      ...deps,
-      hash: tokenHash,
-      children: injector.wrap("ChildStore", history.children, {
-        sync: [],
-        async: ["record"],
-        failure: journalFailure,
-      }),
-      audience: AUDIENCE,
-      tokenOf,
-    }),
     journal: ownJournal,
     problems,
     wrapSink: (sink) =>
@@ -434,6 +428,7 @@ export function toolCall(tool: string, argumentsText: string): AgentCall {
       progress: false,
       name: tool,
     },
+    child: undefined,
     mcpSession: undefined,
   };
 }
@@ -448,6 +443,27 @@ export function localCall(action: "tool.list" | "mcp.session"): AgentCall {
     arguments: Object.create(null) as AgentCall["arguments"], // an object without members
     argumentsText: "",
     message: undefined,
+    child: undefined,
+    mcpSession: undefined,
+  };
+}
+
+/** The recording of a child with a tool, and a call set aside for it. */
+export function delegation(parentText: string): AgentCall {
+  return {
+    protocol: "api",
+    action: "token.attenuate",
+    upstream: "",
+    tool: "",
+    arguments: Object.create(null) as AgentCall["arguments"], // an object without members
+    argumentsText: "{}",
+    message: undefined,
+    child: {
+      parentText,
+      caveats: ['{"tools":["up/echo"]}'],
+      carves: [{ unit: "calls", window: "total", amount: 1 }],
+      agentId: undefined,
+    },
     mcpSession: undefined,
   };
 }

@@ -4,8 +4,9 @@
  * the next call works. Returns what the caller was told, for the fault matrix.
  */
 import type { CallSink } from "../../packages/gateway/src/gate.ts";
+import type { AgentCall } from "../../packages/gateway/src/ports.ts";
 import { createInjector, FAULTS, type Fault } from "./fault-injector.ts";
-import { type Core, localCall, toolCall, type World } from "./rig.ts";
+import { type Core, delegation, localCall, toolCall, type World } from "./rig.ts";
 
 export const OPERATIONS = [
   "a call that is allowed",
@@ -117,27 +118,7 @@ async function attempt(world: World, core: Core, operation: Operation, at: numbe
     if (authenticated.kind === "rejected") {
       return { verdict: `denied, ${authenticated.reason}`, callId: "", given, whole };
     }
-    if (operation === "an attenuation") {
-      const caveats = ['{"tools":["up/echo"]}'];
-      const end = await core.attenuation(authenticated, world.token, {
-        caveats,
-        carves: [{ unit: "calls", window: "total", amount: 1 }],
-        agentId: undefined,
-        text: "{}",
-      });
-      return end.kind === "recorded"
-        ? { verdict: "answered", callId: end.callId, given: true, whole: true }
-        : { verdict: `denied, ${end.denial.reason}`, callId: end.callId, given, whole };
-    }
-    const call =
-      operation === "tools/list"
-        ? localCall("tool.list")
-        : operation === "a session"
-          ? localCall("mcp.session")
-          : operation === "a call that is denied"
-            ? toolCall("add", '{"a":1,"b":2}')
-            : toolCall("echo", `{"message":"${world.engine} ${at} ${performance.now()}"}`);
-    const end = await core.gate.handleCall(authenticated, call, sink, new AbortController());
+    const end = await core.gate.handleCall(authenticated, callOf(world, operation, at), sink, new AbortController());
     switch (end.kind) {
       case "answered":
         return { verdict: "answered", callId: end.callId, given, whole };
@@ -148,6 +129,22 @@ async function attempt(world: World, core: Core, operation: Operation, at: numbe
     }
   } catch (error) {
     return { verdict: `a failure inside (${error instanceof Error ? error.name : "?"})`, callId: "", given, whole };
+  }
+}
+
+function callOf(world: World, operation: Operation, at: number): AgentCall {
+  switch (operation) {
+    case "tools/list":
+      return localCall("tool.list");
+    case "a session":
+      return localCall("mcp.session");
+    case "an attenuation":
+      return delegation(world.token);
+    case "a call that is denied":
+      return toolCall("add", '{"a":1,"b":2}');
+    case "a call that is allowed":
+    case "a call while authority moves":
+      return toolCall("echo", `{"message":"${world.engine} ${at} ${performance.now()}"}`);
   }
 }
 

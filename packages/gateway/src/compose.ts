@@ -34,7 +34,7 @@ const DRAIN_MS = 10_000;
 
 export function createGateway(options: GatewayListenerOptions): Gateway {
   const core = createGatewayCore(options);
-  const { gate, attenuation, notReady } = core;
+  const { gate, notReady } = core;
   const { clock, random, version, publicUrl, log } = options;
   const listener = createDataListener({
     limits: { ...DATA_LISTENER_LIMITS, ...options.limits },
@@ -42,7 +42,7 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
     allowedOrigins: options.allowedOrigins,
     routes: [
       ...createMcpRoutes({ gate, clock, random, publicUrl, version }),
-      ...createAttenuateRoutes({ gate, attenuation, publicUrl }),
+      ...createAttenuateRoutes({ gate, publicUrl }),
     ],
     notReady,
     log: (event, fields) => log.warn(fields, event),

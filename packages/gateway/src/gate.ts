@@ -41,7 +41,7 @@ export interface Authenticated {
 export interface CallSink extends AnswerSink {
   /** The decision is committed: headers may now be sent, with the callId. */
   allowed(callId: string): void;
-  /** An answer that Writ gives itself (a list from the pinned catalogue). */
+  /** An answer that Writ gives itself (a list from the pinned catalogue, a recorded child). */
   local(json: string): void | Promise<void>;
 }
 

@@ -7,10 +7,10 @@ import { type AuditEvent, INSTANCE_TENANT, makeUuidv7, type Reason } from "@writ
 import type { Database } from "@writ/db";
 import type { Keyring, Logger } from "@writ/runtime";
 import { makeTokenHash } from "@writ/token";
-import { createAttenuation } from "./attenuate.ts";
 import { createAuthenticator } from "./authenticate.ts";
 import { createCatalogueWatch } from "./catalogue-watch.ts";
 import { createStateOptions } from "./compile-policy.ts";
+import { createDelegations } from "./delegations.ts";
 import { createDenialLimit, type DenialSummary } from "./denial-limit.ts";
 import type { Gate } from "./gate.ts";
 import { handleCall } from "./handle-call.ts";
@@ -52,7 +52,6 @@ export interface GatewayOptions {
 export interface GatewayCore {
   readonly gatewayId: string;
   readonly gate: Gate;
-  readonly attenuation: ReturnType<typeof createAttenuation>;
   /** Why no calls are taken now; undefined when they are. */
   readonly notReady: () => Reason | undefined;
   start(): Promise<void>;
@@ -152,6 +151,8 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
   });
   const { tokenOf } = authenticator;
   const judge = createJudge({ state: states, clock, random, audience: options.audience, gatewayId, tokenOf });
+  const { children } = history;
+  const delegations = createDelegations({ clock, random, state: states, hash: tokenHash, children, tokenOf });
   const deps = {
     clock,
     random,
@@ -161,6 +162,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     judge,
     openCalls,
     denials,
+    delegations,
     gatewayId,
     log,
     closedReason: notReady,
@@ -196,13 +198,6 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
       authenticate: authenticator.authenticate,
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
-    attenuation: createAttenuation({
-      ...deps,
-      hash: tokenHash,
-      children: history.children,
-      audience: options.audience,
-      tokenOf,
-    }),
     notReady,
     async start() {
       await leases.start();

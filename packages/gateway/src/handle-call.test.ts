@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
+import type { Delegations } from "./delegations.ts";
 import { createDenialLimit, DENIALS_RECORDED_MAX } from "./denial-limit.ts";
 import type { Authenticated, CallSink } from "./gate.ts";
 import { type HandleCallDeps, handleCall } from "./handle-call.ts";
-import type { Judge, Judged } from "./judge-call.ts";
+import type { Judge, Judged, JudgedChild } from "./judge-call.ts";
 import { createOpenCalls } from "./open-calls.ts";
-import type { AgentCall, DecisionEntry, OutcomeEntry } from "./ports.ts";
+import type { AgentCall, CommitResult, DecisionEntry, OutcomeEntry } from "./ports.ts";
 
 const AGENT: Authenticated = { kind: "authenticated", tenantId: "t", tokenDigest: "d", agentId: "a" };
 const NOT_GONE = new AbortController();
@@ -12,7 +13,7 @@ const NOT_GONE = new AbortController();
 function call(tool: string): AgentCall {
   const message = { method: "tools/call", params: "{}", progress: false, name: tool };
   const base = { protocol: "mcp", action: "tool.call", upstream: "up", mcpSession: undefined } as const;
-  return { ...base, tool, arguments: {}, argumentsText: "", message };
+  return { ...base, tool, arguments: {}, argumentsText: "", message, child: undefined };
 }
 
 /** What the pure decision says of a tool; the tests are about what is done with it. */
@@ -24,6 +25,7 @@ function judged(kind: "allow" | "deny", reason: Judged["reason"], revision: numb
     kind,
     reason,
     recordedNode: "root",
+    child: undefined,
     hold: hold as Judged["hold"], // nothing here looks at the upstream
     entry: entry as unknown as DecisionEntry, // nor at the event
     denyAs: () => judged("deny", reason, revision),
@@ -34,21 +36,31 @@ interface World {
   readonly deps: HandleCallDeps;
   readonly sent: string[];
   readonly outcomes: OutcomeEntry[];
+  /** What the journal committed. */
+  readonly committed: DecisionEntry[];
 }
 
 function makeWorld(parts: {
   readonly judge: (tool: string) => Judged;
   readonly revision?: () => number;
   readonly committed?: () => void;
+  /** What comes of putting a child on record, each time that it is tried. */
+  readonly recording?: () => CommitResult;
 }): World {
   const sent: string[] = [];
+  const committed: DecisionEntry[] = [];
   const outcomes: OutcomeEntry[] = [];
   const judge = Object.assign((attempt: { call: AgentCall }) => parts.judge(attempt.call.tool), {
-    answer: () => "",
+    answer: () => "the child",
     digest: () => "",
   });
   const state = { revision: 0 };
   const current = (): unknown => ({ ...state, revision: parts.revision?.() ?? 1 });
+  const delegations: Delegations = {
+    begin: () => ({ kind: "begun", child: { kind: "refused", reason: "caveat_unknown", detail: "" } }),
+    inTurn: (_tenantId, work) => work(),
+    commit: async (entry) => ({ entry, result: parts.recording?.() ?? { kind: "recorded" } }),
+  };
   const deps = {
     clock: { nowMs: () => 0, monotonicMs: () => 0 },
     random: { bytes: (length: number) => new Uint8Array(length) },
@@ -56,6 +68,7 @@ function makeWorld(parts: {
     journal: {
       async commit(entry: DecisionEntry) {
         parts.committed?.();
+        committed.push(entry);
         return { result: { kind: "committed", sequence: 1, epoch: 1, committedAtMonotonicMs: 0 }, entry };
       },
       settle: (outcome: OutcomeEntry) => outcomes.push(outcome),
@@ -73,11 +86,12 @@ function makeWorld(parts: {
     judge: judge as unknown as Judge, // it looks at nothing but the tool
     openCalls: createOpenCalls(),
     denials: createDenialLimit(),
+    delegations,
     gatewayId: "g",
     log: { error() {} },
     closedReason: () => undefined,
   };
-  return { deps: deps as unknown as HandleCallDeps, sent, outcomes }; // the state has nothing but its revision
+  return { deps: deps as unknown as HandleCallDeps, sent, outcomes, committed }; // the state has nothing but its revision
 }
 
 const SINK: CallSink = { allowed() {}, notification() {}, response() {}, local() {} };
@@ -126,4 +140,51 @@ test("a call is sent when authority moved behind its commit and still allows it"
   await handleCall(deps, AGENT, call("echo"), SINK, NOT_GONE);
   expect(sent).toEqual(["echo"]);
   expect(outcomes).toMatchObject([{ outcome: "completed" }]);
+});
+
+/** What the pure decision says of a delegation; its denials say what they are asked to. */
+function judgedDelegation(revision: number): Judged {
+  const allowed = { ...judged("allow", "policy_allow", revision), hold: undefined };
+  const denyAs: Judged["denyAs"] = (reason, check, data) => {
+    const denial = { reason, detail: "", hidden: false, data: { check, ...data } };
+    const { entry } = judged("deny", reason, revision);
+    return { ...judged("deny", reason, revision), entry: { ...entry, denial }, denyAs };
+  };
+  const child = { event: { event: "token.attenuated" } } as unknown as JudgedChild; // nothing here looks into it
+  return { ...allowed, child, denyAs };
+}
+
+const DELEGATION: AgentCall = { ...call(""), action: "token.attenuate", message: undefined };
+
+async function delegate(deps: HandleCallDeps): Promise<{ readonly reason: string; readonly given: string[] }> {
+  const given: string[] = [];
+  const local = (text: string): void => {
+    given.push(text);
+  };
+  const end = await handleCall(deps, AGENT, DELEGATION, { ...SINK, local }, NOT_GONE);
+  return { reason: end.kind === "denied" ? end.denial.reason : end.kind, given };
+}
+
+test("a delegation is judged again while authority moves, and answered once its child is on record", async () => {
+  let revision = 1;
+  const { deps, committed } = makeWorld({
+    judge: () => judgedDelegation(revision),
+    recording: () => (++revision < 8 ? { kind: "withdrawn" } : { kind: "recorded" }),
+  });
+  expect(await delegate(deps)).toEqual({ reason: "answered", given: ["the child"] });
+  expect(revision).toBe(8);
+  expect(committed).toEqual([]);
+});
+
+test.each([
+  [{ kind: "refused_carve", remaining: 3 }, "budget_carve", { check: "budget", remaining: 3 }],
+  [{ kind: "refused_nodes" }, "budget_nodes", { check: "budget" }],
+  [{ kind: "withdrawn" }, "state_stale", { check: "commit" }],
+] as const)("a delegation that is %o is put on record as a denial like every other", async (result, reason, data) => {
+  const { deps, committed } = makeWorld({ judge: () => judgedDelegation(1), recording: () => result });
+  expect(await delegate(deps)).toEqual({ reason, given: [] });
+  expect(committed).toMatchObject([{ kind: "deny", denial: { reason, data } }]);
+  for (let count = 1; count < DENIALS_RECORDED_MAX; count += 1) await delegate(deps);
+  expect(await delegate(deps)).toEqual({ reason: "rate_denials", given: [] });
+  expect(committed).toHaveLength(DENIALS_RECORDED_MAX);
 });

@@ -1,13 +1,17 @@
 /**
  * The only function with the control flow of a call, from a verified credential to the settled outcome. Every
- * protocol goes through it, listing included. What it calls is a pure function (`@writ/core`) or a port; every
- * `Failure` of a port is caught here and becomes a denial, and nothing is sent before `journal.commit` has resolved.
+ * protocol goes through it, listing and delegation included. What it calls is a pure function (`@writ/core`) or a
+ * port; every `Failure` of a port is caught here and becomes a denial, and nothing is sent before `journal.commit` has
+ * resolved.
  *
  *     judge ──deny──────────────▶ commit the denial ─▶ denied
  *       │ allow
  *     hold the upstream ─▶ commit (judged again while authority moves) ─▶ send ─▶ answer ─▶ settle
+ *
+ * A delegation waits for its turn before it is judged, and commits together with the child that it puts on record.
  */
 import { type AuditEvent, type BudgetClaim, makeUuidv7, REASONS, type Reason } from "@writ/contract";
+import type { Delegations } from "./delegations.ts";
 import type { Denial } from "./denial.ts";
 import type { DenialLimit } from "./denial-limit.ts";
 import type { Authenticated, CallEnd, CallSink } from "./gate.ts";
@@ -29,6 +33,7 @@ export interface HandleCallDeps extends Ports {
   readonly judge: Judge;
   readonly openCalls: OpenCalls;
   readonly denials: DenialLimit;
+  readonly delegations: Delegations;
   /** Names this process in events. */
   readonly gatewayId: string;
   readonly log: { error(fields: object, message: string): void };
@@ -44,6 +49,8 @@ const HOLD_WAIT_MS = 5_000;
 const CATCH_UP_MS = 5_000;
 /** How often one call starts over because the world moved under it. */
 const ROUNDS_MAX = 4;
+/** Of a delegation more often: the journal judges a call again by itself, while a child is recorded on one revision. */
+const DELEGATION_ROUNDS_MAX = 8;
 
 export async function handleCall(
   deps: HandleCallDeps,
@@ -61,8 +68,10 @@ export async function handleCall(
     const state =
       deps.state.current(authenticated.tenantId) ?? (await deps.state.load(authenticated.tenantId, cut.signal));
     if (state === undefined) return denied(callId, "state_unavailable", "", false, {});
-    const attempt: Attempt = { authenticated, call, callId, salt, notBeforeMs: 0 };
-    return await runRounds(deps, attempt, sink, cut);
+    const attempt: Attempt = { authenticated, call, callId, salt, notBeforeMs: 0, child: undefined };
+    return call.action === "token.attenuate"
+      ? await delegate(deps, attempt, sink, cut)
+      : await runRounds(deps, attempt, sink, cut);
   } catch (error) {
     // A Failure of a port becomes a denial; anything else is a fault of ours and becomes one, too (unknown means no).
     if (error instanceof Failure) return denied(callId, error.reason, "", false, {});
@@ -71,9 +80,27 @@ export async function handleCall(
   }
 }
 
+/** A delegation has a rate and a turn, because each that is recorded moves the authority that the others rest on. */
+async function delegate(deps: HandleCallDeps, first: Attempt, sink: CallSink, cut: AbortController): Promise<CallEnd> {
+  const { authenticated, call, callId } = first;
+  const begun = deps.delegations.begin(authenticated, call);
+  if (begun.kind === "limited") {
+    return denied(callId, "rate_attenuations", "", false, { retryAfterSeconds: begun.retryAfterSeconds });
+  }
+  const work = async (): Promise<CallEnd> => {
+    // It may have waited for its turn.
+    const closed = deps.closedReason();
+    if (closed !== undefined) return denied(callId, closed, "", false, {});
+    return runRounds(deps, { ...first, child: begun.child }, sink, cut);
+  };
+  const end = await deps.delegations.inTurn(authenticated.tenantId, work);
+  return end ?? denied(callId, "gateway_overloaded", "", false, {});
+}
+
 async function runRounds(deps: HandleCallDeps, first: Attempt, sink: CallSink, cut: AbortController): Promise<CallEnd> {
+  const roundsMax = first.child === undefined ? ROUNDS_MAX : DELEGATION_ROUNDS_MAX;
   let attempt = first;
-  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+  for (let round = 0; round < roundsMax; round += 1) {
     const judged = deps.judge(attempt);
     const step =
       judged.kind === "allow" ? await allow(deps, attempt, judged, sink, cut) : await denyOnHead(deps, attempt, judged);
@@ -138,9 +165,11 @@ async function deny(
     case "withdrawn":
       deps.denials.withdraw(denial, admitted);
       return AGAIN;
+    case "recorded":
     case "stale":
     case "expired":
     case "refused":
+    case "refused_carve":
     case "refused_nodes":
       return denied(attempt.callId, "state_stale", "", false, {});
   }
@@ -177,7 +206,10 @@ async function allow(
       // What is held must be what would be sent to now; else start over and hold anew.
       return again.kind === "allow" && !isSameHold(judged.hold, again.hold) ? "withdraw" : again.entry;
     };
-    const committed = await deps.journal.commit(judged.entry, rejudge);
+    const committed =
+      judged.child === undefined
+        ? await deps.journal.commit(judged.entry, rejudge)
+        : await deps.delegations.commit(judged.entry, judged.child);
     return await goOn(deps, attempt, judged, { slot, committed, sink, cut });
   } finally {
     slot?.release();
@@ -199,10 +231,14 @@ async function goOn(deps: HandleCallDeps, attempt: Attempt, judged: Judged, held
       return attempt.call.message === undefined
         ? answerLocally(deps, attempt, held.sink)
         : send(deps, attempt, { ...held, message: attempt.call.message });
+    case "recorded":
+      return answerLocally(deps, attempt, held.sink);
     case "refused": {
       const data = budgetData(result.claim, result.remaining);
       return recordDenial(deps, attempt, judged.denyAs("budget_exhausted", "budget", data));
     }
+    case "refused_carve":
+      return recordDenial(deps, attempt, judged.denyAs("budget_carve", "budget", { remaining: result.remaining }));
     case "refused_nodes":
       return recordDenial(deps, attempt, judged.denyAs("budget_nodes", "budget", {}));
     case "expired":
@@ -223,7 +259,7 @@ function isSameHold(held: Judged["hold"], wanted: Judged["hold"]): boolean {
   );
 }
 
-/** An answer from what is pinned: a list, a session. Its outcome was committed with its decision. */
+/** An answer of Writ's own: a list, a session, a recorded child. Its outcome was committed with its decision. */
 async function answerLocally(deps: HandleCallDeps, attempt: Attempt, sink: CallSink): Promise<CallEnd> {
   sink.allowed(attempt.callId);
   await sink.local(deps.judge.answer(attempt));

@@ -5,11 +5,22 @@
 import { createHash } from "node:crypto";
 import { saltedDigest } from "@writ/audit";
 import { type AuditEvent, type BudgetClaim, type EventName, makeUuidv7, REASONS, type Reason } from "@writ/contract";
-import { describe, type Judgement, judge, listTools, type TenantState } from "@writ/core";
+import {
+  type AttenuationJudgement,
+  type Attempt as CoreAttempt,
+  describe,
+  type Judgement,
+  judge,
+  judgeAttenuation,
+  listTools,
+  type TenantState,
+} from "@writ/core";
 import type { VerifiedToken } from "@writ/token";
 import type { Denial } from "./denial.ts";
 import type { Authenticated } from "./gate.ts";
+import type { Child } from "./make-child.ts";
 import type { AgentCall, Clock, DecisionEntry, HoldRequest, Random, StatePort } from "./ports.ts";
+import type { ChildRecord } from "./store/child-store.ts";
 
 export interface Attempt {
   readonly authenticated: Authenticated;
@@ -18,6 +29,8 @@ export interface Attempt {
   readonly salt: Uint8Array;
   /** The decision's time is no earlier: the database's clock was seen to be ahead. */
   readonly notBeforeMs: number;
+  /** Of a delegation; made once, so that every look is at the same child. */
+  readonly child: Child | undefined;
 }
 
 export interface Judged {
@@ -28,13 +41,20 @@ export interface Judged {
   /** What must be held before the commit; undefined for answers that Writ gives itself. */
   readonly hold: Omit<HoldRequest, "waitMs" | "signal"> | undefined;
   readonly recordedNode: string;
+  /** Of an allowed delegation: what goes on record with the decision, or not at all. */
+  readonly child: JudgedChild | undefined;
   /** The same attempt denied for another reason, found outside the pure decision. */
   denyAs(reason: Reason, check: string, data: Denial["data"]): Judged;
 }
 
+export interface JudgedChild extends Pick<ChildRecord, "record" | "path" | "carves"> {
+  /** `token.attenuated`. */
+  readonly event: AuditEvent;
+}
+
 export interface Judge {
   (attempt: Attempt): Judged;
-  /** The answer that Writ itself gives to an allowed list or session. */
+  /** The answer that Writ itself gives to an allowed list, session or delegation. */
   answer(attempt: Attempt): string;
   /** Salted digest of an answer. */
   digest(attempt: Attempt, text: string): string;
@@ -69,7 +89,8 @@ export function createJudge(options: JudgeOptions): Judge {
       protocol: call.protocol,
       nowMs,
     });
-    const judgement = judge(state, { token, request, audience, nowMs });
+    const { child } = attempt;
+    const judgement = judgeWith(state, { token, request, audience, nowMs }, child);
     const { decision } = judgement;
     if (decision.kind !== "allow") {
       const reason = decision.reasons[0] ?? "internal_error";
@@ -87,6 +108,11 @@ export function createJudge(options: JudgeOptions): Judge {
         judgement,
       );
     }
+    // Seen after the rest, so that it tells nothing to a holder whose delegation would be denied anyway.
+    if (child?.kind === "refused") {
+      const { reason, detail } = child;
+      return denial(attempt, state, token, nowMs, reason, "clear", detail, false, { check: "clear" }, judgement);
+    }
     const upstream = state.upstreamByName(call.upstream);
     const event = decided(attempt, state, token, nowMs, {
       decision: "allow",
@@ -98,6 +124,15 @@ export function createJudge(options: JudgeOptions): Judge {
       kind: "allow",
       reason: decision.reasons[0] ?? "policy_allow",
       recordedNode: judgement.recordedNode,
+      child:
+        child === undefined || judgement.record === undefined
+          ? undefined
+          : {
+              record: judgement.record,
+              path: child.judged.path,
+              carves: carvesOf(state, child.node, judgement.claims),
+              event: attenuated(attempt, token, nowMs, judgement.record),
+            },
       hold:
         call.message === undefined || upstream === undefined
           ? undefined
@@ -145,6 +180,7 @@ export function createJudge(options: JudgeOptions): Judge {
       kind: "deny",
       reason,
       recordedNode: judgement?.recordedNode ?? "",
+      child: undefined,
       hold: undefined,
       entry: {
         kind: "deny",
@@ -239,6 +275,30 @@ export function createJudge(options: JudgeOptions): Judge {
     };
   }
 
+  function attenuated(
+    attempt: Attempt,
+    token: VerifiedToken,
+    nowMs: number,
+    { id: node, value }: JudgedChild["record"],
+  ): AuditEvent {
+    return {
+      event: "token.attenuated",
+      id: makeUuidv7(nowMs, random.bytes(10)),
+      timeMs: nowMs,
+      tenantId: attempt.authenticated.tenantId,
+      fields: {
+        callId: attempt.callId,
+        node,
+        parent: token.path.at(-1) ?? token.rootNode,
+        root: token.rootNode,
+        agentId: value.agentId,
+        caveats: value.caveats,
+        carves: value.carves.map((carve) => ({ ...carve })),
+        expiresAt: value.expiresAtMs,
+      },
+    };
+  }
+
   function localOutcome(attempt: Attempt, tenantId: string, nowMs: number): AuditEvent {
     const event: EventName = "call.completed";
     const id = makeUuidv7(nowMs, random.bytes(10));
@@ -253,6 +313,7 @@ export function createJudge(options: JudgeOptions): Judge {
 
   return Object.assign(judgeCall, {
     answer(attempt: Attempt): string {
+      if (attempt.child?.kind === "made") return describeChild(attempt.child);
       const state = options.state.current(attempt.authenticated.tenantId);
       if (attempt.call.action !== "tool.list" || state === undefined) return "";
       const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
@@ -274,6 +335,33 @@ export function createJudge(options: JudgeOptions): Judge {
       return saltedDigest(attempt.salt, text);
     },
   });
+}
+
+/** Judges the attempt, and of a delegation the recording of its child. */
+function judgeWith(
+  state: TenantState,
+  attempt: CoreAttempt,
+  child: Child | undefined,
+): Judgement & Partial<Pick<AttenuationJudgement, "record">> {
+  if (child?.kind === "made") return judgeAttenuation(state, { ...attempt, child: child.judged });
+  return judge(state, attempt);
+}
+
+/** What the child sets aside, out of which counters. */
+function carvesOf(state: TenantState, node: string, claims: readonly BudgetClaim[]): JudgedChild["carves"] {
+  return claims.map(({ counter, unit, window, windowStartMs, amount, mode, limit }) => ({
+    parentCounter: counter,
+    childCounter: state.counterId("node", node, unit, window),
+    windowStartMs,
+    amount,
+    limit: mode === "hard" ? limit : -1,
+  }));
+}
+
+/** JSON text of a recorded child, for the holder who asked for it. */
+function describeChild({ text: token, node, judged }: Extract<Child, { kind: "made" }>): string {
+  const carves = judged.carves.map((carve) => ({ ...carve, remaining: carve.amount }));
+  return JSON.stringify({ token, node, expiresAt: new Date(judged.expiresAtMs).toISOString(), carves });
 }
 
 /**

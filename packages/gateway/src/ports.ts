@@ -2,7 +2,7 @@
  * The interfaces that `handleCall` needs and nothing else gives it. Every one that does I/O takes an AbortSignal or
  * has a bound of its own; every one may throw a `Failure`, which `handleCall` turns into a denial.
  */
-import type { AuditEvent, BudgetClaim, JsonObject, Reason, Upstream } from "@writ/contract";
+import type { AuditEvent, BudgetClaim, Carve, JsonObject, Reason, Upstream } from "@writ/contract";
 import type { TenantState } from "@writ/core";
 import type { Denial } from "./denial.ts";
 
@@ -61,6 +61,8 @@ export interface DecisionEntry {
 }
 
 export type CommitResult =
+  /** Of a delegation: committed together with its child. */
+  | { readonly kind: "recorded" }
   | {
       readonly kind: "committed";
       readonly sequence: number;
@@ -70,6 +72,8 @@ export type CommitResult =
     }
   /** A claim did not fit. Nothing was recorded; the caller records the denial. */
   | { readonly kind: "refused"; readonly claim: BudgetClaim; readonly remaining: number }
+  /** A counter has less left than a child would set aside. Nothing was recorded; the caller records the denial. */
+  | { readonly kind: "refused_carve"; readonly remaining: number }
   /** The root token already has as many budget counters below it as the tenant permits. Nothing was recorded. */
   | { readonly kind: "refused_nodes" }
   /** `validUntilMs` had passed on the database's clock. Nothing was recorded. */
@@ -170,8 +174,21 @@ export interface AgentCall {
   readonly argumentsText: string;
   /** For tool.call: what goes upstream once allowed. */
   readonly message: UpstreamMessage | undefined;
+  /** For token.attenuate: the child that is asked for. */
+  readonly child: ChildRequest | undefined;
   /** The MCP session, where the revision has one; for isolation "session". */
   readonly mcpSession: string | undefined;
+}
+
+/** A child of the presented token, as a holder asks for it. */
+export interface ChildRequest {
+  /** The text of the very token that was authenticated. */
+  readonly parentText: string;
+  /** JSON texts of the caveats to add; no `id`. */
+  readonly caveats: readonly string[];
+  readonly carves: readonly Carve[];
+  /** The agent that the child is handed to; undefined keeps the presenter's. */
+  readonly agentId: string | undefined;
 }
 
 export interface Ports {

@@ -170,7 +170,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   async function dispatch(turn: Turn, request: McpRequest, accepts: Accepts, era: Era): Promise<void> {
     const stateless = era.kind === "stateless";
     const mcpSession = era.kind === "session" ? era.session?.id : undefined;
-    const base = { protocol: "mcp", upstream: turn.upstream, mcpSession } as const;
+    const base = { protocol: "mcp", upstream: turn.upstream, mcpSession, child: undefined } as const;
     const empty = { tool: "", arguments: NO_ARGUMENTS, argumentsText: "", message: undefined } as const;
     switch (request.method) {
       case "initialize":

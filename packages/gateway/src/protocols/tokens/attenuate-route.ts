@@ -1,6 +1,6 @@
 /**
- * `POST /v1/tokens/attenuate`: a holder asks for a recorded child of the token that it presents. Reads the body and
- * writes the answer; what may be recorded is decided elsewhere.
+ * `POST /v1/tokens/attenuate`: a holder asks for a recorded child of the token that it presents. Reads the body, hands
+ * the attempt to the gate and writes the answer; what may be recorded is decided elsewhere.
  *
  *     {"caveats": [{"calls": 10}], "carve": [{"unit": "calls", "window": "day", "amount": 10}], "agent": "<id>"}
  */
@@ -15,9 +15,9 @@ import {
   type Window,
   writeJson,
 } from "@writ/contract";
-import type { Attenuation, AttenuationRequest } from "../../attenuate.ts";
 import { encodeHttpDenial } from "../../encode-denial.ts";
-import type { Gate } from "../../gate.ts";
+import type { CallSink, Gate } from "../../gate.ts";
+import type { AgentCall, ChildRequest } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
 import { makeProblem } from "../../server/problem.ts";
 
@@ -27,10 +27,9 @@ const MEMBERS = new Set(["caveats", "carve", "agent"]);
 
 export function createAttenuateRoutes(options: {
   readonly gate: Gate;
-  readonly attenuation: Attenuation;
   readonly publicUrl: () => string;
 }): readonly Route[] {
-  const { gate, attenuation } = options;
+  const { gate } = options;
   return [{ method: "POST", pattern: "/v1/tokens/attenuate", handle }];
 
   async function handle(exchange: Exchange): Promise<void> {
@@ -51,21 +50,56 @@ export function createAttenuateRoutes(options: {
     if (typeof read === "string") return exchange.problem(makeProblem("fault_params", { data: { detail: read } }));
     // The header authenticated a moment ago: it is `Bearer` and one token.
     const tokenText = (authorization ?? "").slice((authorization ?? "").indexOf(" ") + 1);
-    const end = await attenuation(authentication, tokenText, read);
-    if (end.kind === "denied") {
-      return exchange.problem(encodeHttpDenial(end.denial, { callId: end.callId, resourceMetadataUrl }));
+    const end = await gate.handleCall(authentication, makeCall(tokenText, read), makeSink(exchange), exchange.cut);
+    switch (end.kind) {
+      case "answered":
+        return;
+      case "denied":
+        return exchange.problem(encodeHttpDenial(end.denial, { callId: end.callId, resourceMetadataUrl }));
+      case "broken": {
+        const { callId, reason, detail } = end;
+        return exchange.problem(encodeHttpDenial({ reason, detail, data: {} }, { callId, resourceMetadataUrl }));
+      }
     }
-    const { token, node, expiresAtMs, carves, callId } = end;
-    exchange.answer(
-      201,
-      { "content-type": "application/json", "writ-call-id": callId },
-      JSON.stringify({ token, node, expiresAt: new Date(expiresAtMs).toISOString(), carves }),
-    );
   }
 }
 
+function makeCall(parentText: string, { text, ...asked }: BodyRead): AgentCall {
+  // The delegate is what policy judges a delegation by.
+  const named = asked.agentId === undefined ? {} : { agent: asked.agentId };
+  return {
+    protocol: "api",
+    action: "token.attenuate",
+    upstream: "",
+    tool: "",
+    arguments: Object.assign(Object.create(null) as JsonObject, named), // without a prototype, as all that is judged
+    argumentsText: text,
+    message: undefined,
+    child: { parentText, ...asked },
+    mcpSession: undefined,
+  };
+}
+
+/** Nothing is sent upstream, so that the one answer is Writ's own. */
+function makeSink(exchange: Exchange): CallSink {
+  let callId = "";
+  return {
+    allowed(id) {
+      callId = id;
+    },
+    local: (json) => exchange.answer(201, { "content-type": "application/json", "writ-call-id": callId }, json),
+    notification() {},
+    response() {},
+  };
+}
+
+interface BodyRead extends Omit<ChildRequest, "parentText"> {
+  /** JSON text of the whole body, for the salted digest. */
+  readonly text: string;
+}
+
 /** The request, or what is wrong with it. */
-function readRequest(bytes: Uint8Array): AttenuationRequest | string {
+function readRequest(bytes: Uint8Array): BodyRead | string {
   const parsed = parseStrictJson(bytes);
   if (parsed.kind === "fault") return `the body is not strict JSON: ${parsed.detail}`;
   const { value } = parsed;
