@@ -52,12 +52,17 @@ export async function proveCarves(fleet: Fleet, window: "total" | "day"): Promis
   const refused = await recordChild(fleet, 1, root.token, carve(61));
   assert.equal(refused.data["reason"], "budget_carve", refused.body);
   assert.equal(refused.data["remaining"], 60, refused.body);
+  const unread = await recordChild(fleet, 1, root.token, { caveats: [{ colour: "red" }] });
+  assert.equal(unread.data["reason"], "caveat_unknown", unread.body);
   const denials = (await tenant.events(0)).filter(({ fields }) => fields["decision"] === "deny");
   assert.deepEqual(
     denials.map(({ fields }) => [fields["callId"], fields["action"], fields["reasons"], fields["check"]]),
-    [[refused.data["callId"], "token.attenuate", ["budget_carve"], "budget"]],
+    [
+      [refused.data["callId"], "token.attenuate", ["budget_carve"], "budget"],
+      [unread.data["callId"], "token.attenuate", ["caveat_unknown"], "clear"],
+    ],
   );
-  assert.equal(typeof denials[0]?.fields["input"], "string", "the denial says what it rested on, as every other");
+  for (const { fields } of denials) assert.equal(typeof fields["input"], "string", "as of every other denial");
 
   // The child's own child draws on its carve; made offline it has no counter of its own.
   const below = attenuateToken(tokenHash, child, { id: "offline", caveats: [] });
