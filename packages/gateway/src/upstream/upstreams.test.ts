@@ -364,6 +364,24 @@ describe("upstreams over HTTP", () => {
     expect(fake.calls.length).toBe(2);
   });
 
+  test("leave what runs on a session alone when another call finds it lost", async () => {
+    // The next call ended the session, and with it every call in flight, of whoever shared it.
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams();
+    const running = call(upstreams, makeHttp(fake.url), makeMessage("slow", '{"steps":1,"wait":true}'));
+    await expect.poll(() => fake.calls.length).toBe(1);
+    fake.forgetSessions();
+    const lost = await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    expect(lost.outcome).toMatchObject({ kind: "failed", detail: "HTTP 404" });
+    const next = await call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    expect(next.outcome.kind).toBe("completed");
+
+    fake.step();
+    expect((await running).outcome).toMatchObject({ kind: "completed", error: false });
+    expect(upstreams.counts().sessions).toBe(1);
+    await upstreams.close();
+  });
+
   test("open a new session, too, when the lost one is answered as a bad request", async () => {
     const fake = await startFake("session");
     const upstreams = makeUpstreams();

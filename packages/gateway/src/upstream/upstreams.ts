@@ -79,6 +79,8 @@ interface Entry {
   readonly pool: Pool | undefined;
   readonly url: URL | undefined;
   readonly places: Map<string, Place>;
+  /** Places whose session takes no further call, while calls still run on it: it ends with the last of them. */
+  readonly leaving: Set<Place>;
   /** By tool, from the catalogue that was read last. */
   mirrored: ReadonlyMap<string, readonly MirroredArgument[]>;
   era: "stateless" | "session" | undefined;
@@ -124,9 +126,25 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (place.session !== undefined) farewell(place.session.close());
   }
 
+  /** The session takes no further call. What runs on it goes on: one call's bad end is not that of the others. */
+  function leave(entry: Entry, key: string, place: Place): void {
+    if (place.running === 0) drop(entry, key, place);
+    else if (entry.places.delete(key)) entry.leaving.add(place);
+  }
+
+  /** A call on this place has ended. */
+  function giveBack(entry: Entry, place: Place): void {
+    place.running -= 1;
+    place.lastUsedMs = clock.nowMs();
+    if (place.running === 0 && entry.leaving.delete(place) && place.session !== undefined) {
+      farewell(place.session.close());
+    }
+  }
+
   function forget(entry: Entry): void {
     if (entries.get(entry.key) === entry) entries.delete(entry.key);
     for (const [key, place] of [...entry.places]) drop(entry, key, place);
+    for (const place of entry.leaving) if (place.session !== undefined) farewell(place.session.close());
     const { pool } = entry;
     if (pool !== undefined) farewell(Promise.allSettled([...farewells]).then(() => pool.destroy()));
   }
@@ -166,6 +184,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
               maxHeaderSize: 32 * 1024,
             }),
       places: new Map(),
+      leaving: new Set(),
       mirrored: new Map(),
       era: undefined,
       failures: 0,
@@ -180,13 +199,13 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   function retire(entry: Entry): void {
     if (entries.get(entry.key) === entry) entries.delete(entry.key);
     for (const [key, place] of [...entry.places]) if (place.running === 0) drop(entry, key, place);
-    if (entry.places.size === 0) forget(entry);
+    if (entry.places.size + entry.leaving.size === 0) forget(entry);
   }
 
   function placeFor(entry: Entry, upstream: Upstream, key: string): Place {
     const present = entry.places.get(key);
     if (present !== undefined && (present.session === undefined || present.session.alive())) return present;
-    if (present !== undefined) drop(entry, key, present);
+    if (present !== undefined) leave(entry, key, present);
     if (clock.nowMs() < entry.notBeforeMs) {
       throw new Failure("upstream_unavailable", "the upstream failed a moment ago and is given time");
     }
@@ -349,7 +368,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       return makeSlot(entry, place, session, request.upstream, release);
     } catch (error) {
       // The slot goes back; the failure goes on to the caller.
-      if (place !== undefined) place.running -= 1;
+      if (place !== undefined) giveBack(entry, place);
       release();
       if (error instanceof Failure) throw error;
       throw new Failure("upstream_unavailable", "the upstream's session could not be opened", { cause: error });
@@ -372,8 +391,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       release() {
         if (released) return;
         released = true;
-        place.running -= 1;
-        place.lastUsedMs = clock.nowMs();
+        giveBack(entry, place);
         give();
         // Retired while it ran: nothing else would end it.
         if (entries.get(entry.key) !== entry) retire(entry);
@@ -398,8 +416,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         }
         return catalogue;
       } finally {
-        place.running -= 1;
-        place.lastUsedMs = clock.nowMs();
+        giveBack(entry, place);
         // A child for a list that is read once in a while is not kept.
         if (place.running === 0 && upstream.transport.type === "stdio") drop(entry, GATEWAY_KEY, place);
         if (entries.get(entry.key) !== entry) retire(entry);
