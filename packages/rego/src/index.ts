@@ -30,6 +30,9 @@ export {
   type RegoNumber,
   writeNumber,
 } from "./number.ts";
+export { type Problem, type ProblemCode, type Source, type Span, writeProblem } from "./problem.ts";
+export type * from "./syntax/ast.ts";
+export { type ModuleRead, parseModule, parseQuery, type QueryRead } from "./syntax/parser.ts";
 export {
   ANY,
   arrayOf,
