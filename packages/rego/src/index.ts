@@ -31,6 +31,19 @@ export {
   writeNumber,
 } from "./number.ts";
 export { type Problem, type ProblemCode, type Source, type Span, writeProblem } from "./problem.ts";
+export {
+  type Answer,
+  type CompileOptions,
+  compile,
+  type EvaluateOptions,
+  type ModuleText,
+  Program,
+  type ProgramCompiled,
+  Query,
+  type QueryPrepared,
+  type Results,
+} from "./program.ts";
+export type { EvaluationError, EvaluationErrorCode, Limits } from "./run/evaluation.ts";
 export type * from "./syntax/ast.ts";
 export { type ModuleRead, parseModule, parseQuery, type QueryRead } from "./syntax/parser.ts";
 export {

@@ -2,6 +2,7 @@
  * JSON text in and out. `JSON.parse` would round numbers that doubles cannot hold; `parseJson` keeps them. What has no
  * JSON shape is written as OPA does: a set as an array in order, a key that is no string as its own JSON text.
  */
+import { burn } from "./fuel.ts";
 import { Decimal, parseNumber, writeNumber } from "./number.ts";
 import { isArray, type PlainObject, setMember, sortedEntries, type Value, ValueObject, ValueSet } from "./value.ts";
 
@@ -133,6 +134,7 @@ export function writeJson(value: Value): string {
   if (value === null || typeof value !== "object") {
     return typeof value === "number" ? writeNumber(value) : JSON.stringify(value);
   }
+  burn(1);
   if (value instanceof Decimal) return writeNumber(value);
   if (isArray(value)) return `[${value.map(writeJson).join(",")}]`;
   if (value instanceof ValueSet) return `[${value.sorted().map(writeJson).join(",")}]`;

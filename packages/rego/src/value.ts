@@ -18,6 +18,7 @@
  * writing JSON is in json.ts.
  */
 import { Boxed } from "./boxed.ts";
+import { burn } from "./fuel.ts";
 import { compareNumbers, Decimal, type RegoNumber, writeNumber } from "./number.ts";
 
 export type Value = null | boolean | RegoNumber | string | readonly Value[] | PlainObject | ValueObject | ValueSet;
@@ -92,13 +93,16 @@ function keyTextOf(value: Value): string {
   }
   if (value === null) return "null";
   if (isArray(value)) {
+    burn(value.length + 1);
     let text = "[";
     for (const item of value) text += `${keyTextOf(item)},`;
     return `${text}]`;
   }
   if (value instanceof Decimal) return `${value.coefficient}e${value.exponent}`;
   if (value instanceof ValueSet || value instanceof ValueObject) return value.keyText();
-  const members = Object.keys(value).map((name) => `${JSON.stringify(name)}:${keyTextOf(value[name] as Value)}`); // own names
+  const names = Object.keys(value);
+  burn(names.length + 1);
+  const members = names.map((name) => `${JSON.stringify(name)}:${keyTextOf(value[name] as Value)}`); // own names
   return `{${members.sort().join(",")}}`;
 }
 
@@ -289,6 +293,7 @@ export function equalValues(a: Value, b: Value): boolean {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (isArray(a)) {
     if (!isArray(b) || a.length !== b.length) return false;
+    burn(1 + (a.length >> 3));
     for (let index = 0; index < a.length; index += 1) {
       if (!equalValues(a[index] as Value, b[index] as Value)) return false; // within both, which have no holes
     }
@@ -302,6 +307,7 @@ export function equalValues(a: Value, b: Value): boolean {
 }
 
 function equalMembers(a: PlainObject, b: PlainObject, names: readonly string[]): boolean {
+  burn(names.length);
   for (const name of names) {
     const left = a[name];
     if (left === undefined) continue;
@@ -335,6 +341,7 @@ export function compareValues(a: Value, b: Value): number {
   if (a === b) return 0;
   if (typeof a === "number" && typeof b === "number") return a < b ? -1 : 1;
   if (typeof a === "string" && typeof b === "string") return compareStrings(a, b);
+  burn(1);
   const kind = kindOf(a);
   const rank = RANK[kind] - RANK[kindOf(b)];
   if (rank !== 0) return rank;
@@ -360,6 +367,7 @@ export function compareValues(a: Value, b: Value): number {
 function compareLists(a: readonly Value[], b: readonly Value[]): number {
   const length = Math.min(a.length, b.length);
   for (let index = 0; index < length; index += 1) {
+    burn(1);
     const order = compareValues(a[index] as Value, b[index] as Value); // within both
     if (order !== 0) return order;
   }
@@ -419,6 +427,7 @@ export function writeValue(value: Value): string {
       break;
   }
   if (value === null) return "null";
+  burn(1);
   if (isArray(value)) return `[${value.map(writeValue).join(", ")}]`;
   if (value instanceof Decimal) return writeNumber(value);
   if (value instanceof ValueSet) return value.size === 0 ? "set()" : `{${value.sorted().map(writeValue).join(", ")}}`;

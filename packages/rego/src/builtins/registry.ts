@@ -3,7 +3,21 @@ import { AGGREGATES } from "./aggregates.ts";
 import { ARITHMETIC } from "./arithmetic.ts";
 import type { Builtin } from "./builtin.ts";
 import { COMPARISON } from "./comparison.ts";
+import { OPA } from "./opa.ts";
+import { REFUSED } from "./refused.ts";
+import { REGO } from "./rego.ts";
 import { SETS } from "./sets.ts";
+import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
 
-export const BUILTINS: readonly Builtin[] = [...AGGREGATES, ...ARITHMETIC, ...COMPARISON, ...SETS, ...TYPES];
+export const BUILTINS: readonly Builtin[] = [
+  ...AGGREGATES,
+  ...ARITHMETIC,
+  ...COMPARISON,
+  ...OPA,
+  ...REFUSED,
+  ...REGO,
+  ...SETS,
+  ...TRACING,
+  ...TYPES,
+];

@@ -1,4 +1,4 @@
-/** Built-ins that tell the type of a value. The tests for one type are undefined, not false, for other types. */
+/** Built-ins that tell the type of a value. */
 import { ANY, BOOLEAN, STRING } from "../types.ts";
 import { type Kind, kindOf } from "../value.ts";
 import { type Builtin, builtin } from "./builtin.ts";
@@ -7,7 +7,5 @@ const KINDS: readonly Kind[] = ["array", "boolean", "null", "number", "object", 
 
 export const TYPES: readonly Builtin[] = [
   builtin("type_name", [ANY], STRING, (_, value) => kindOf(value)),
-  ...KINDS.map((kind) =>
-    builtin(`is_${kind}`, [ANY], BOOLEAN, (_, value) => (kindOf(value) === kind ? true : undefined)),
-  ),
+  ...KINDS.map((kind) => builtin(`is_${kind}`, [ANY], BOOLEAN, (_, value) => kindOf(value) === kind)),
 ];

@@ -1,0 +1,264 @@
+/**
+ * From the texts of modules to code: parse, resolve names, put rules into their tree, refuse recursion and what the
+ * signatures of built-ins forbid, order bodies, and make closures. All problems of one stage are reported together.
+ */
+import type { Builtin } from "../builtins/builtin.ts";
+import { type Problem, problemAt, type Source } from "../problem.ts";
+import type { Body, Module } from "../syntax/ast.ts";
+import { type Key, keyOf, type Value } from "../value.ts";
+import { checkCalls } from "./check-calls.ts";
+import { collectDependencies, refuseRecursion } from "./dependencies.ts";
+import { type EmitContext, Emitter, type GroupCode, type StepCode, type TermCode } from "./emit.ts";
+import { emitGroup, type PlannedGroup, type PlannedRule } from "./emit-group.ts";
+import { Bound, type PlanBody, type PlanContext, Planner, type PlanTerm, type Step, UnsafeFault } from "./plan.ts";
+import { CompileFault, collectNames, type Names, resolveModule, resolveQuery } from "./resolve.ts";
+import type { Callee, Local, ResolvedRule } from "./resolved.ts";
+import { buildRuleTree, type GroupRule, pathText, type RuleGroup, type RuleTree } from "./rule-tree.ts";
+
+/** All that is known of compiled modules. */
+export interface Compiled {
+  readonly modules: readonly Module[];
+  readonly names: Names;
+  readonly tree: RuleTree;
+  readonly planContext: PlanContext;
+  readonly planned: readonly PlannedGroup[];
+  readonly code: Code;
+}
+
+export type ModulesCompiled =
+  | { readonly kind: "compiled"; readonly compiled: Compiled }
+  | { readonly kind: "problems"; readonly problems: readonly Problem[] };
+
+export function compileModules(modules: readonly Module[], builtins: ReadonlyMap<string, Builtin>): ModulesCompiled {
+  const names = collectNames(modules, builtins);
+  const resolved = modules.map((module) => resolveModule(module, names));
+  const rules = resolved.flatMap((module) => module.rules);
+  const found = resolved.flatMap((module) => module.problems);
+  if (found.length > 0) return { kind: "problems", problems: found };
+  const { tree, problems } = buildRuleTree(modules, rules);
+  const planContext = makePlanContext(tree, names);
+  const calls = checkCalls(rules, names);
+  const beforePlan = [...problems, ...calls];
+  if (beforePlan.length > 0) return { kind: "problems", problems: beforePlan };
+  const recursion = refuseRecursion(tree, collectDependencies(tree));
+  const { planned, problems: unsafe } = planAll(tree, planContext);
+  if (recursion.length > 0 || unsafe.length > 0) return { kind: "problems", problems: [...recursion, ...unsafe] };
+  const code = new Code(tree, planned, builtins, undefined);
+  return { kind: "compiled", compiled: { modules, names, tree, planContext, planned, code } };
+}
+
+function makePlanContext(tree: RuleTree, names: Names): PlanContext {
+  return {
+    tree,
+    arityOf: (callee: Callee) =>
+      callee.kind === "builtin"
+        ? (names.builtins.get(callee.name)?.type.args.length ?? 0)
+        : (names.functions.get(keyOf(callee.path)) ?? 0),
+    isRelation: (callee: Callee) => callee.kind === "builtin" && names.builtins.get(callee.name)?.relation === true,
+  };
+}
+
+function planAll(
+  tree: RuleTree,
+  context: PlanContext,
+): { readonly planned: readonly PlannedGroup[]; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = [];
+  let id = 0;
+  const planned = tree.groups.map((group): PlannedGroup => {
+    const plan = (members: readonly GroupRule[]) =>
+      members.flatMap((member): PlannedRule[] => {
+        id += 1;
+        try {
+          return [planRule(group, member, context, id - 1)];
+        } catch (cause) {
+          if (!(cause instanceof UnsafeFault)) throw cause; // a rule that has no order becomes a problem
+          problems.push(...unsafeProblems(member.rule.source, cause));
+          return [];
+        }
+      });
+    return { group, rules: plan(group.rules), defaults: plan(group.defaults) };
+  });
+  return { planned, problems };
+}
+
+function unsafeProblems(source: Source, fault: UnsafeFault): Problem[] {
+  const names = new Set(fault.locals.map(({ name }) => (name === "$" ? "_" : name)));
+  if (names.size === 0) names.add("_");
+  return [...names].map((name) =>
+    problemAt(
+      source,
+      "rego_unsafe_var_error",
+      fault.at,
+      `var ${name} is unsafe`,
+      name === "_" ? "something else must give it a value" : `nothing gives ${name} a value`,
+    ),
+  );
+}
+
+function planRule(group: RuleGroup, member: GroupRule, context: PlanContext, id: number): PlannedRule {
+  const { rule } = member;
+  const planner = new Planner(context, Math.max(rule.frameSize, group.arity + 1));
+  const given = new Bound();
+  const args = planner.args(rule.args ?? [], given);
+  const outer = new Set<number>();
+  let tail: readonly PlanTerm[] = [];
+  const branches = rule.branches.map((branch, index) => {
+    const bound = given.fork();
+    const body = [...planner.body(branch.body, bound, outer)];
+    const steps: Step[] = [];
+    const heads = index === 0 ? [...member.tail, branch.value] : [branch.value];
+    const planned = planner.terms(heads, branch.at, bound, outer, steps);
+    if (index === 0) tail = planned.slice(0, -1);
+    if (steps.length > 0) body.push({ at: branch.at, end: branch.end, steps, binds: [] });
+    return { at: branch.at, body, value: planned.at(-1) as PlanTerm }; // at least the value went in
+  });
+  if (branches.length > 1) planner.slot(); // for the mark that a branch held
+  return {
+    group,
+    site: { source: rule.source, at: rule.rule.at },
+    args,
+    branches,
+    tail,
+    isMultiValue: rule.isMultiValue,
+    frameSize: planner.frameSize,
+    id,
+  };
+}
+
+/** Code for all groups, made when it is first needed. */
+export class Code {
+  readonly context: EmitContext;
+  readonly #tree: RuleTree;
+  readonly #planned: readonly PlannedGroup[];
+  readonly #made: (GroupCode | undefined)[] = [];
+  readonly #isTraced: boolean;
+
+  /** With `mark`, the code reports where it is. */
+  constructor(
+    tree: RuleTree,
+    planned: readonly PlannedGroup[],
+    builtins: ReadonlyMap<string, Builtin>,
+    mark: EmitContext["mark"],
+  ) {
+    this.#tree = tree;
+    this.#planned = planned;
+    this.#isTraced = mark !== undefined;
+    const groups = new Map<Key, RuleGroup>(tree.groups.map((group) => [keyOf(group.path), group]));
+    this.context = {
+      builtins,
+      code: (group) => this.of(group),
+      groupAt: (path) => groups.get(keyOf(path)),
+      ...(mark === undefined ? {} : { mark }),
+    };
+  }
+
+  get groups(): number {
+    return this.#tree.groups.length;
+  }
+
+  of(group: RuleGroup): GroupCode {
+    const known = this.#made[group.id];
+    if (known !== undefined) return known;
+    const code = new LazyGroupCode(group);
+    this.#made[group.id] = code;
+    const planned = this.#planned[group.id];
+    if (planned === undefined) throw new TypeError(`no plan for ${pathText(group.path)}`);
+    code.fill(emitGroup(planned, this.context, this.#isTraced));
+    return code;
+  }
+}
+
+/** A group that calls others may be asked for before it is filled; it is called only later. */
+class LazyGroupCode implements GroupCode {
+  readonly group: RuleGroup;
+  frameSize = 0;
+  call: GroupCode["call"];
+  value: GroupCode["value"];
+
+  constructor(group: RuleGroup) {
+    this.group = group;
+    const unfilled = () => {
+      throw new TypeError(`${pathText(group.path)} is called before it is compiled`);
+    };
+    this.call = unfilled;
+    this.value = unfilled;
+  }
+
+  fill(code: Omit<GroupCode, "group">): void {
+    this.frameSize = code.frameSize;
+    this.call = code.call;
+    this.value = code.value;
+  }
+}
+
+/** Code for a query: all ways in which it holds, and its value where it is one term. */
+export interface QueryCode {
+  readonly variables: readonly Local[];
+  readonly frameSize: number;
+  /** Runs the query and calls back with the frame, each time that it holds. */
+  run(onHold: (frame: unknown[]) => boolean): StepCode;
+  /** The value of a query that is a term without open variables. */
+  readonly term: TermCode | undefined;
+}
+
+export type QueryCompiled =
+  | { readonly kind: "query"; readonly query: QueryCode }
+  | { readonly kind: "problems"; readonly problems: readonly Problem[] };
+
+export function compileQuery(compiled: Compiled, code: Code, source: Source, body: Body): QueryCompiled {
+  try {
+    const { body: resolved, variables, frameSize } = resolveQuery(source, body, compiled.names);
+    const problems = checkCalls([queryAsRule(source, body, resolved)], compiled.names);
+    if (problems.length > 0) return { kind: "problems", problems };
+    const planner = new Planner(compiled.planContext, frameSize);
+    const planned = planner.body(resolved, new Bound(), new Set());
+    const emitter = new Emitter(code.context, source);
+    const query: QueryCode = {
+      variables,
+      frameSize: planner.frameSize,
+      run: (onHold) => emitter.body(planned, (_, frame) => onHold(frame), true),
+      term: termOfQuery(planned, emitter),
+    };
+    return { kind: "query", query };
+  } catch (cause) {
+    // Faults of the query become problems; all else is a failure of ours.
+    if (cause instanceof UnsafeFault) return { kind: "problems", problems: unsafeProblems(source, cause) };
+    if (!(cause instanceof CompileFault)) throw cause;
+    return { kind: "problems", problems: [problemAt(source, cause.code, cause.at, cause.message, cause.hint)] };
+  }
+}
+
+function termOfQuery(planned: PlanBody, emitter: Emitter): TermCode | undefined {
+  const [literal, ...others] = planned;
+  const [step, ...more] = literal?.steps ?? [];
+  if (others.length > 0 || more.length > 0 || step?.op !== "test") return undefined;
+  return emitter.term(step.term);
+}
+
+/** A query in the shape in which rules are checked. */
+function queryAsRule(source: Source, body: Body, resolved: ResolvedRule["branches"][number]["body"]): ResolvedRule {
+  const { at, end } = body;
+  const head = { kind: "var", name: "query", at, end } as const;
+  const path: Value[] = [];
+  return {
+    rule: {
+      isDefault: false,
+      head,
+      args: undefined,
+      member: undefined,
+      value: undefined,
+      operator: undefined,
+      body,
+      otherwise: [],
+      at,
+      end,
+    },
+    source,
+    path,
+    tail: [],
+    isMultiValue: false,
+    args: undefined,
+    branches: [{ at, end, body: resolved, value: { kind: "constant", value: true, at, end } }],
+    frameSize: 0,
+  };
+}

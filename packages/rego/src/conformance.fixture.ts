@@ -1,0 +1,158 @@
+/**
+ * Runs OPA compliance cases against the engine and says which pass. Used by the command `npm run conformance:rego` and
+ * by the test that holds the engine to them; it prints nothing itself.
+ */
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import {
+  type Cryptography,
+  compareValues,
+  compile,
+  type EvaluateOptions,
+  keyOf,
+  objectOf,
+  parseJson,
+  type Value,
+  ValueSet,
+  writeJson,
+  writeProblem,
+} from "./index.ts";
+
+export interface ConformanceReport {
+  readonly passed: number;
+  readonly failed: readonly FailedCase[];
+  readonly outOfScope: readonly { readonly name: string; readonly reason: string }[];
+  readonly ms: number;
+}
+
+export interface FailedCase {
+  readonly name: string;
+  readonly note: string;
+  /** What came instead of what was wanted. */
+  readonly detail: string;
+}
+
+interface Case {
+  readonly note: string;
+  readonly query: string;
+  readonly modules?: readonly string[];
+  readonly data?: Value;
+  readonly input?: Value;
+  readonly input_term?: string;
+  readonly want_result?: readonly Readonly<Record<string, Value>>[];
+  readonly want_error_code?: string;
+  readonly want_error?: string;
+  readonly strict_error?: boolean;
+  readonly sort_bindings?: boolean;
+}
+
+/** Reads a list of cases: names with a reason after them, one a line. */
+export async function readCaseList(file: string): Promise<ReadonlyMap<string, string>> {
+  const entries = new Map<string, string>();
+  for (const line of (await readFile(file, "utf8")).split("\n")) {
+    if (line.trim() === "" || line.startsWith("#")) continue;
+    const [name = "", ...reason] = line.split(" ");
+    if (reason.length === 0) throw new TypeError(`${file}: ${name} has no reason`);
+    entries.set(name, reason.join(" "));
+  }
+  return entries;
+}
+
+/** Runs the cases of one file, or of all files of a folder. Rejects when there are none. */
+export async function runConformance(
+  path: string,
+  outOfScope: ReadonlyMap<string, string>,
+): Promise<ConformanceReport> {
+  const files = (await stat(path)).isDirectory()
+    ? (await readdir(path)).filter((name) => name.endsWith(".json")).map((name) => join(path, name))
+    : [path];
+  const begin = performance.now();
+  let passed = 0;
+  const failed: FailedCase[] = [];
+  const skipped: { name: string; reason: string }[] = [];
+  for (const file of files.sort()) {
+    const read = parseJson(await readFile(file, "utf8"));
+    if (read.kind === "fault") throw new TypeError(`${file} is no JSON: ${read.message}`);
+    const { cases } = read.value as { cases?: unknown }; // the format of the cases
+    if (!Array.isArray(cases)) continue;
+    for (const [index, each] of (cases as Case[]).entries()) {
+      const name = `${basename(file, ".json")}/${index}`;
+      const reason = outOfScope.get(name);
+      if (reason !== undefined) {
+        skipped.push({ name, reason });
+        continue;
+      }
+      const detail = runCase(each);
+      if (detail === undefined) passed += 1;
+      else failed.push({ name, note: each.note, detail });
+    }
+  }
+  if (passed + failed.length + skipped.length === 0) throw new TypeError(`${path} has no cases`);
+  return { passed, failed, outOfScope: skipped, ms: Math.round(performance.now() - begin) };
+}
+
+const CRYPTOGRAPHY: Cryptography = {
+  hash: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
+  hmac: (algorithm, key, bytes) => createHmac(algorithm, key).update(bytes).digest(),
+};
+
+/** What is wrong with the outcome of a case; undefined when nothing is. */
+function runCase(each: Case): string | undefined {
+  const outcome = outcomeOf(each);
+  const wantsError = each.want_error_code !== undefined || each.want_error !== undefined;
+  if (typeof outcome === "string") {
+    if (!wantsError) return outcome;
+    for (const wanted of [each.want_error_code, each.want_error]) {
+      if (wanted !== undefined && !outcome.includes(wanted)) return `${outcome}, wanted ${wanted}`;
+    }
+    return undefined;
+  }
+  const found = `results ${outcome.map((result) => writeJson(result)).join(" ")}`;
+  if (wantsError) return `${found}, wanted ${each.want_error_code ?? each.want_error}`;
+  const key = (results: readonly Value[]) => keyOf(new ValueSet(results.map((result) => comparable(result, each))));
+  const wanted = each.want_result ?? [];
+  return key(outcome) === key(wanted)
+    ? undefined
+    : `${found}, wanted ${wanted.map((result) => writeJson(result)).join(" ")}`;
+}
+
+/** The results of a case's query, or the text of its error. */
+function outcomeOf(each: Case): readonly Value[] | string {
+  const modules = (each.modules ?? []).map((text, index) => ({ file: `module-${index}.rego`, text }));
+  const compiled = compile(modules);
+  if (compiled.kind === "problems") return compiled.problems.map(writeProblem).join("; ");
+  const { program } = compiled;
+  const prepared = program.prepare(each.query);
+  if (prepared.kind === "problems") return prepared.problems.map(writeProblem).join("; ");
+  let { input } = each;
+  if (each.input_term !== undefined) {
+    const term = program.evaluate(each.input_term);
+    if (term.kind !== "value") return `the input term ${each.input_term} has no value`;
+    input = term.value;
+  }
+  const options: EvaluateOptions = {
+    input,
+    data: each.data ?? {},
+    strictBuiltinErrors: each.strict_error === true,
+    cryptography: CRYPTOGRAPHY,
+    randomBytes: (count) => randomBytes(count),
+    timeNs: BigInt(Date.now()) * 1_000_000n,
+    nowMs: () => performance.now(),
+  };
+  const answer = prepared.query.results(options);
+  return answer.kind === "error" ? `${answer.error.code}: ${answer.error.message}` : answer.results;
+}
+
+/** A result as the cases write it: sets as arrays; and where they say so, arrays in no order. */
+function comparable(result: Value, each: Case): Value {
+  const read = parseJson(writeJson(result));
+  const value = read.kind === "value" ? read.value : null;
+  if (each.sort_bindings !== true) return value;
+  return objectOf(
+    Object.entries(value as Readonly<Record<string, Value>>).map(([name, member]) => [
+      name,
+      Array.isArray(member) ? [...(member as Value[])].sort(compareValues) : member,
+    ]),
+  );
+}

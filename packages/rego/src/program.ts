@@ -1,0 +1,273 @@
+/**
+ * What a user of the engine holds: modules compiled together, against which queries are evaluated. Everything that an
+ * evaluation may reach comes from its options: the input, base data, the time, randomness, cryptography.
+ */
+import {
+  type Builtin,
+  type BuiltinEnvironment,
+  builtinError,
+  type Cryptography,
+  makePreparedCache,
+  type PreparedCache,
+} from "./builtins/builtin.ts";
+import { BUILTINS } from "./builtins/registry.ts";
+import { type Code, type Compiled, compileModules, compileQuery, type QueryCode } from "./compile/compile.ts";
+import { burn } from "./fuel.ts";
+import type { Problem } from "./problem.ts";
+import { Evaluation, type EvaluationError, EvaluationFault, type Limits, withLimits } from "./run/evaluation.ts";
+import type { Module } from "./syntax/ast.ts";
+import { parseModule, parseQuery } from "./syntax/parser.ts";
+import { isArray, objectOf, sortedEntries, type Value, ValueObject, ValueSet } from "./value.ts";
+
+export interface ModuleText {
+  /** Its name in problems. */
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface CompileOptions {
+  /** Built-ins beside those of the engine; one of the same name counts. */
+  readonly builtins?: readonly Builtin[];
+}
+
+export interface EvaluateOptions {
+  /** Undefined when absent: `input` is undefined then. */
+  readonly input?: Value | undefined;
+  /** Base documents under `data`. */
+  readonly data?: Value;
+  /** Nanoseconds since the epoch, for `time.now_ns`. */
+  readonly timeNs?: bigint;
+  /** Milliseconds of a clock that only goes forward, for the bound on time. */
+  readonly nowMs?: () => number;
+  readonly randomBytes?: (count: number) => Uint8Array;
+  readonly cryptography?: Cryptography;
+  /** Errors of built-ins end the evaluation, instead of making their expressions undefined. */
+  readonly strictBuiltinErrors?: boolean;
+  readonly limits?: Partial<Limits>;
+  /** Gets what `trace` and `print` say. */
+  readonly onNote?: (text: string) => void;
+}
+
+export type Answer =
+  | { readonly kind: "value"; readonly value: Value }
+  | { readonly kind: "undefined" }
+  | { readonly kind: "error"; readonly error: EvaluationError };
+
+export type Results =
+  /** For each way in which the query holds, the values of its variables. */
+  | { readonly kind: "results"; readonly results: readonly Readonly<Record<string, Value>>[] }
+  | { readonly kind: "error"; readonly error: EvaluationError };
+
+export type ProgramCompiled =
+  | { readonly kind: "program"; readonly program: Program }
+  | { readonly kind: "problems"; readonly problems: readonly Problem[] };
+
+export type QueryPrepared =
+  | { readonly kind: "query"; readonly query: Query }
+  | { readonly kind: "problems"; readonly problems: readonly Problem[] };
+
+const DEFAULT_LIMITS: Limits = {
+  steps: 20_000_000,
+  timeMs: 5_000,
+  stringLength: 10_000_000,
+  resultSize: 1_000_000,
+};
+
+/** Queries that a program remembers by their texts. */
+const QUERIES_MAX = 100;
+
+/** Compiles modules together. */
+export function compile(modules: readonly (ModuleText | Module)[], options: CompileOptions = {}): ProgramCompiled {
+  const problems: Problem[] = [];
+  const parsed: Module[] = [];
+  for (const module of modules) {
+    if ("source" in module) {
+      parsed.push(module);
+      continue;
+    }
+    const read = parseModule(module.file, module.text);
+    if (read.kind === "module") parsed.push(read.module);
+    else problems.push(...read.problems);
+  }
+  if (problems.length > 0) return { kind: "problems", problems };
+  const builtins = new Map([...BUILTINS, ...(options.builtins ?? [])].map((builtin) => [builtin.name, builtin]));
+  const result = compileModules(parsed, builtins);
+  if (result.kind === "problems") return result;
+  return { kind: "program", program: new Program(result.compiled) };
+}
+
+/** Compiled modules. */
+export class Program {
+  readonly #compiled: Compiled;
+  readonly #queries = new Map<string, Query>();
+  readonly #prepared = makePreparedCache();
+
+  constructor(compiled: Compiled) {
+    this.#compiled = compiled;
+  }
+
+  get modules(): readonly Module[] {
+    return this.#compiled.modules;
+  }
+
+  /** Compiles a query, once for each text. */
+  prepare(text: string): QueryPrepared {
+    const known = this.#queries.get(text);
+    if (known !== undefined) return { kind: "query", query: known };
+    const read = parseQuery(text);
+    if (read.kind === "problems") return read;
+    const result = compileQuery(this.#compiled, this.#compiled.code, read.source, read.body);
+    if (result.kind === "problems") return result;
+    const query = new Query(this.#compiled.code, result.query, this.#prepared);
+    if (this.#queries.size >= QUERIES_MAX) {
+      const [oldest] = this.#queries.keys();
+      if (oldest !== undefined) this.#queries.delete(oldest);
+    }
+    this.#queries.set(text, query);
+    return { kind: "query", query };
+  }
+
+  /** The value of a query; see `Query.evaluate`. A query that is wrong is a mistake of the caller's. */
+  evaluate(text: string, options: EvaluateOptions = {}): Answer {
+    const known = this.#queries.get(text);
+    if (known !== undefined) return known.evaluate(options);
+    const prepared = this.prepare(text);
+    if (prepared.kind === "problems") throw new TypeError(`not a query: ${prepared.problems[0]?.message ?? text}`);
+    return prepared.query.evaluate(options);
+  }
+}
+
+/** A compiled query. */
+export class Query {
+  readonly #code: Code;
+  readonly #query: QueryCode;
+  readonly #prepared: PreparedCache;
+
+  constructor(code: Code, query: QueryCode, prepared: PreparedCache) {
+    this.#code = code;
+    this.#query = query;
+    this.#prepared = prepared;
+  }
+
+  /** The value of a query that is one term; of any other, `true` when it holds. */
+  evaluate(options: EvaluateOptions): Answer {
+    const { term } = this.#query;
+    try {
+      return this.#run(options, (evaluation): Answer => {
+        let value: Value | undefined;
+        if (term !== undefined) value = term(evaluation, new Array(this.#query.frameSize));
+        else if (this.#query.run(() => true)(evaluation, new Array(this.#query.frameSize))) value = true;
+        if (value === undefined) return { kind: "undefined" };
+        checkResult(value, evaluation.limits);
+        return { kind: "value", value };
+      });
+    } catch (cause) {
+      return { kind: "error", error: errorOf(cause) };
+    }
+  }
+
+  /** All ways in which the query holds, in order, without those that are the same. */
+  results(options: EvaluateOptions): Results {
+    const { variables, frameSize } = this.#query;
+    try {
+      return this.#run(options, (evaluation) => {
+        const results: Record<string, Value>[] = [];
+        const code = this.#query.run((frame) => {
+          burn(1);
+          const bindings: [string, Value][] = [];
+          for (const { name, slot } of variables) {
+            const value = frame[slot] as Value | undefined; // unbound only inside bodies of its own
+            if (value !== undefined) bindings.push([name, value]);
+          }
+          results.push(objectOf(bindings) as Record<string, Value>); // names are strings
+          return false;
+        });
+        code(evaluation, new Array(frameSize));
+        for (const result of results) checkResult(result, evaluation.limits);
+        return { kind: "results", results } as const;
+      });
+    } catch (cause) {
+      return { kind: "error", error: errorOf(cause) };
+    }
+  }
+
+  #run<T>(options: EvaluateOptions, work: (evaluation: Evaluation) => T): T {
+    const limits = options.limits === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, ...options.limits };
+    const evaluation = new Evaluation({
+      input: options.input,
+      data: options.data ?? {},
+      environment: new Environment(options, this.#prepared),
+      isStrict: options.strictBuiltinErrors === true,
+      groups: this.#code.groups,
+      limits,
+    });
+    return withLimits(limits, options.nowMs, () => work(evaluation));
+  }
+}
+
+/** What ended an evaluation, as a value: a fault as it is, and a failure of ours so that the caller can refuse. */
+function errorOf(cause: unknown): EvaluationError {
+  if (cause instanceof EvaluationFault) return cause.error;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return { code: "eval_internal_error", message, file: "", line: 0, column: 0 };
+}
+
+/** Bounds the answer, so that whoever goes through it is done in time. */
+function checkResult(value: Value, limits: Limits): void {
+  let left = limits.resultSize;
+  const visit = (inner: Value): void => {
+    left -= 1;
+    if (left < 0) {
+      throw new EvaluationFault("eval_limit_error", `the answer has more than ${limits.resultSize} members`);
+    }
+    if (typeof inner !== "object" || inner === null) return;
+    if (isArray(inner)) inner.forEach(visit);
+    else if (inner instanceof ValueSet) for (const member of inner.members()) visit(member);
+    else if (inner instanceof ValueObject) {
+      for (const [key, member] of inner.entries()) {
+        visit(key);
+        visit(member);
+      }
+    } else for (const [, member] of sortedEntries(inner as Readonly<Record<string, Value>>)) visit(member);
+  };
+  visit(value);
+}
+
+class Environment implements BuiltinEnvironment {
+  readonly prepared: PreparedCache;
+  readonly #options: EvaluateOptions;
+  #perEvaluation: Map<string, Value> | undefined;
+
+  constructor(options: EvaluateOptions, prepared: PreparedCache) {
+    this.#options = options;
+    this.prepared = prepared;
+  }
+
+  get perEvaluation(): Map<string, Value> {
+    this.#perEvaluation ??= new Map();
+    return this.#perEvaluation;
+  }
+
+  timeNs(): bigint {
+    if (this.#options.timeNs === undefined) throw builtinError("there is no clock");
+    return this.#options.timeNs;
+  }
+
+  randomBytes(count: number): Uint8Array {
+    if (this.#options.randomBytes === undefined) throw builtinError("there is no source of randomness");
+    return this.#options.randomBytes(count);
+  }
+
+  cryptography(): Cryptography {
+    if (this.#options.cryptography === undefined) throw builtinError("there is no cryptography");
+    return this.#options.cryptography;
+  }
+
+  spend(steps: number): void {
+    burn(steps);
+  }
+
+  note(text: string): void {
+    this.#options.onNote?.(text);
+  }
+}
