@@ -36,6 +36,7 @@ export {
   type CompileOptions,
   compile,
   type EvaluateOptions,
+  type Explanation,
   type ModuleText,
   Program,
   type ProgramCompiled,
@@ -44,6 +45,8 @@ export {
   type Results,
 } from "./program.ts";
 export type { EvaluationError, EvaluationErrorCode, Limits } from "./run/evaluation.ts";
+export { runTests, type TestOutcome, type TestRun } from "./run/run-tests.ts";
+export { Coverage, type ExpressionRun, type FileCoverage, type RuleRun } from "./run/trace.ts";
 export type * from "./syntax/ast.ts";
 export { type ModuleRead, parseModule, parseQuery, type QueryRead } from "./syntax/parser.ts";
 export {

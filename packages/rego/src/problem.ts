@@ -43,7 +43,7 @@ export function makeSource(file: string, text: string): Source {
 }
 
 /** The line of an offset, from 1. */
-function lineOf(source: Source, offset: number): number {
+export function lineOf(source: Source, offset: number): number {
   let low = 0;
   let high = source.lineStarts.length - 1;
   while (low < high) {

@@ -11,13 +11,22 @@ import {
   type PreparedCache,
 } from "./builtins/builtin.ts";
 import { BUILTINS } from "./builtins/registry.ts";
-import { type Code, type Compiled, compileModules, compileQuery, type QueryCode } from "./compile/compile.ts";
+import { Code, type Compiled, compileModules, compileQuery, type QueryCode } from "./compile/compile.ts";
 import { burn } from "./fuel.ts";
 import type { Problem } from "./problem.ts";
-import { Evaluation, type EvaluationError, EvaluationFault, type Limits, withLimits } from "./run/evaluation.ts";
+import {
+  Evaluation,
+  type EvaluationError,
+  EvaluationFault,
+  type Limits,
+  Memory,
+  type Tracer,
+  withinLimits,
+} from "./run/evaluation.ts";
+import { type Coverage, type Mark, type RuleRun, RunRecorder } from "./run/trace.ts";
 import type { Module } from "./syntax/ast.ts";
 import { parseModule, parseQuery } from "./syntax/parser.ts";
-import { isArray, objectOf, sortedEntries, type Value, ValueObject, ValueSet } from "./value.ts";
+import { isArray, isObject, objectOf, type Value, ValueObject, ValueSet } from "./value.ts";
 
 export interface ModuleText {
   /** Its name in problems. */
@@ -46,6 +55,16 @@ export interface EvaluateOptions {
   readonly limits?: Partial<Limits>;
   /** Gets what `trace` and `print` say. */
   readonly onNote?: (text: string) => void;
+  /** Collects which lines are reached; evaluation is slower then. */
+  readonly coverage?: Coverage;
+}
+
+/** An answer with the rules that ran for it. */
+export interface Explanation {
+  readonly answer: Answer;
+  readonly runs: readonly RuleRun[];
+  /** Runs that are not listed, because there were too many. */
+  readonly leftOut: number;
 }
 
 export type Answer =
@@ -99,11 +118,15 @@ export function compile(modules: readonly (ModuleText | Module)[], options: Comp
 /** Compiled modules. */
 export class Program {
   readonly #compiled: Compiled;
+  readonly #code: Code;
   readonly #queries = new Map<string, Query>();
   readonly #prepared = makePreparedCache();
+  #marked: { readonly code: Code; readonly marks: readonly Mark[] } | undefined;
 
   constructor(compiled: Compiled) {
     this.#compiled = compiled;
+    this.#code = new Code(compiled);
+    for (const group of compiled.tree.groups) this.#code.of(group);
   }
 
   get modules(): readonly Module[] {
@@ -116,9 +139,15 @@ export class Program {
     if (known !== undefined) return { kind: "query", query: known };
     const read = parseQuery(text);
     if (read.kind === "problems") return read;
-    const result = compileQuery(this.#compiled, this.#compiled.code, read.source, read.body);
+    const result = compileQuery(this.#compiled, this.#code, read.source, read.body);
     if (result.kind === "problems") return result;
-    const query = new Query(this.#compiled.code, result.query, this.#prepared);
+    const withMarks = () => {
+      const { code, marks } = this.#withMarks();
+      const marked = compileQuery(this.#compiled, code, read.source, read.body);
+      if (marked.kind === "problems") throw new TypeError("a query compiles once and not again");
+      return { query: marked.query, code, planned: this.#compiled.planned, marks };
+    };
+    const query = new Query(this.#code, result.query, this.#prepared, withMarks);
     if (this.#queries.size >= QUERIES_MAX) {
       const [oldest] = this.#queries.keys();
       if (oldest !== undefined) this.#queries.delete(oldest);
@@ -129,12 +158,38 @@ export class Program {
 
   /** The value of a query; see `Query.evaluate`. A query that is wrong is a mistake of the caller's. */
   evaluate(text: string, options: EvaluateOptions = {}): Answer {
-    const known = this.#queries.get(text);
-    if (known !== undefined) return known.evaluate(options);
+    return (this.#queries.get(text) ?? this.#mustPrepare(text)).evaluate(options);
+  }
+
+  /** The value of a query, with the rules that ran for it, on which lines and with which values. */
+  explain(text: string, options: EvaluateOptions = {}): Explanation {
+    return this.#mustPrepare(text).explain(options);
+  }
+
+  #mustPrepare(text: string): Query {
     const prepared = this.prepare(text);
     if (prepared.kind === "problems") throw new TypeError(`not a query: ${prepared.problems[0]?.message ?? text}`);
-    return prepared.query.evaluate(options);
+    return prepared.query;
   }
+
+  /** The same plans as code that tells a tracer where it is. */
+  #withMarks(): { readonly code: Code; readonly marks: readonly Mark[] } {
+    if (this.#marked === undefined) {
+      const marks: Mark[] = [];
+      const code = new Code(this.#compiled, (source, at, end, binds) => marks.push({ source, at, end, binds }) - 1);
+      for (const group of this.#compiled.tree.groups) code.of(group);
+      this.#marked = { code, marks };
+    }
+    return this.#marked;
+  }
+}
+
+/** A query as code that tells a tracer where it is. */
+interface MarkedQuery {
+  readonly query: QueryCode;
+  readonly code: Code;
+  readonly planned: Compiled["planned"];
+  readonly marks: readonly Mark[];
 }
 
 /** A compiled query. */
@@ -142,35 +197,36 @@ export class Query {
   readonly #code: Code;
   readonly #query: QueryCode;
   readonly #prepared: PreparedCache;
+  readonly #withMarks: () => MarkedQuery;
+  #marked: MarkedQuery | undefined;
 
-  constructor(code: Code, query: QueryCode, prepared: PreparedCache) {
+  constructor(code: Code, query: QueryCode, prepared: PreparedCache, withMarks: () => MarkedQuery) {
     this.#code = code;
     this.#query = query;
     this.#prepared = prepared;
+    this.#withMarks = withMarks;
   }
 
   /** The value of a query that is one term; of any other, `true` when it holds. */
   evaluate(options: EvaluateOptions): Answer {
-    const { term } = this.#query;
-    try {
-      return this.#run(options, (evaluation): Answer => {
-        let value: Value | undefined;
-        if (term !== undefined) value = term(evaluation, new Array(this.#query.frameSize));
-        else if (this.#query.run(() => true)(evaluation, new Array(this.#query.frameSize))) value = true;
-        if (value === undefined) return { kind: "undefined" };
-        checkResult(value, evaluation.limits);
-        return { kind: "value", value };
-      });
-    } catch (cause) {
-      return { kind: "error", error: errorOf(cause) };
-    }
+    if (options.coverage === undefined) return this.#evaluate(this.#query, this.#code, options, undefined);
+    const { query, code, planned, marks } = this.#marks();
+    options.coverage.attach(planned, marks);
+    return this.#evaluate(query, code, options, options.coverage);
   }
 
-  /** All ways in which the query holds, in order, without those that are the same. */
+  explain(options: EvaluateOptions): Explanation {
+    const { query, code, planned, marks } = this.#marks();
+    const recorder = new RunRecorder(planned, marks);
+    const answer = this.#evaluate(query, code, options, recorder);
+    return { answer, ...recorder.finish() };
+  }
+
+  /** All ways in which the query holds, in order. */
   results(options: EvaluateOptions): Results {
     const { variables, frameSize } = this.#query;
     try {
-      return this.#run(options, (evaluation) => {
+      return this.#run(this.#code, options, undefined, (evaluation) => {
         const results: Record<string, Value>[] = [];
         const code = this.#query.run((frame) => {
           burn(1);
@@ -183,7 +239,7 @@ export class Query {
           return false;
         });
         code(evaluation, new Array(frameSize));
-        for (const result of results) checkResult(result, evaluation.limits);
+        checkResult(results, evaluation.limits);
         return { kind: "results", results } as const;
       });
     } catch (cause) {
@@ -191,17 +247,44 @@ export class Query {
     }
   }
 
-  #run<T>(options: EvaluateOptions, work: (evaluation: Evaluation) => T): T {
+  #marks(): MarkedQuery {
+    this.#marked ??= this.#withMarks();
+    return this.#marked;
+  }
+
+  #evaluate(query: QueryCode, code: Code, options: EvaluateOptions, trace: Tracer | undefined): Answer {
+    const { term, holds, frameSize } = query;
+    try {
+      return this.#run(code, options, trace, (evaluation): Answer => {
+        const frame = new Array(frameSize);
+        const value = term === undefined ? holds(evaluation, frame) || undefined : term(evaluation, frame);
+        if (value === undefined) return { kind: "undefined" };
+        checkResult(value, evaluation.limits);
+        return { kind: "value", value };
+      });
+    } catch (cause) {
+      return { kind: "error", error: errorOf(cause) };
+    }
+  }
+
+  #run<T>(code: Code, options: EvaluateOptions, trace: Tracer | undefined, work: (evaluation: Evaluation) => T): T {
     const limits = options.limits === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, ...options.limits };
+    const memory = code.memories.pop() ?? new Memory(code.groups);
     const evaluation = new Evaluation({
       input: options.input,
       data: options.data ?? {},
       environment: new Environment(options, this.#prepared),
       isStrict: options.strictBuiltinErrors === true,
-      groups: this.#code.groups,
+      memory,
       limits,
+      nowMs: options.nowMs,
+      trace,
     });
-    return withLimits(limits, options.nowMs, () => work(evaluation));
+    try {
+      return withinLimits(evaluation, work);
+    } finally {
+      code.memories.push(memory);
+    }
   }
 }
 
@@ -214,23 +297,33 @@ function errorOf(cause: unknown): EvaluationError {
 
 /** Bounds the answer, so that whoever goes through it is done in time. */
 function checkResult(value: Value, limits: Limits): void {
-  let left = limits.resultSize;
-  const visit = (inner: Value): void => {
-    left -= 1;
-    if (left < 0) {
-      throw new EvaluationFault("eval_limit_error", `the answer has more than ${limits.resultSize} members`);
+  if (countMembers(value, limits.resultSize) < 0) {
+    throw new EvaluationFault("eval_limit_error", `the answer has more than ${limits.resultSize} members`);
+  }
+}
+
+/** What is left of a number after all members of a value are counted; negative when it is not enough. */
+function countMembers(value: Value, start: number): number {
+  let left = start - 1;
+  if (typeof value !== "object" || value === null) return left;
+  if (isArray(value) || value instanceof ValueSet) {
+    for (const member of isArray(value) ? value : value.members()) {
+      left = countMembers(member, left);
+      if (left < 0) break;
     }
-    if (typeof inner !== "object" || inner === null) return;
-    if (isArray(inner)) inner.forEach(visit);
-    else if (inner instanceof ValueSet) for (const member of inner.members()) visit(member);
-    else if (inner instanceof ValueObject) {
-      for (const [key, member] of inner.entries()) {
-        visit(key);
-        visit(member);
-      }
-    } else for (const [, member] of sortedEntries(inner as Readonly<Record<string, Value>>)) visit(member);
-  };
-  visit(value);
+  } else if (value instanceof ValueObject) {
+    for (const [key, member] of value.entries()) {
+      left = countMembers(member, countMembers(key, left));
+      if (left < 0) break;
+    }
+  } else if (isObject(value)) {
+    for (const name of Object.keys(value)) {
+      const member = value[name];
+      if (member !== undefined) left = countMembers(member, left);
+      if (left < 0) break;
+    }
+  }
+  return left;
 }
 
 class Environment implements BuiltinEnvironment {

@@ -2,7 +2,7 @@
  * Types, for the signatures of built-ins and for the checks at compile time. They say which values an expression may
  * have; `any` is every value. What an expression has when it is undefined is not a matter of types.
  */
-import type { Value } from "./value.ts";
+import { isArray, isObject, isSet, keyOf, kindOf, sortedEntries, type Value, writeValue } from "./value.ts";
 
 export type Type =
   | { readonly kind: "any" | "null" | "boolean" | "number" | "string" }
@@ -61,4 +61,159 @@ export function recordOf(members: Readonly<Record<string, Type>>, rest?: RestTyp
 
 export function unionOf(...of: readonly Type[]): Type {
   return { kind: "union", of };
+}
+
+/** Alternatives of a union; more make it `any`. */
+const ALTERNATIVES_MAX = 16;
+/** How deep types go, and how many members of a value they list; beyond it stands `any`. */
+const DEPTH_MAX = 5;
+const LISTED_MAX = 64;
+
+/** The type that a value alone has. */
+export function typeOfValue(value: Value, depth = 0): Type {
+  if (depth > DEPTH_MAX) return ANY;
+  if (isArray(value)) {
+    if (value.length > LISTED_MAX) return arrayOf(ANY);
+    return tupleOf(...value.map((item) => typeOfValue(item, depth + 1)));
+  }
+  if (isSet(value)) {
+    if (value.size > LISTED_MAX) return setOf(ANY);
+    return setOf(joinTypes(value.members().map((member) => typeOfValue(member, depth + 1))));
+  }
+  if (isObject(value)) {
+    const entries = sortedEntries(value);
+    if (entries.length > LISTED_MAX) return ANY_OBJECT;
+    const members = entries.map(([key, member]) => ({ key, value: typeOfValue(member, depth + 1) }));
+    return { kind: "object", members, rest: undefined };
+  }
+  const kind = kindOf(value);
+  switch (kind) {
+    case "null":
+    case "boolean":
+    case "number":
+    case "string":
+      return { kind };
+    default:
+      return ANY;
+  }
+}
+
+/** The type of what has one of several types; of none, as of the members of an empty set, anything. */
+export function joinTypes(types: readonly Type[]): Type {
+  const joined = new Map<string, Type>();
+  for (const type of types.flatMap((each) => (each.kind === "union" ? each.of : [each]))) {
+    if (type.kind === "any") return ANY;
+    joined.set(writeType(type), type);
+  }
+  if (joined.size === 0 || joined.size > ALTERNATIVES_MAX) return ANY;
+  const [only, ...others] = joined.values();
+  return only !== undefined && others.length === 0 ? only : { kind: "union", of: [...joined.values()] };
+}
+
+/** Whether some value has both types. */
+export function typesMeet(a: Type, b: Type): boolean {
+  if (a.kind === "any" || b.kind === "any") return true;
+  if (a.kind === "union") return a.of.some((each) => typesMeet(each, b));
+  if (b.kind === "union") return b.of.some((each) => typesMeet(a, each));
+  if (a.kind === "array" && b.kind === "array") {
+    const length = Math.max(a.items.length, b.items.length);
+    for (let index = 0; index < length; index += 1) {
+      const left = a.items[index] ?? a.rest;
+      const right = b.items[index] ?? b.rest;
+      // Where one must have an item that the other has no room for, they have no value in common.
+      if (left === undefined || right === undefined || !typesMeet(left, right)) return false;
+    }
+    return true; // beyond, both may be at their end
+  }
+  if (a.kind === "object" && b.kind === "object") return membersMeet(a, b) && membersMeet(b, a);
+  return a.kind === b.kind; // two sets have the empty one in common
+}
+
+type ObjectType = Extract<Type, { kind: "object" }>;
+
+function membersMeet(a: ObjectType, b: ObjectType): boolean {
+  return a.members.every(({ key, value }) => {
+    const other = b.members.find((member) => keyOf(member.key) === keyOf(key))?.value;
+    if (other !== undefined) return typesMeet(value, other);
+    return b.rest !== undefined && typesMeet(typeOfValue(key), b.rest.key) && typesMeet(value, b.rest.value);
+  });
+}
+
+/** The type of what stands under a key in values of a type; undefined when nothing ever does. */
+export function typeUnder(type: Type, key: Type, constant: Value | undefined): Type | undefined {
+  switch (type.kind) {
+    case "any":
+      return ANY;
+    case "union": {
+      const found = type.of.flatMap((each) => typeUnder(each, key, constant) ?? []);
+      return found.length === 0 ? undefined : joinTypes(found);
+    }
+    case "array": {
+      if (!typesMeet(key, NUMBER)) return undefined;
+      if (typeof constant === "number") return type.items[constant] ?? type.rest;
+      const all = type.rest === undefined ? type.items : [...type.items, type.rest];
+      return all.length === 0 ? undefined : joinTypes(all);
+    }
+    case "set":
+      return typesMeet(key, type.of) ? type.of : undefined;
+    case "object": {
+      if (constant !== undefined) {
+        const member = type.members.find((each) => keyOf(each.key) === keyOf(constant));
+        if (member !== undefined) return member.value;
+      }
+      const found =
+        constant === undefined
+          ? type.members.filter((each) => typesMeet(typeOfValue(each.key), key)).map(({ value }) => value)
+          : [];
+      if (type.rest !== undefined && typesMeet(type.rest.key, key)) found.push(type.rest.value);
+      return found.length === 0 ? undefined : joinTypes(found);
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The types of keys and of values when going through values of a type; undefined when there is nothing to go through. */
+export function typesWithin(type: Type): { readonly key: Type; readonly value: Type } | undefined {
+  const parts: { key: Type; value: Type }[] = [];
+  for (const each of type.kind === "union" ? type.of : [type]) {
+    if (each.kind === "any") return { key: ANY, value: ANY };
+    if (each.kind === "array") {
+      const items = each.rest === undefined ? each.items : [...each.items, each.rest];
+      parts.push({ key: NUMBER, value: joinTypes(items) });
+    } else if (each.kind === "set") parts.push({ key: each.of, value: each.of });
+    else if (each.kind === "object") {
+      const keys = each.members.map(({ key }) => typeOfValue(key));
+      const values = each.members.map(({ value }) => value);
+      if (each.rest !== undefined) {
+        keys.push(each.rest.key);
+        values.push(each.rest.value);
+      }
+      parts.push({ key: joinTypes(keys), value: joinTypes(values) });
+    }
+  }
+  if (parts.length === 0) return undefined;
+  return { key: joinTypes(parts.map(({ key }) => key)), value: joinTypes(parts.map(({ value }) => value)) };
+}
+
+/** A type as OPA writes it. */
+export function writeType(type: Type): string {
+  switch (type.kind) {
+    case "array": {
+      if (type.items.length === 0) return `array[${type.rest === undefined ? "" : writeType(type.rest)}]`;
+      const items = `array<${type.items.map(writeType).join(", ")}>`;
+      return type.rest === undefined ? items : `${items}[${writeType(type.rest)}]`;
+    }
+    case "set":
+      return `set[${writeType(type.of)}]`;
+    case "object": {
+      const members = type.members.map(({ key, value }) => `${writeValue(key)}: ${writeType(value)}`).join(", ");
+      const rest = type.rest === undefined ? "" : `[${writeType(type.rest.key)}: ${writeType(type.rest.value)}]`;
+      return type.members.length === 0 ? `object${rest}` : `object<${members}>${rest}`;
+    }
+    case "union":
+      return `any<${type.of.map(writeType).join(", ")}>`;
+    default:
+      return type.kind;
+  }
 }

@@ -106,54 +106,69 @@ function keyTextOf(value: Value): string {
   return `{${members.sort().join(",")}}`;
 }
 
+/** Sets up to this size are lists: comparing a few members costs less than naming them. */
+const LISTED_MAX = 8;
+
 /** A set. Add to it only while nobody else has it. */
 export class ValueSet extends Boxed {
   readonly kind = "set";
-  readonly #members: Map<Key, Value>;
+  /** All members, in the order in which they were added. */
+  readonly #members: Value[] = [];
+  /** The keys of the members, once there are many. */
+  #keys: Set<Key> | undefined;
   #sorted: readonly Value[] | undefined;
   #keyText: string | undefined;
 
   constructor(members: Iterable<Value> = []) {
     super();
-    this.#members = new Map();
     for (const member of members) this.add(member);
   }
 
   get size(): number {
-    return this.#members.size;
+    return this.#members.length;
   }
 
   /** Adds a member; false when it was there. */
   add(member: Value): boolean {
-    const key = keyOf(member);
-    if (this.#members.has(key)) return false;
-    this.#members.set(key, member);
+    if (this.#keys === undefined) {
+      if (this.#isListed(member)) return false;
+      if (this.#members.length === LISTED_MAX) this.#keys = new Set([...this.#members, member].map(keyOf));
+    } else {
+      const key = keyOf(member);
+      if (this.#keys.has(key)) return false;
+      this.#keys.add(key);
+    }
+    this.#members.push(member);
     this.#sorted = undefined;
     this.#keyText = undefined;
     return true;
   }
 
   has(value: Value): boolean {
-    return this.#members.has(keyOf(value));
+    return this.#keys === undefined ? this.#isListed(value) : this.#keys.has(keyOf(value));
+  }
+
+  #isListed(value: Value): boolean {
+    const members = this.#members;
+    for (let index = 0; index < members.length; index += 1) {
+      if (equalValues(members[index] as Value, value)) return true; // within the list
+    }
+    return false;
   }
 
   /** The members in the order of values. */
   sorted(): readonly Value[] {
-    this.#sorted ??= sortValues([...this.#members.values()]);
+    this.#sorted ??= sortValues([...this.#members]);
     return this.#sorted;
   }
 
   /** The members in the order in which they were added. */
-  members(): IterableIterator<Value> {
-    return this.#members.values();
+  members(): readonly Value[] {
+    return this.#members;
   }
 
   keyText(): string {
-    if (this.#keyText === undefined) {
-      const texts = [];
-      for (const member of this.#members.values()) texts.push(keyTextOf(member));
-      this.#keyText = `<${texts.sort().join(",")}>`;
-    }
+    this.#keyText ??= `<${this.#members.map(keyTextOf).sort().join(",")}>`;
     return this.#keyText;
   }
 }

@@ -4,10 +4,12 @@
  */
 import type { Builtin } from "../builtins/builtin.ts";
 import { type Problem, problemAt, type Source } from "../problem.ts";
+import type { Memory } from "../run/evaluation.ts";
 import type { Body, Module } from "../syntax/ast.ts";
 import { type Key, keyOf, type Value } from "../value.ts";
 import { checkCalls } from "./check-calls.ts";
-import { collectDependencies, refuseRecursion } from "./dependencies.ts";
+import { checkTypes } from "./check-types.ts";
+import { collectDependencies, inOrder, refuseRecursion } from "./dependencies.ts";
 import { type EmitContext, Emitter, type GroupCode, type StepCode, type TermCode } from "./emit.ts";
 import { emitGroup, type PlannedGroup, type PlannedRule } from "./emit-group.ts";
 import { Bound, type PlanBody, type PlanContext, Planner, type PlanTerm, type Step, UnsafeFault } from "./plan.ts";
@@ -22,7 +24,7 @@ export interface Compiled {
   readonly tree: RuleTree;
   readonly planContext: PlanContext;
   readonly planned: readonly PlannedGroup[];
-  readonly code: Code;
+  readonly builtins: ReadonlyMap<string, Builtin>;
 }
 
 export type ModulesCompiled =
@@ -40,11 +42,13 @@ export function compileModules(modules: readonly Module[], builtins: ReadonlyMap
   const calls = checkCalls(rules, names);
   const beforePlan = [...problems, ...calls];
   if (beforePlan.length > 0) return { kind: "problems", problems: beforePlan };
-  const recursion = refuseRecursion(tree, collectDependencies(tree));
+  const dependencies = collectDependencies(tree);
+  const recursion = refuseRecursion(tree, dependencies);
   const { planned, problems: unsafe } = planAll(tree, planContext);
   if (recursion.length > 0 || unsafe.length > 0) return { kind: "problems", problems: [...recursion, ...unsafe] };
-  const code = new Code(tree, planned, builtins, undefined);
-  return { kind: "compiled", compiled: { modules, names, tree, planContext, planned, code } };
+  const typeProblems = checkTypes(inOrder(tree, dependencies), planned, names);
+  if (typeProblems.length > 0) return { kind: "problems", problems: typeProblems };
+  return { kind: "compiled", compiled: { modules, names, tree, planContext, planned, builtins } };
 }
 
 function makePlanContext(tree: RuleTree, names: Names): PlanContext {
@@ -115,6 +119,7 @@ function planRule(group: RuleGroup, member: GroupRule, context: PlanContext, id:
   if (branches.length > 1) planner.slot(); // for the mark that a branch held
   return {
     group,
+    path: rule.path,
     site: { source: rule.source, at: rule.rule.at },
     args,
     branches,
@@ -127,19 +132,16 @@ function planRule(group: RuleGroup, member: GroupRule, context: PlanContext, id:
 
 /** Code for all groups, made when it is first needed. */
 export class Code {
+  /** Memories that no evaluation is using: one, unless evaluations run inside each other. */
+  readonly memories: Memory[] = [];
   readonly context: EmitContext;
   readonly #tree: RuleTree;
   readonly #planned: readonly PlannedGroup[];
   readonly #made: (GroupCode | undefined)[] = [];
   readonly #isTraced: boolean;
 
-  /** With `mark`, the code reports where it is. */
-  constructor(
-    tree: RuleTree,
-    planned: readonly PlannedGroup[],
-    builtins: ReadonlyMap<string, Builtin>,
-    mark: EmitContext["mark"],
-  ) {
+  /** With `mark`, the code tells a tracer where it is. */
+  constructor({ tree, planned, builtins }: Compiled, mark?: EmitContext["mark"]) {
     this.#tree = tree;
     this.#planned = planned;
     this.#isTraced = mark !== undefined;
@@ -197,6 +199,8 @@ export interface QueryCode {
   readonly frameSize: number;
   /** Runs the query and calls back with the frame, each time that it holds. */
   run(onHold: (frame: unknown[]) => boolean): StepCode;
+  /** Whether it holds. */
+  readonly holds: StepCode;
   /** The value of a query that is a term without open variables. */
   readonly term: TermCode | undefined;
 }
@@ -217,6 +221,7 @@ export function compileQuery(compiled: Compiled, code: Code, source: Source, bod
       variables,
       frameSize: planner.frameSize,
       run: (onHold) => emitter.body(planned, (_, frame) => onHold(frame), true),
+      holds: emitter.body(planned, () => true, false),
       term: termOfQuery(planned, emitter),
     };
     return { kind: "query", query };

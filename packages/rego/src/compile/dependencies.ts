@@ -104,3 +104,28 @@ export function refuseRecursion(tree: RuleTree, dependencies: Dependencies): Pro
 function nameOf(tree: RuleTree, id: number): string {
   return pathText(tree.groups[id]?.path ?? []);
 }
+/** The groups in an order in which each comes after those that it needs. */
+export function inOrder(tree: RuleTree, dependencies: Dependencies): RuleGroup[] {
+  const ordered: RuleGroup[] = [];
+  const seen = new Uint8Array(tree.groups.length);
+  for (const group of tree.groups) {
+    const open: { group: RuleGroup; rest: number[] }[] = [];
+    const enter = (entered: RuleGroup) => {
+      if (seen[entered.id] === 1) return;
+      seen[entered.id] = 1;
+      open.push({ group: entered, rest: [...(dependencies[entered.id] ?? [])] });
+    };
+    enter(group);
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      const next = top.rest.pop();
+      if (next === undefined) {
+        ordered.push(top.group);
+        open.pop();
+      } else {
+        const needed = tree.groups[next];
+        if (needed !== undefined) enter(needed);
+      }
+    }
+  }
+  return ordered;
+}

@@ -14,6 +14,8 @@ import { pathText, type RuleGroup } from "./rule-tree.ts";
 /** A rule whose bodies are ordered. */
 export interface PlannedRule {
   readonly group: RuleGroup;
+  /** The constant part of its name, from `data` on. */
+  readonly path: readonly Value[];
   readonly site: Site;
   /** Takes the arguments apart. */
   readonly args: readonly Step[];
@@ -48,7 +50,7 @@ export function emitGroup(planned: PlannedGroup, context: EmitContext, isTraced:
   const frameSize = Math.max(slot + 1, ...[...planned.rules, ...planned.defaults].map((rule) => rule.frameSize));
   const onlyConstant = isSingle ? commonConstant(planned) : undefined;
   const rules = planned.rules.map((rule) => ({
-    item: traced(emitRule(rule, slot, context, onlyConstant !== undefined), rule, slot, isTraced),
+    item: traced(emitRule(rule, slot, context, onlyConstant !== undefined), rule.id, isTraced),
     demands: isSingle || group.kind === "set" || group.kind === "object" ? demandsOfRule(rule, group.arity) : [],
   }));
   const all = rules.map(({ item }) => item);
@@ -70,11 +72,10 @@ export function emitGroup(planned: PlannedGroup, context: EmitContext, isTraced:
     frameSize,
     call: run,
     value(evaluation) {
-      if (evaluation.stamps[id] === evaluation.stamp) return evaluation.values[id];
-      const { stamp } = evaluation;
+      const { memory, stamp } = evaluation;
+      if (memory.stamps[id] === stamp) return memory.values[id];
       const value = run(evaluation, new Array(frameSize));
-      evaluation.stamps[id] = stamp;
-      evaluation.values[id] = value;
+      memory.keep(id, stamp, value);
       return value;
     },
   };
@@ -148,7 +149,13 @@ function emitRule(rule: PlannedRule, slot: number, context: EmitContext, isConst
   const emitter = new Emitter(context, rule.site.source);
   const branches = rule.branches.map((branch) => {
     const end = emitEnd(rule, branch, slot, emitter, isConstant);
-    return emitter.body(branch.body, end, false);
+    if (context.mark === undefined) return emitter.body(branch.body, end, false);
+    const value = emitter.term(branch.value);
+    const tracedEnd: StepCode = (evaluation, frame) => {
+      evaluation.trace?.produce(rule.id, value(evaluation, frame));
+      return end(evaluation, frame);
+    };
+    return emitter.body(branch.body, tracedEnd, false);
   });
   const code = branches.length === 1 && branches[0] !== undefined ? branches[0] : inTurn(branches, rule.frameSize - 1);
   return rule.args.length === 0 ? code : emitter.steps(rule.args, code, false);
@@ -272,17 +279,13 @@ function isSettled(term: PlanTerm, settled: ReadonlySet<number>): boolean {
   }
 }
 
-function traced(code: RuleCode, rule: PlannedRule, slot: number, isTraced: boolean): RuleCode {
+/** Code that tells a tracer when the rule begins and ends. */
+function traced(code: RuleCode, id: number, isTraced: boolean): RuleCode {
   if (!isTraced) return code;
-  const { id } = rule;
   return (evaluation, frame) => {
     evaluation.trace?.enterRule(id);
     const done = code(evaluation, frame);
-    const result = frame[slot];
-    evaluation.trace?.leaveRule(
-      id,
-      result instanceof DocumentBuilder ? result.finish() : (result as Value | undefined),
-    ); // what startOf makes, or a value
+    evaluation.trace?.leaveRule(id);
     return done;
   };
 }

@@ -6,7 +6,7 @@
  * values of one scope are never taken for those of another, and leaving it restores the stamp of the scope around it.
  */
 import { type BuiltinEnvironment, BuiltinError } from "../builtins/builtin.ts";
-import { fuel } from "../fuel.ts";
+import { fuel, type Payer } from "../fuel.ts";
 import { NumberTooLarge } from "../number.ts";
 import { type Problem, problemAt, type Source } from "../problem.ts";
 import { isObject, keyOf, lookUp, memberOf, ObjectBuilder, sortedEntries, type Value } from "../value.ts";
@@ -72,44 +72,100 @@ export interface Limits {
 /** Steps between two looks at the clock. */
 const STEPS_BETWEEN_LOOKS = 10_000;
 
-export class Evaluation {
+/**
+ * Values of rules that are known, by the group's id, for one evaluation after the other: a stamp is never used twice, so
+ * that nothing need be cleared but what would be kept alive.
+ */
+export class Memory {
+  readonly stamps: number[];
+  readonly values: (Value | undefined)[];
+  lastStamp = 0;
+  #touched: number[] = [];
+
+  constructor(groups: number) {
+    this.stamps = new Array(groups).fill(0);
+    this.values = new Array(groups).fill(undefined);
+  }
+
+  keep(id: number, stamp: number, value: Value | undefined): void {
+    this.stamps[id] = stamp;
+    this.values[id] = value;
+    this.#touched.push(id);
+  }
+
+  /** Lets go of all values. */
+  release(): void {
+    for (const id of this.#touched) this.values[id] = undefined;
+    this.#touched = [];
+  }
+}
+
+export class Evaluation implements Payer {
   input: Value | undefined;
   data: Value;
-  stamp = 1;
+  stamp: number;
   mocks: Mocks | undefined = undefined;
   /** Paths under `data` that `with` has replaced: rules at or below them do not count. */
   shadows: readonly (readonly Value[])[] | undefined = undefined;
   readonly environment: BuiltinEnvironment;
   readonly isStrict: boolean;
-  readonly stamps: Float64Array;
-  readonly values: (Value | undefined)[];
+  readonly memory: Memory;
   readonly limits: Limits;
-  /** Documents of nodes without a group, by node, with the stamp under which they were made. */
-  readonly extents = new Map<object, { readonly stamp: number; readonly value: Value }>();
-  /** Called with what compiled code with marks reports; see trace.ts. */
-  trace: Tracer | undefined = undefined;
-  #lastStamp = 1;
+  readonly trace: Tracer | undefined;
+  readonly #nowMs: (() => number) | undefined;
+  #endMs: number | undefined;
+  #granted = 0;
+  #extents: Map<object, { readonly stamp: number; readonly value: Value }> | undefined;
 
   constructor(parts: {
     input: Value | undefined;
     data: Value;
     environment: BuiltinEnvironment;
     isStrict: boolean;
-    groups: number;
+    memory: Memory;
     limits: Limits;
+    nowMs: (() => number) | undefined;
+    trace: Tracer | undefined;
   }) {
     this.input = parts.input;
     this.data = parts.data;
     this.environment = parts.environment;
     this.isStrict = parts.isStrict;
+    this.memory = parts.memory;
     this.limits = parts.limits;
-    this.stamps = new Float64Array(parts.groups);
-    this.values = [];
+    this.#nowMs = parts.nowMs;
+    this.trace = parts.trace;
+    parts.memory.lastStamp += 1;
+    this.stamp = parts.memory.lastStamp;
   }
 
   newStamp(): void {
-    this.#lastStamp += 1;
-    this.stamp = this.#lastStamp;
+    this.memory.lastStamp += 1;
+    this.stamp = this.memory.lastStamp;
+  }
+
+  /** Documents of nodes without a group, by node, with the stamp under which they were made. */
+  get extents(): Map<object, { readonly stamp: number; readonly value: Value }> {
+    this.#extents ??= new Map();
+    return this.#extents;
+  }
+
+  refuel(): number {
+    const { steps, timeMs } = this.limits;
+    if (this.#granted >= steps) {
+      throw new EvaluationFault("eval_limit_error", `evaluation takes more than ${steps} steps`);
+    }
+    if (this.#granted > 0 && this.#nowMs !== undefined) {
+      // The first look comes after the first portion, so that short evaluations never look.
+      const now = this.#nowMs();
+      this.#endMs ??= now + timeMs;
+      if (now > this.#endMs) {
+        throw new EvaluationFault("eval_limit_error", `evaluation takes longer than ${timeMs} ms`);
+      }
+    }
+    const portion = Math.min(STEPS_BETWEEN_LOOKS, steps - this.#granted);
+    this.#granted += portion;
+    return portion;
   }
 
   /** What a built-in threw, as an error of the evaluation under strict evaluation, and else as undefined. */
@@ -139,37 +195,23 @@ function isPrefix(target: readonly Value[], path: readonly Value[]): boolean {
   return target.length <= path.length && target.every((step, index) => keyOf(step) === keyOf(path[index] as Value));
 }
 
-/** What happens while code with marks runs. */
+/** Is told what code with marks does; see trace.ts. */
 export interface Tracer {
   enterRule(rule: number): void;
-  leaveRule(rule: number, value: Value | undefined): void;
+  /** The rule's body held, and this is its value, or its member. */
+  produce(rule: number, value: Value | undefined): void;
+  leaveRule(rule: number): void;
   enter(mark: number): void;
   hold(mark: number, frame: Frame): void;
 }
 
-/** Runs `work` with a bound on its steps and its time. Throws `EvaluationFault` when one is reached. */
-export function withLimits<T>(limits: Limits, nowMs: (() => number) | undefined, work: () => T): T {
-  const { left, onEmpty } = fuel;
-  const end = nowMs === undefined ? 0 : nowMs() + limits.timeMs;
-  let granted = 0;
-  const grant = () => {
-    if (granted >= limits.steps) {
-      throw new EvaluationFault("eval_limit_error", `evaluation takes more than ${limits.steps} steps`);
-    }
-    if (nowMs !== undefined && granted > 0 && nowMs() > end) {
-      throw new EvaluationFault("eval_limit_error", `evaluation takes longer than ${limits.timeMs} ms`);
-    }
-    const portion = Math.min(STEPS_BETWEEN_LOOKS, limits.steps - granted);
-    granted += portion;
-    return portion;
-  };
-  fuel.left = grant();
-  fuel.onEmpty = () => {
-    // What was asked for may be more than one portion.
-    while (fuel.left < 0) fuel.left += grant();
-  };
+/** Runs `work` within the limits of an evaluation. Throws `EvaluationFault` when one is reached. */
+export function withinLimits<T>(evaluation: Evaluation, work: (evaluation: Evaluation) => T): T {
+  const { left, payer } = fuel;
+  fuel.payer = evaluation;
+  fuel.left = evaluation.refuel();
   try {
-    return work();
+    return work(evaluation);
   } catch (cause) {
     // The only unbounded recursion is over deep values and long chains of rules; V8 says so with a RangeError.
     if (cause instanceof RangeError && /call stack/i.test(cause.message)) {
@@ -178,7 +220,8 @@ export function withLimits<T>(limits: Limits, nowMs: (() => number) | undefined,
     throw cause;
   } finally {
     fuel.left = left;
-    fuel.onEmpty = onEmpty;
+    fuel.payer = payer;
+    evaluation.memory.release();
   }
 }
 
