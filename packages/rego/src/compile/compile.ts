@@ -14,7 +14,7 @@ import { type EmitContext, Emitter, type GroupCode, type StepCode, type TermCode
 import { emitGroup, type PlannedGroup, type PlannedRule } from "./emit-group.ts";
 import { Bound, type PlanBody, type PlanContext, Planner, type PlanTerm, type Step, UnsafeFault } from "./plan.ts";
 import { CompileFault, collectNames, type Names, resolveModule, resolveQuery } from "./resolve.ts";
-import type { Callee, Local, ResolvedRule } from "./resolved.ts";
+import type { Callee, Local, ResolvedLiteral, ResolvedRule, ResolvedTerm } from "./resolved.ts";
 import { buildRuleTree, type GroupRule, pathText, type RuleGroup, type RuleTree } from "./rule-tree.ts";
 
 /** All that is known of compiled modules. */
@@ -80,7 +80,13 @@ function planAll(
           return [];
         }
       });
-    return { group, rules: plan(group.rules), defaults: plan(group.defaults) };
+    const first = id;
+    return {
+      group,
+      rules: plan(group.rules),
+      defaults: plan(group.defaults),
+      keyed: () => group.rules.map((member, index) => planRule(group, member, context, first + index, true)),
+    };
   });
   return { planned, problems };
 }
@@ -99,16 +105,20 @@ function unsafeProblems(source: Source, fault: UnsafeFault): Problem[] {
   );
 }
 
-function planRule(group: RuleGroup, member: GroupRule, context: PlanContext, id: number): PlannedRule {
+/** Plans a rule; with `isKeyed` for one key or member of the group's document, which is given in its own place. */
+function planRule(group: RuleGroup, member: GroupRule, context: PlanContext, id: number, isKeyed = false): PlannedRule {
   const { rule } = member;
-  const planner = new Planner(context, Math.max(rule.frameSize, group.arity + 1));
+  const planner = new Planner(context, Math.max(rule.frameSize, group.arity + 2));
   const given = new Bound();
   const args = planner.args(rule.args ?? [], given);
   const outer = new Set<number>();
   let tail: readonly PlanTerm[] = [];
   const branches = rule.branches.map((branch, index) => {
     const bound = given.fork();
-    const body = [...planner.body(branch.body, bound, outer)];
+    const key = isKeyed && index === 0 ? (group.kind === "set" ? branch.value : member.tail[0]) : undefined;
+    const literals = key === undefined ? branch.body : [givenKey(group.arity + 1, key), ...branch.body];
+    if (isKeyed) bound.add(group.arity + 1);
+    const body = [...planner.body(literals, bound, outer)];
     const steps: Step[] = [];
     const heads = index === 0 ? [...member.tail, branch.value] : [branch.value];
     const planned = planner.terms(heads, branch.at, bound, outer, steps);
@@ -128,6 +138,13 @@ function planRule(group: RuleGroup, member: GroupRule, context: PlanContext, id:
     frameSize: planner.frameSize,
     id,
   };
+}
+
+/** The key of a document as an expression: what is given equals it. */
+function givenKey(slot: number, key: ResolvedTerm): ResolvedLiteral {
+  const { at, end } = key;
+  const left: ResolvedTerm = { kind: "local", local: { slot, name: "$" }, at, end };
+  return { negated: false, with: [], at, end, expression: { kind: "unify", left, right: key } };
 }
 
 /** Code for all groups, made when it is first needed. */
@@ -176,6 +193,7 @@ class LazyGroupCode implements GroupCode {
   frameSize = 0;
   call: GroupCode["call"];
   value: GroupCode["value"];
+  valueAt: GroupCode["valueAt"];
 
   constructor(group: RuleGroup) {
     this.group = group;
@@ -184,12 +202,14 @@ class LazyGroupCode implements GroupCode {
     };
     this.call = unfilled;
     this.value = unfilled;
+    this.valueAt = unfilled;
   }
 
   fill(code: Omit<GroupCode, "group">): void {
     this.frameSize = code.frameSize;
     this.call = code.call;
     this.value = code.value;
+    this.valueAt = code.valueAt;
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { burn } from "../fuel.ts";
 import { type Evaluation, EvaluationFault, type Frame, type Site } from "../run/evaluation.ts";
-import { equalValues, type Key, keyOf, ObjectBuilder, type Value, ValueSet } from "../value.ts";
+import { equalValues, type Key, keyOf, lookUp, ObjectBuilder, type Value, ValueSet } from "../value.ts";
 import { type EmitContext, Emitter, type GroupCode, type Predicate, type StepCode, type TermCode } from "./emit.ts";
 import type { Pattern, PlanBody, PlanTerm, Step } from "./plan.ts";
 import { buildRuleIndex, demandsOf } from "./rule-index.ts";
@@ -38,45 +38,92 @@ export interface PlannedGroup {
   readonly group: RuleGroup;
   readonly rules: readonly PlannedRule[];
   readonly defaults: readonly PlannedRule[];
+  /** Of sets and objects: the rules planned for one key, which is given. */
+  readonly keyed: () => readonly PlannedRule[];
 }
+
+/** Keys of a document that are looked at one by one during a scope; after that the whole document is made. */
+const KEYED_MAX = 16;
 
 /** What runs one rule; true when nobody needs to look further. */
 type RuleCode = Predicate;
 
 export function emitGroup(planned: PlannedGroup, context: EmitContext, isTraced: boolean): Omit<GroupCode, "group"> {
   const { group } = planned;
+  const { id } = group;
+  const all = emitRules(planned, planned.rules, context, isTraced, false);
+  let keyed: RulesCode | undefined;
+  const value = (evaluation: Evaluation): Value | undefined => {
+    const { memory, stamp } = evaluation;
+    if (memory.stamps[id] === stamp) return memory.values[id];
+    const made = all.run(evaluation, new Array(all.frameSize));
+    memory.keep(id, stamp, made);
+    return made;
+  };
+  return {
+    frameSize: all.frameSize,
+    call: all.run,
+    value,
+    valueAt(evaluation, key) {
+      const { memory, stamp } = evaluation;
+      if (memory.stamps[id] === stamp || (group.kind !== "set" && group.kind !== "object")) {
+        const whole = value(evaluation);
+        return whole === undefined ? undefined : lookUp(whole, key);
+      }
+      const known = evaluation.keyed(id);
+      const name = keyOf(key);
+      if (known.has(name)) return known.get(name);
+      if (known.size >= KEYED_MAX) return lookUp(value(evaluation) as Value, key); // sets and objects are always defined
+      keyed ??= emitRules(planned, planned.keyed(), context, isTraced, true);
+      const frame: Frame = new Array(keyed.frameSize);
+      frame[group.arity + 1] = key;
+      const part = keyed.run(evaluation, frame);
+      const found = part === undefined ? undefined : lookUp(part, key);
+      known.set(name, found);
+      return found;
+    },
+  };
+}
+
+interface RulesCode {
+  readonly frameSize: number;
+  /** Runs the rules that apply, and answers what they make together. */
+  readonly run: (evaluation: Evaluation, frame: Frame) => Value | undefined;
+}
+
+/** Code for rules of a group; `isKeyed` when they are planned for one key. */
+function emitRules(
+  planned: PlannedGroup,
+  plans: readonly PlannedRule[],
+  context: EmitContext,
+  isTraced: boolean,
+  isKeyed: boolean,
+): RulesCode {
+  const { group } = planned;
   const slot = group.arity; // of the result
   const isSingle = group.kind === "value" || group.kind === "function";
-  const frameSize = Math.max(slot + 1, ...[...planned.rules, ...planned.defaults].map((rule) => rule.frameSize));
+  const frameSize = Math.max(slot + 2, ...[...plans, ...planned.defaults].map((rule) => rule.frameSize));
   const onlyConstant = isSingle ? commonConstant(planned) : undefined;
-  const rules = planned.rules.map((rule) => ({
-    item: traced(emitRule(rule, slot, context, onlyConstant !== undefined), rule.id, isTraced),
-    demands: isSingle || group.kind === "set" || group.kind === "object" ? demandsOfRule(rule, group.arity) : [],
+  const stopsEarly = onlyConstant !== undefined || (isKeyed && group.kind === "set");
+  const rules = plans.map((rule) => ({
+    item: traced(emitRule(rule, slot, context, stopsEarly), rule.id, isTraced),
+    demands: demandsOfRule(rule, (place) => place < slot || (isKeyed && place === slot + 1)),
   }));
   const all = rules.map(({ item }) => item);
   const index = buildRuleIndex(rules);
-  const stopsAtFirst = onlyConstant !== undefined && !isTraced;
+  const stopsAtFirst = stopsEarly && !isTraced;
   const start = startOf(group);
   const finish = finishOf(planned, slot, context);
-  const run = (evaluation: Evaluation, frame: Frame): Value | undefined => {
-    burn(1);
-    frame[slot] = start();
-    const chosen = index === undefined ? all : index.select(evaluation, frame);
-    for (let at = 0; at < chosen.length; at += 1) {
-      if ((chosen[at] as RuleCode)(evaluation, frame) && stopsAtFirst) break; // within
-    }
-    return finish(evaluation, frame);
-  };
-  const { id } = group;
   return {
     frameSize,
-    call: run,
-    value(evaluation) {
-      const { memory, stamp } = evaluation;
-      if (memory.stamps[id] === stamp) return memory.values[id];
-      const value = run(evaluation, new Array(frameSize));
-      memory.keep(id, stamp, value);
-      return value;
+    run(evaluation, frame) {
+      burn(1);
+      frame[slot] = start();
+      const chosen = index === undefined ? all : index.select(evaluation, frame);
+      for (let at = 0; at < chosen.length; at += 1) {
+        if ((chosen[at] as RuleCode)(evaluation, frame) && stopsAtFirst) break; // within
+      }
+      return finish(evaluation, frame);
     },
   };
 }
@@ -137,18 +184,16 @@ function commonConstant(planned: PlannedGroup): Value | undefined {
   return common;
 }
 
-function demandsOfRule(rule: PlannedRule, arity: number): ReturnType<typeof demandsOf> {
+function demandsOfRule(rule: PlannedRule, isGiven: (slot: number) => boolean): ReturnType<typeof demandsOf> {
   const [first, ...others] = rule.branches;
   // What an else branch demands says nothing of the rule.
-  return first === undefined || others.length > 0
-    ? demandsOf(rule.args, [], arity)
-    : demandsOf(rule.args, first.body, arity);
+  return demandsOf(rule.args, first === undefined || others.length > 0 ? [] : first.body, isGiven);
 }
 
-function emitRule(rule: PlannedRule, slot: number, context: EmitContext, isConstant: boolean): RuleCode {
+function emitRule(rule: PlannedRule, slot: number, context: EmitContext, stopsEarly: boolean): RuleCode {
   const emitter = new Emitter(context, rule.site.source);
   const branches = rule.branches.map((branch) => {
-    const end = emitEnd(rule, branch, slot, emitter, isConstant);
+    const end = emitEnd(rule, branch, slot, emitter, stopsEarly);
     if (context.mark === undefined) return emitter.body(branch.body, end, false);
     const value = emitter.term(branch.value);
     const tracedEnd: StepCode = (evaluation, frame) => {
@@ -179,7 +224,7 @@ function emitEnd(
   branch: PlannedBranch,
   slot: number,
   emitter: Emitter,
-  isConstant: boolean,
+  stopsEarly: boolean,
 ): StepCode {
   const value = emitter.term(branch.value);
   const site: Site = { source: rule.site.source, at: branch.at };
@@ -192,7 +237,7 @@ function emitEnd(
           burn(1);
           (frame[slot] as ValueSet).add(member); // put there at the start
         }
-        return false;
+        return stopsEarly && member !== undefined;
       };
     case "object": {
       const tail = rule.tail.map((step) => emitter.term(step));
@@ -215,7 +260,7 @@ function emitEnd(
     }
     case "value":
     case "function": {
-      const stops = isConstant || isSettledEarly(rule, branch);
+      const stops = stopsEarly || isSettledEarly(rule, branch);
       const name = pathText(rule.group.path);
       const message =
         rule.group.kind === "function"

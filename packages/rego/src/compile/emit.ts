@@ -52,6 +52,8 @@ export interface GroupCode {
   call: (evaluation: Evaluation, frame: Frame) => Value | undefined;
   /** Of a document: its value, kept during the scope. */
   value: (evaluation: Evaluation) => Value | undefined;
+  /** Of a document: what is under a key in it, without making all of it for a few keys. */
+  valueAt: (evaluation: Evaluation, key: Value) => Value | undefined;
 }
 
 export interface EmitContext {
@@ -563,6 +565,12 @@ export class Emitter {
 
   #lookUp(term: Extract<PlanTerm, { kind: "lookUp" }>): TermCode {
     const names = term.path.map((step) => (step.kind === "constant" ? step.value : undefined));
+    const [key] = term.path;
+    if (term.base.kind === "group" && key !== undefined && isCollected(term.base.group)) {
+      const start = this.#groupAt(term.base.group, this.term(key));
+      const rest = term.path.slice(1).map((step) => this.term(step));
+      return rest.length === 0 ? start : lookUpAll(start, rest);
+    }
     const base = this.term(term.base);
     if (names.every((name) => typeof name === "string")) {
       const [first = "", second = "", third = ""] = names;
@@ -596,15 +604,20 @@ export class Emitter {
         return key === undefined ? undefined : lookUp(value, key);
       };
     }
+    return lookUpAll(base, path);
+  }
+
+  /** What is under a key in the document of a group. */
+  #groupAt(group: RuleGroup, key: TermCode): TermCode {
+    const code = this.#context.code(group);
+    const { path } = group;
     return (evaluation, frame) => {
-      let value = base(evaluation, frame);
-      for (const step of path) {
-        if (value === undefined) return undefined;
-        const key = step(evaluation, frame);
-        if (key === undefined) return undefined;
-        value = lookUp(value, key);
+      const name = key(evaluation, frame);
+      if (name === undefined) return undefined;
+      if (evaluation.shadows !== undefined && evaluation.isShadowed(path)) {
+        return lookUpPath(evaluation.data, [...path, name]);
       }
-      return value;
+      return code.valueAt(evaluation, name);
     };
   }
 
@@ -805,6 +818,24 @@ export class Emitter {
       return code.call(evaluation, inner);
     };
   }
+}
+
+/** Documents of which a part can be made without the rest. */
+function isCollected(group: RuleGroup): boolean {
+  return group.kind === "set" || group.kind === "object";
+}
+
+function lookUpAll(base: TermCode, path: readonly TermCode[]): TermCode {
+  return (evaluation, frame) => {
+    let value = base(evaluation, frame);
+    for (const step of path) {
+      if (value === undefined) return undefined;
+      const key = step(evaluation, frame);
+      if (key === undefined) return undefined;
+      value = lookUp(value, key);
+    }
+    return value;
+  };
 }
 
 function evaluateAll(args: readonly TermCode[], evaluation: Evaluation, frame: Frame): Value[] | undefined {

@@ -239,7 +239,7 @@ class Resolver {
     if (rule.args !== undefined && tailTerms.length > 0) {
       throw new CompileFault(rule.at, "functions must have a name without variables");
     }
-    this.#nextSlot = (rule.args?.length ?? 0) + 1;
+    this.#nextSlot = (rule.args?.length ?? 0) + 2;
     const argumentScope = makeScope();
     this.#scopes = [argumentScope];
     const args = this.#arguments(rule.args, argumentScope);

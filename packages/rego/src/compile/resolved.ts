@@ -90,7 +90,7 @@ export interface ResolvedWith extends Span {
     | { readonly kind: "value"; readonly term: ResolvedTerm };
 }
 
-/** One rule of a module. Its frame begins with the arguments; then comes the place of the result. */
+/** One rule of a module. Its frame begins with the arguments; then come the places of the result and of a given key. */
 export interface ResolvedRule {
   readonly rule: Rule;
   readonly source: Source;

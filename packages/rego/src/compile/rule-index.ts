@@ -28,25 +28,25 @@ export interface RuleIndex<T> {
   select(evaluation: Evaluation, frame: Frame): readonly T[];
 }
 
-/** What a rule demands; `arity` is the number of its arguments. */
-export function demandsOf(steps: readonly Step[], body: PlanBody, arity: number): Demand[] {
+/** What a rule demands; `isGiven` tells the slots that have a value when the rule is run. */
+export function demandsOf(steps: readonly Step[], body: PlanBody, isGiven: (slot: number) => boolean): Demand[] {
   const demands: Demand[] = [];
   const aliases = new Map<number, Place>();
   for (const step of [...steps, ...body.flatMap((literal) => literal.steps)]) {
     if (step.op === "bind") {
-      const place = placeOf(step.term, arity, aliases);
+      const place = placeOf(step.term, isGiven, aliases);
       if (place !== undefined) aliases.set(step.slot, place);
     } else if (step.op === "equal") {
       const [left, right] = [step.left, step.right];
-      if (right.kind === "constant") addDemand(demands, placeOf(left, arity, aliases), [right.value]);
-      else if (left.kind === "constant") addDemand(demands, placeOf(right, arity, aliases), [left.value]);
+      if (right.kind === "constant") addDemand(demands, placeOf(left, isGiven, aliases), [right.value]);
+      else if (left.kind === "constant") addDemand(demands, placeOf(right, isGiven, aliases), [left.value]);
     } else if (step.op === "test" && step.term.kind === "call" && step.term.callee.kind === "builtin") {
       const [member, collection] = step.term.args;
       if (step.term.callee.name !== "internal.member_2" || member === undefined) continue;
       if (collection?.kind !== "constant") continue;
       const { value } = collection;
       const members = isArray(value) ? value : isSet(value) ? value.sorted() : undefined;
-      if (members !== undefined) addDemand(demands, placeOf(member, arity, aliases), members);
+      if (members !== undefined) addDemand(demands, placeOf(member, isGiven, aliases), members);
     }
   }
   return demands;
@@ -56,8 +56,12 @@ function addDemand(demands: Demand[], place: Place | undefined, values: readonly
   if (place !== undefined) demands.push({ place, values });
 }
 
-function placeOf(term: PlanTerm, arity: number, aliases: ReadonlyMap<number, Place>): Place | undefined {
-  if (term.kind === "local") return term.slot < arity ? { kind: "argument", slot: term.slot } : aliases.get(term.slot);
+function placeOf(
+  term: PlanTerm,
+  isGiven: (slot: number) => boolean,
+  aliases: ReadonlyMap<number, Place>,
+): Place | undefined {
+  if (term.kind === "local") return isGiven(term.slot) ? { kind: "argument", slot: term.slot } : aliases.get(term.slot);
   if (term.kind === "input") return { kind: "input", path: [] };
   if (term.kind !== "lookUp" || term.base.kind !== "input") return undefined;
   const path: Value[] = [];

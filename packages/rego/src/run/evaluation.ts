@@ -9,7 +9,7 @@ import { type BuiltinEnvironment, BuiltinError } from "../builtins/builtin.ts";
 import { fuel, type Payer } from "../fuel.ts";
 import { NumberTooLarge } from "../number.ts";
 import { type Problem, problemAt, type Source } from "../problem.ts";
-import { isObject, keyOf, lookUp, memberOf, ObjectBuilder, sortedEntries, type Value } from "../value.ts";
+import { isObject, type Key, keyOf, lookUp, memberOf, ObjectBuilder, sortedEntries, type Value } from "../value.ts";
 
 export type EvaluationErrorCode =
   | "eval_builtin_error"
@@ -115,6 +115,7 @@ export class Evaluation implements Payer {
   readonly #nowMs: (() => number) | undefined;
   #endMs: number | undefined;
   #granted = 0;
+  #keyed: Map<number, { readonly stamp: number; readonly parts: Map<Key, Value | undefined> }> | undefined;
   #extents: Map<object, { readonly stamp: number; readonly value: Value }> | undefined;
 
   constructor(parts: {
@@ -148,6 +149,16 @@ export class Evaluation implements Payer {
   get extents(): Map<object, { readonly stamp: number; readonly value: Value }> {
     this.#extents ??= new Map();
     return this.#extents;
+  }
+
+  /** Parts of a group's document that are known in this scope, by key. */
+  keyed(group: number): Map<Key, Value | undefined> {
+    this.#keyed ??= new Map();
+    const known = this.#keyed.get(group);
+    if (known !== undefined && known.stamp === this.stamp) return known.parts;
+    const parts = new Map<Key, Value | undefined>();
+    this.#keyed.set(group, { stamp: this.stamp, parts });
+    return parts;
   }
 
   refuel(): number {
