@@ -7,6 +7,8 @@ import { OPA } from "./opa.ts";
 import { REFUSED } from "./refused.ts";
 import { REGO } from "./rego.ts";
 import { SETS } from "./sets.ts";
+import { STRINGS } from "./strings.ts";
+import { TEMPLATE } from "./template.ts";
 import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
 
@@ -18,6 +20,8 @@ export const BUILTINS: readonly Builtin[] = [
   ...REFUSED,
   ...REGO,
   ...SETS,
+  ...STRINGS,
+  ...TEMPLATE,
   ...TRACING,
   ...TYPES,
 ];
