@@ -1,27 +1,37 @@
 /** All built-ins, by area. A new area is a file beside this one and a line here. */
 import { AGGREGATES } from "./aggregates.ts";
 import { ARITHMETIC } from "./arithmetic.ts";
+import { BITS } from "./bits.ts";
 import type { Builtin } from "./builtin.ts";
 import { COMPARISON } from "./comparison.ts";
+import { CONVERSIONS } from "./conversions.ts";
 import { OPA } from "./opa.ts";
+import { RANDOMNESS } from "./randomness.ts";
 import { REFUSED } from "./refused.ts";
 import { REGO } from "./rego.ts";
+import { SEMVER } from "./semver.ts";
 import { SETS } from "./sets.ts";
 import { STRINGS } from "./strings.ts";
 import { TEMPLATE } from "./template.ts";
 import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
+import { UNITS } from "./units.ts";
 
 export const BUILTINS: readonly Builtin[] = [
   ...AGGREGATES,
   ...ARITHMETIC,
+  ...BITS,
   ...COMPARISON,
+  ...CONVERSIONS,
   ...OPA,
+  ...RANDOMNESS,
   ...REFUSED,
   ...REGO,
+  ...SEMVER,
   ...SETS,
   ...STRINGS,
   ...TEMPLATE,
   ...TRACING,
   ...TYPES,
+  ...UNITS,
 ];
