@@ -1,10 +1,15 @@
 /** All built-ins, by area. A new area is a file beside this one and a line here. */
 import { AGGREGATES } from "./aggregates.ts";
 import { ARITHMETIC } from "./arithmetic.ts";
+import { ARRAYS } from "./arrays.ts";
 import { BITS } from "./bits.ts";
 import type { Builtin } from "./builtin.ts";
 import { COMPARISON } from "./comparison.ts";
 import { CONVERSIONS } from "./conversions.ts";
+import { GRAPHS } from "./graph.ts";
+import { JSON_PATCH } from "./json-patch.ts";
+import { JSON_PATHS } from "./json-paths.ts";
+import { OBJECTS } from "./objects.ts";
 import { OPA } from "./opa.ts";
 import { RANDOMNESS } from "./randomness.ts";
 import { REFUSED } from "./refused.ts";
@@ -20,9 +25,14 @@ import { UNITS } from "./units.ts";
 export const BUILTINS: readonly Builtin[] = [
   ...AGGREGATES,
   ...ARITHMETIC,
+  ...ARRAYS,
   ...BITS,
   ...COMPARISON,
   ...CONVERSIONS,
+  ...GRAPHS,
+  ...JSON_PATCH,
+  ...JSON_PATHS,
+  ...OBJECTS,
   ...OPA,
   ...RANDOMNESS,
   ...REFUSED,
