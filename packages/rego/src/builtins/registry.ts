@@ -9,6 +9,7 @@ import { CONVERSIONS } from "./conversions.ts";
 import { GRAPHS } from "./graph.ts";
 import { JSON_PATCH } from "./json-patch.ts";
 import { JSON_PATHS } from "./json-paths.ts";
+import { NET } from "./net.ts";
 import { OBJECTS } from "./objects.ts";
 import { OPA } from "./opa.ts";
 import { RANDOMNESS } from "./randomness.ts";
@@ -32,6 +33,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...GRAPHS,
   ...JSON_PATCH,
   ...JSON_PATHS,
+  ...NET,
   ...OBJECTS,
   ...OPA,
   ...RANDOMNESS,
