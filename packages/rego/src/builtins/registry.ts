@@ -6,6 +6,7 @@ import { BITS } from "./bits.ts";
 import type { Builtin } from "./builtin.ts";
 import { COMPARISON } from "./comparison.ts";
 import { CONVERSIONS } from "./conversions.ts";
+import { GLOB } from "./glob.ts";
 import { GRAPHS } from "./graph.ts";
 import { JSON_PATCH } from "./json-patch.ts";
 import { JSON_PATHS } from "./json-paths.ts";
@@ -30,6 +31,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...BITS,
   ...COMPARISON,
   ...CONVERSIONS,
+  ...GLOB,
   ...GRAPHS,
   ...JSON_PATCH,
   ...JSON_PATHS,
