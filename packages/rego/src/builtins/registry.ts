@@ -15,6 +15,7 @@ import { OBJECTS } from "./objects.ts";
 import { OPA } from "./opa.ts";
 import { RANDOMNESS } from "./randomness.ts";
 import { REFUSED } from "./refused.ts";
+import { REGEX } from "./regex.ts";
 import { REGO } from "./rego.ts";
 import { SEMVER } from "./semver.ts";
 import { SETS } from "./sets.ts";
@@ -40,6 +41,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...OPA,
   ...RANDOMNESS,
   ...REFUSED,
+  ...REGEX,
   ...REGO,
   ...SEMVER,
   ...SETS,
