@@ -6,6 +6,7 @@ import { BITS } from "./bits.ts";
 import type { Builtin } from "./builtin.ts";
 import { COMPARISON } from "./comparison.ts";
 import { CONVERSIONS } from "./conversions.ts";
+import { ENCODING } from "./encoding.ts";
 import { GLOB } from "./glob.ts";
 import { GRAPHS } from "./graph.ts";
 import { JSON_PATCH } from "./json-patch.ts";
@@ -24,6 +25,7 @@ import { TEMPLATE } from "./template.ts";
 import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
 import { UNITS } from "./units.ts";
+import { YAML } from "./yaml.ts";
 
 export const BUILTINS: readonly Builtin[] = [
   ...AGGREGATES,
@@ -32,6 +34,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...BITS,
   ...COMPARISON,
   ...CONVERSIONS,
+  ...ENCODING,
   ...GLOB,
   ...GRAPHS,
   ...JSON_PATCH,
@@ -50,4 +53,5 @@ export const BUILTINS: readonly Builtin[] = [
   ...TRACING,
   ...TYPES,
   ...UNITS,
+  ...YAML,
 ];
