@@ -119,7 +119,7 @@ function runCase(each: Case): string | undefined {
 
 /** The results of a case's query, or the text of its error. */
 function outcomeOf(each: Case): readonly Value[] | string {
-  const modules = (each.modules ?? []).map((text, index) => ({ file: `module-${index}.rego`, text }));
+  const modules = (each.modules ?? []).map((text, index) => ({ file: `test-${index}.rego`, text }));
   const compiled = compile(modules);
   if (compiled.kind === "problems") return compiled.problems.map(writeProblem).join("; ");
   const { program } = compiled;
@@ -141,7 +141,9 @@ function outcomeOf(each: Case): readonly Value[] | string {
     nowMs: () => performance.now(),
   };
   const answer = prepared.query.results(options);
-  return answer.kind === "error" ? `${answer.error.code}: ${answer.error.message}` : answer.results;
+  if (answer.kind !== "error") return answer.results;
+  const { file, line, code, message } = answer.error;
+  return `${file}:${line}: ${code}: ${message}`;
 }
 
 /** A result as the cases write it: sets as arrays; and where they say so, arrays in no order. */

@@ -135,6 +135,7 @@ function membersMeet(a: ObjectType, b: ObjectType): boolean {
   return a.members.every(({ key, value }) => {
     const other = b.members.find((member) => keyOf(member.key) === keyOf(key))?.value;
     if (other !== undefined) return typesMeet(value, other);
+    if (b.rest === undefined && a.rest !== undefined) return true; // options of a built-in, which may be left out
     return b.rest !== undefined && typesMeet(typeOfValue(key), b.rest.key) && typesMeet(value, b.rest.value);
   });
 }
