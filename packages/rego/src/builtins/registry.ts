@@ -22,6 +22,7 @@ import { SEMVER } from "./semver.ts";
 import { SETS } from "./sets.ts";
 import { STRINGS } from "./strings.ts";
 import { TEMPLATE } from "./template.ts";
+import { TIME_BUILTINS } from "./time.ts";
 import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
 import { UNITS } from "./units.ts";
@@ -50,6 +51,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...SETS,
   ...STRINGS,
   ...TEMPLATE,
+  ...TIME_BUILTINS,
   ...TRACING,
   ...TYPES,
   ...UNITS,
