@@ -2,22 +2,25 @@
  * Runs OPA compliance cases against the engine and says which pass. Used by the command `npm run conformance:rego` and
  * by the test that holds the engine to them; it prints nothing itself.
  */
-import { createHash, createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import {
-  type Cryptography,
+  builtin,
   compareValues,
   compile,
   type EvaluateOptions,
   keyOf,
+  NULL,
   objectOf,
   parseJson,
+  STRING,
   type Value,
   ValueSet,
   writeJson,
   writeProblem,
 } from "./index.ts";
+import { nodeCryptography } from "./node.ts";
 
 export interface ConformanceReport {
   readonly passed: number;
@@ -92,10 +95,10 @@ export async function runConformance(
   return { passed, failed, outOfScope: skipped, ms: Math.round(performance.now() - begin) };
 }
 
-const CRYPTOGRAPHY: Cryptography = {
-  hash: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
-  hmac: (algorithm, key, bytes) => createHmac(algorithm, key).update(bytes).digest(),
-};
+const CRYPTOGRAPHY = nodeCryptography();
+
+/** A built-in of the cases' own. Time stands still during an evaluation, so that there is nothing to wait for. */
+const SLEEP = builtin("test.sleep", [STRING], NULL, () => null);
 
 /** What is wrong with the outcome of a case; undefined when nothing is. */
 function runCase(each: Case): string | undefined {
@@ -120,7 +123,7 @@ function runCase(each: Case): string | undefined {
 /** The results of a case's query, or the text of its error. */
 function outcomeOf(each: Case): readonly Value[] | string {
   const modules = (each.modules ?? []).map((text, index) => ({ file: `test-${index}.rego`, text }));
-  const compiled = compile(modules);
+  const compiled = compile(modules, { builtins: [SLEEP] });
   if (compiled.kind === "problems") return compiled.problems.map(writeProblem).join("; ");
   const { program } = compiled;
   const prepared = program.prepare(each.query);

@@ -16,6 +16,7 @@ export {
   objectOperand,
   type PreparedCache,
   refusedBuiltin,
+  type SignatureScheme,
   stringOperand,
   stringsOperand,
 } from "./builtins/builtin.ts";

@@ -115,10 +115,24 @@ export function makePreparedCache(): PreparedCache {
 
 export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha384" | "sha512";
 
-/** Cryptography, synchronous; the caller of the engine provides it. Grows with the built-ins that need more. */
+/** How a signature is made; `raw` is the two numbers one after the other, each as long as the curve's. */
+export type SignatureScheme =
+  | { readonly kind: "rsa_pkcs1" | "rsa_pss"; readonly hash: HashAlgorithm }
+  | { readonly kind: "ecdsa"; readonly hash: HashAlgorithm; readonly encoding: "der" | "raw" }
+  | { readonly kind: "ed25519" };
+
+/** Cryptography, synchronous; the caller of the engine provides it. node.ts has that of Node. */
 export interface Cryptography {
   hash(algorithm: HashAlgorithm, bytes: Uint8Array): Uint8Array;
   hmac(algorithm: HashAlgorithm, key: Uint8Array, bytes: Uint8Array): Uint8Array;
+  /**
+   * Whether the holder of a key signed the bytes; false too for a key, or a signature, of another kind. The key is
+   * SubjectPublicKeyInfo in DER; it comes as the same array each time, and is never changed, so that what is made of it
+   * may be kept. A signature with RSA-PSS may have a salt of any length.
+   */
+  verify(scheme: SignatureScheme, spki: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean;
+  /** Signs with a private key, given as the members of its JWK; throws when the key is of no use. */
+  sign(scheme: SignatureScheme, jwk: Readonly<Record<string, string>>, bytes: Uint8Array): Uint8Array;
 }
 
 /**

@@ -13,6 +13,7 @@ import { JSON_PATCH } from "./json-patch.ts";
 import { JSON_PATHS } from "./json-paths.ts";
 import { NET } from "./net.ts";
 import { OBJECTS } from "./objects.ts";
+import { CRYPTO } from "./crypto.ts";
 import { OPA } from "./opa.ts";
 import { RANDOMNESS } from "./randomness.ts";
 import { REFUSED } from "./refused.ts";
@@ -42,6 +43,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...JSON_PATHS,
   ...NET,
   ...OBJECTS,
+  ...CRYPTO,
   ...OPA,
   ...RANDOMNESS,
   ...REFUSED,

@@ -1,0 +1,141 @@
+/**
+ * Bytes and their texts: UTF-8, hexadecimal, and base64 with the faults that Go reports. It takes no part in what the
+ * texts mean.
+ */
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export function utf8BytesOf(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** The text of UTF-8 bytes; what is none becomes U+FFFD. */
+export function textOfUtf8(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+/** The text of UTF-8 bytes; undefined when they are none. */
+export function strictTextOfUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return undefined; // a TypeError for bytes that are no UTF-8: a fault
+  }
+}
+
+export function hexOf(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
+  return text;
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let index = 0; index < a.length; index += 1) difference |= (a[index] ?? 0) ^ (b[index] ?? 0);
+  return difference === 0;
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+const STANDARD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const URL_SAFE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+export function base64Of(bytes: Uint8Array): string {
+  const text = encode(bytes, STANDARD);
+  return text.padEnd(Math.ceil(text.length / 4) * 4, "=");
+}
+
+/** Base64 for URLs, without padding. */
+export function base64UrlOf(bytes: Uint8Array): string {
+  return encode(bytes, URL_SAFE);
+}
+
+function encode(bytes: Uint8Array, alphabet: string): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 3) {
+    const left = bytes.length - at;
+    const group = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
+    text += (alphabet[group >> 18] ?? "") + (alphabet[(group >> 12) & 63] ?? "");
+    if (left > 1) text += alphabet[(group >> 6) & 63];
+    if (left > 2) text += alphabet[group & 63];
+  }
+  return text;
+}
+
+export type Base64Read =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  /** Go's words for it. */
+  | { readonly kind: "fault"; readonly message: string };
+
+/** Reads base64, whose padding is required. Line ends are overlooked. */
+export function readBase64(text: string): Base64Read {
+  return decode(text, STANDARD_VALUES, true);
+}
+
+/** Reads base64 for URLs, with or without padding. */
+export function readBase64Url(text: string): Base64Read {
+  return decode(text, URL_VALUES, false);
+}
+
+const STANDARD_VALUES = valuesOf(STANDARD);
+const URL_VALUES = valuesOf(URL_SAFE);
+
+function valuesOf(alphabet: string): Int8Array {
+  const values = new Int8Array(128).fill(-1);
+  for (let index = 0; index < alphabet.length; index += 1) values[alphabet.charCodeAt(index)] = index;
+  return values;
+}
+
+function decode(text: string, values: Int8Array, isPadded: boolean): Base64Read {
+  const bytes = new Uint8Array(Math.ceil((text.length * 3) / 4));
+  const fault = (offset: number): Base64Read => ({
+    kind: "fault",
+    message: `illegal base64 data at input byte ${offset}`,
+  });
+  let length = 0;
+  let group = 0;
+  let digits = 0;
+  let at = 0;
+  for (; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit === 10 || unit === 13) continue;
+    if (unit === 61) break;
+    const value = unit < 128 ? (values[unit] ?? -1) : -1;
+    if (value < 0) return fault(at);
+    group = (group << 6) | value;
+    digits += 1;
+    if (digits < 4) continue;
+    bytes[length] = group >> 16;
+    bytes[length + 1] = (group >> 8) & 255;
+    bytes[length + 2] = group & 255;
+    length += 3;
+    group = 0;
+    digits = 0;
+  }
+  if (at < text.length) {
+    // Padding: what stands from here are the missing marks of the last group, and nothing else.
+    const marks = text.slice(at).replace(/[\r\n]/g, "");
+    if (digits < 2) return fault(at);
+    if (marks !== "=".repeat(4 - digits)) return fault(digits === 2 && marks === "=" ? text.length : at + 1);
+  } else if (digits === 1 || (digits > 0 && isPadded)) return fault(text.length - digits);
+  if (digits >= 2) {
+    bytes[length] = digits === 2 ? group >> 4 : group >> 10;
+    length += 1;
+    if (digits === 3) {
+      bytes[length] = (group >> 2) & 255;
+      length += 1;
+    }
+  }
+  return { kind: "bytes", bytes: bytes.subarray(0, length) };
+}
