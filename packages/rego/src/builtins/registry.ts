@@ -28,6 +28,7 @@ import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
 import { UNITS } from "./units.ts";
 import { YAML } from "./yaml.ts";
+import { X509 } from "./x509.ts";
 
 export const BUILTINS: readonly Builtin[] = [
   ...AGGREGATES,
@@ -58,4 +59,5 @@ export const BUILTINS: readonly Builtin[] = [
   ...TYPES,
   ...UNITS,
   ...YAML,
+  ...X509,
 ];
