@@ -24,6 +24,7 @@ import { SETS } from "./sets.ts";
 import { STRINGS } from "./strings.ts";
 import { TEMPLATE } from "./template.ts";
 import { TIME_BUILTINS } from "./time.ts";
+import { TOKENS } from "./tokens.ts";
 import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
 import { UNITS } from "./units.ts";
@@ -55,6 +56,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...STRINGS,
   ...TEMPLATE,
   ...TIME_BUILTINS,
+  ...TOKENS,
   ...TRACING,
   ...TYPES,
   ...UNITS,
