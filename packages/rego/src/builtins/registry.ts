@@ -14,6 +14,7 @@ import { JSON_PATHS } from "./json-paths.ts";
 import { NET } from "./net.ts";
 import { OBJECTS } from "./objects.ts";
 import { CRYPTO } from "./crypto.ts";
+import { JSON_SCHEMA } from "./json-schema.ts";
 import { OPA } from "./opa.ts";
 import { RANDOMNESS } from "./randomness.ts";
 import { REFUSED } from "./refused.ts";
@@ -46,6 +47,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...NET,
   ...OBJECTS,
   ...CRYPTO,
+  ...JSON_SCHEMA,
   ...OPA,
   ...RANDOMNESS,
   ...REFUSED,
