@@ -62,10 +62,11 @@ export async function readCaseList(file: string): Promise<ReadonlyMap<string, st
   return entries;
 }
 
-/** Runs the cases of one file, or of all files of a folder. Rejects when there are none. */
+/** Runs the cases of one file, or of all files of a folder; `rewrite` may change their modules. Rejects when there are none. */
 export async function runConformance(
   path: string,
   outOfScope: ReadonlyMap<string, string>,
+  rewrite: (module: string) => string = (module) => module,
 ): Promise<ConformanceReport> {
   const files = (await stat(path)).isDirectory()
     ? (await readdir(path)).filter((name) => name.endsWith(".json")).map((name) => join(path, name))
@@ -86,7 +87,7 @@ export async function runConformance(
         skipped.push({ name, reason });
         continue;
       }
-      const detail = runCase(each);
+      const detail = runCase({ ...each, modules: (each.modules ?? []).map(rewrite) });
       if (detail === undefined) passed += 1;
       else failed.push({ name, note: each.note, detail });
     }

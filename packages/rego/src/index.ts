@@ -21,6 +21,7 @@ export {
   stringsOperand,
 } from "./builtins/builtin.ts";
 export { BUILTINS } from "./builtins/registry.ts";
+export { type Formatted, format } from "./format/format.ts";
 export { type JsonRead, parseJson, plainJsonOf, writeJson } from "./json.ts";
 export {
   compareNumbers,

@@ -1,0 +1,136 @@
+/**
+ * What the marks of a module are for: which brackets hold a body, a comprehension, items or a key, which minus is a sign,
+ * and where literals begin. Taken from the syntax tree, so that the formatter decides nothing that the parser decided.
+ */
+import type { Body, Expression, Literal, Module, Rule, Step, Term, Var } from "../syntax/ast.ts";
+
+/** What stands between an opening bracket and its closing one. */
+export type BracketRole = "body" | "comprehension" | "items" | "arguments" | "key";
+
+export interface Roles {
+  /** By the offset of the opening bracket; a parenthesis that has no role only groups. */
+  readonly brackets: ReadonlyMap<number, BracketRole>;
+  /** Offsets at which the literals of bodies and comprehensions begin. */
+  readonly literals: ReadonlySet<number>;
+  /** Offsets of minus signs that belong to a number. */
+  readonly signs: ReadonlySet<number>;
+  /** Where template strings end, by where they begin. */
+  readonly templates: ReadonlyMap<number, number>;
+}
+
+export function rolesOf(module: Module): Roles {
+  const finder = new RoleFinder(module.source.text);
+  for (const rule of module.rules) finder.rule(rule);
+  return finder;
+}
+
+class RoleFinder implements Roles {
+  readonly brackets = new Map<number, BracketRole>();
+  readonly literals = new Set<number>();
+  readonly signs = new Set<number>();
+  readonly templates = new Map<number, number>();
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  rule(rule: Rule): void {
+    this.#term(rule.head);
+    if (rule.args !== undefined) {
+      this.brackets.set(rule.head.end, "arguments");
+      this.#terms(rule.args);
+    }
+    for (const part of [rule, ...rule.otherwise]) {
+      if (part.value !== undefined) this.#term(part.value);
+      if (part.body !== undefined) this.#body(part.body);
+    }
+    if (rule.member !== undefined) this.#term(rule.member);
+  }
+
+  #body(body: Body): void {
+    if (body.braced) this.brackets.set(body.at, "body");
+    for (const literal of body.literals) this.#literal(literal);
+  }
+
+  #literal(literal: Literal): void {
+    this.literals.add(literal.at);
+    this.#expression(literal.expression);
+    for (const { target, value } of literal.with) this.#terms([target, value]);
+  }
+
+  #expression(expression: Expression): void {
+    switch (expression.kind) {
+      case "term":
+        this.#term(expression.term);
+        break;
+      case "unify":
+      case "assign":
+        this.#terms([expression.left, expression.right]);
+        break;
+      case "some":
+        break;
+      case "someIn":
+        if (expression.key !== undefined) this.#term(expression.key);
+        this.#terms([expression.value, expression.domain]);
+        break;
+      case "every":
+        this.#term(expression.domain);
+        this.#body(expression.body);
+        break;
+    }
+  }
+
+  #terms(terms: readonly Term[]): void {
+    for (const term of terms) this.#term(term);
+  }
+
+  #steps(steps: readonly Step[]): void {
+    for (const step of steps) {
+      if (step.dotted) continue;
+      this.brackets.set(step.at, "key");
+      this.#term(step.term);
+    }
+  }
+
+  #term(term: Term | Var): void {
+    switch (term.kind) {
+      case "var":
+        break;
+      case "scalar":
+        if (this.#text[term.at] === "-") this.signs.add(term.at);
+        break;
+      case "ref":
+        this.#term(term.head);
+        this.#steps(term.path);
+        break;
+      case "call":
+        if (term.infix === undefined) {
+          this.#term(term.callee);
+          this.brackets.set(term.callee.end, "arguments");
+        }
+        this.#terms(term.args);
+        break;
+      case "array":
+      case "set":
+        // The empty set is written like a call.
+        if (this.#text.startsWith("set", term.at)) this.brackets.set(term.at + "set".length, "arguments");
+        else this.brackets.set(term.at, "items");
+        this.#terms(term.items);
+        break;
+      case "object":
+        this.brackets.set(term.at, "items");
+        for (const entry of term.entries) this.#terms(entry);
+        break;
+      case "comprehension":
+        this.brackets.set(term.at, "comprehension");
+        if (term.key !== undefined) this.#term(term.key);
+        this.#term(term.value);
+        this.#body(term.body);
+        break;
+      case "template":
+        this.templates.set(term.at, term.end);
+        break;
+    }
+  }
+}
