@@ -126,7 +126,7 @@ export class Program {
   constructor(compiled: Compiled) {
     this.#compiled = compiled;
     this.#code = new Code(compiled);
-    for (const group of compiled.tree.groups) this.#code.of(group);
+    this.#code.fill();
   }
 
   get modules(): readonly Module[] {
@@ -177,7 +177,7 @@ export class Program {
     if (this.#marked === undefined) {
       const marks: Mark[] = [];
       const code = new Code(this.#compiled, (source, at, end, binds) => marks.push({ source, at, end, binds }) - 1);
-      for (const group of this.#compiled.tree.groups) code.of(group);
+      code.fill();
       this.#marked = { code, marks };
     }
     return this.#marked;

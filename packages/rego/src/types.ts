@@ -65,9 +65,53 @@ export function unionOf(...of: readonly Type[]): Type {
 
 /** Alternatives of a union; more make it `any`. */
 const ALTERNATIVES_MAX = 16;
-/** How deep types go, and how many members of a value they list; beyond it stands `any`. */
+/** How deep types go, how many members of a value they list, and how many parts they have; beyond it stands `any`. */
 const DEPTH_MAX = 5;
 const LISTED_MAX = 64;
+const PARTS_MAX = 300;
+
+/** The type itself, or one that says less when it has too many parts: types built from types would grow without end. */
+export function boundType(type: Type): Type {
+  if (countParts(type, PARTS_MAX, 0) >= 0) return type;
+  switch (type.kind) {
+    case "array":
+      return arrayOf(ANY);
+    case "set":
+      return setOf(ANY);
+    case "object":
+      return ANY_OBJECT;
+    default:
+      return ANY;
+  }
+}
+
+/** What is left of a number after all parts of a type are counted; negative when it is not enough. */
+function countParts(type: Type, start: number, depth: number): number {
+  if (depth > 2 * DEPTH_MAX) return -1;
+  let left = start - 1;
+  for (const part of partsOf(type)) {
+    if (left < 0) return left;
+    left = countParts(part, left, depth + 1);
+  }
+  return left;
+}
+
+function partsOf(type: Type): readonly Type[] {
+  switch (type.kind) {
+    case "array":
+      return type.rest === undefined ? type.items : [...type.items, type.rest];
+    case "set":
+      return [type.of];
+    case "object": {
+      const values = type.members.map(({ value }) => value);
+      return type.rest === undefined ? values : [...values, type.rest.key, type.rest.value];
+    }
+    case "union":
+      return type.of;
+    default:
+      return [];
+  }
+}
 
 /** The type that a value alone has. */
 export function typeOfValue(value: Value, depth = 0): Type {

@@ -8,6 +8,7 @@ import { type Problem, problemAt, type Source } from "../problem.ts";
 import {
   ANY,
   arrayOf,
+  boundType,
   joinTypes,
   STRING,
   setOf,
@@ -44,7 +45,7 @@ export function checkTypes(ordered: readonly RuleGroup[], planned: readonly Plan
       keys.push(key);
       problems.push(...checker.problems);
     }
-    types.set(id, typeOfGroup(group, joinTypes(results), joinTypes(keys)));
+    types.set(id, boundType(typeOfGroup(group, joinTypes(results), joinTypes(keys))));
   }
   return problems;
 }
@@ -88,7 +89,7 @@ class Checker {
     for (const [index, branch] of rule.branches.entries()) {
       for (const step of rule.args) this.#step(step);
       this.#body(branch.body);
-      this.#at = branch.at;
+      this.#at = branch.valueAt;
       const [first] = rule.tail;
       if (index === 0 && first !== undefined) key = this.#term(first);
       values.push(this.#term(branch.value));
@@ -212,6 +213,10 @@ class Checker {
   }
 
   #term(term: PlanTerm): Type {
+    return boundType(this.#typeOf(term));
+  }
+
+  #typeOf(term: PlanTerm): Type {
     switch (term.kind) {
       case "constant":
         return typeOfValue(term.value);

@@ -124,7 +124,8 @@ function planRule(group: RuleGroup, member: GroupRule, context: PlanContext, id:
     const planned = planner.terms(heads, branch.at, bound, outer, steps);
     if (index === 0) tail = planned.slice(0, -1);
     if (steps.length > 0) body.push({ at: branch.at, end: branch.end, steps, binds: [] });
-    return { at: branch.at, body, value: planned.at(-1) as PlanTerm }; // at least the value went in
+    const value = planned.at(-1) as PlanTerm; // at least the value went in
+    return { at: branch.at, valueAt: branch.value.at, body, value };
   });
   if (branches.length > 1) planner.slot(); // for the mark that a branch held
   return {
@@ -147,7 +148,7 @@ function givenKey(slot: number, key: ResolvedTerm): ResolvedLiteral {
   return { negated: false, with: [], at, end, expression: { kind: "unify", left, right: key } };
 }
 
-/** Code for all groups, made when it is first needed. */
+/** Code for all groups. */
 export class Code {
   /** Memories that no evaluation is using: one, unless evaluations run inside each other. */
   readonly memories: Memory[] = [];
@@ -155,6 +156,7 @@ export class Code {
   readonly #tree: RuleTree;
   readonly #planned: readonly PlannedGroup[];
   readonly #made: (GroupCode | undefined)[] = [];
+  readonly #unfilled: LazyGroupCode[] = [];
   readonly #isTraced: boolean;
 
   /** With `mark`, the code tells a tracer where it is. */
@@ -180,10 +182,18 @@ export class Code {
     if (known !== undefined) return known;
     const code = new LazyGroupCode(group);
     this.#made[group.id] = code;
-    const planned = this.#planned[group.id];
-    if (planned === undefined) throw new TypeError(`no plan for ${pathText(group.path)}`);
-    code.fill(emitGroup(planned, this.context, this.#isTraced));
+    this.#unfilled.push(code);
     return code;
+  }
+
+  /** Makes the code of all groups, one after the other: a chain of rules may be longer than the stack is deep. */
+  fill(): void {
+    for (const group of this.#tree.groups) this.of(group);
+    for (let code = this.#unfilled.pop(); code !== undefined; code = this.#unfilled.pop()) {
+      const planned = this.#planned[code.group.id];
+      if (planned === undefined) throw new TypeError(`no plan for ${pathText(code.group.path)}`);
+      code.fill(emitGroup(planned, this.context, this.#isTraced));
+    }
   }
 }
 

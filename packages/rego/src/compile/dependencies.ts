@@ -8,6 +8,9 @@ import type { ResolvedRule, ResolvedTerm } from "./resolved.ts";
 import { pathText, type RuleGroup, type RuleTree, type TreeNode } from "./rule-tree.ts";
 import { visitRule } from "./visit.ts";
 
+/** Names of a way back that are listed. */
+const NAMES_MAX = 20;
+
 /** The groups that each group needs, by id. */
 export type Dependencies = readonly ReadonlySet<number>[];
 
@@ -89,7 +92,9 @@ export function refuseRecursion(tree: RuleTree, dependencies: Dependencies): Pro
         way.push({ id: next, rest: [...(dependencies[next] ?? [])] });
       } else if (state[next] === 1) {
         const start = way.findIndex((entry) => entry.id === next);
-        const names = [...way.slice(start).map((entry) => entry.id), next].map((each) => nameOf(tree, each));
+        const ids = [...way.slice(start).map((entry) => entry.id), next];
+        const names = ids.map((each) => nameOf(tree, each));
+        if (names.length > NAMES_MAX) names.splice(NAMES_MAX / 2, names.length - NAMES_MAX, "…");
         const group = tree.groups[next];
         const rule = group?.rules[0]?.rule ?? group?.defaults[0]?.rule;
         if (rule === undefined) continue;

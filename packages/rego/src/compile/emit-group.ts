@@ -30,6 +30,7 @@ export interface PlannedRule {
 
 export interface PlannedBranch {
   readonly at: number;
+  readonly valueAt: number;
   readonly body: PlanBody;
   readonly value: PlanTerm;
 }

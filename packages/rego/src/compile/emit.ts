@@ -815,10 +815,23 @@ export class Emitter {
         if (mock !== undefined) return callMock(mock, evaluation, inner.slice(0, args.length) as Value[]); // just put there
       }
       if (evaluation.shadows !== undefined && evaluation.isShadowed(path)) return undefined;
-      return code.call(evaluation, inner);
+      if (evaluation.memory.countCall(id) < CALLS_UNKEPT) return code.call(evaluation, inner);
+      const known = evaluation.keyed(id);
+      const key = evaluation.keyOfArguments(inner, args.length);
+      if (key === undefined) return code.call(evaluation, inner);
+      if (known.has(key)) return known.get(key);
+      const value = code.call(evaluation, inner);
+      if (known.size < ANSWERS_MAX) known.set(key, value);
+      return value;
     };
   }
 }
+
+/** Calls of a function in one evaluation before its answers are kept: keeping costs more than a few calls. */
+const CALLS_UNKEPT = 16;
+
+/** Answers of one function that are kept. */
+const ANSWERS_MAX = 10_000;
 
 /** Documents of which a part can be made without the rest. */
 function isCollected(group: RuleGroup): boolean {

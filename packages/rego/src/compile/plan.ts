@@ -164,6 +164,8 @@ class Waiting {
   }
 }
 
+const NOTHING: readonly Local[] = [];
+
 export class Planner {
   readonly #context: PlanContext;
   #frameSize: number;
@@ -187,20 +189,25 @@ export class Planner {
     const visible = new Set(outer);
     for (const literal of body) for (const local of localsOfLiteral(literal)) visible.add(local.slot);
     const planned: PlanLiteral[] = [];
-    let waiting = [...body];
+    let waiting = body.map((literal) => ({ literal, until: NOTHING }));
     while (waiting.length > 0) {
-      const later: ResolvedLiteral[] = [];
-      for (const literal of waiting) {
+      const later: { literal: ResolvedLiteral; until: readonly Local[] }[] = [];
+      for (const { literal, until } of waiting) {
+        // It is tried again only when something that it waits for is bound.
+        if (until.length > 0 && !until.some(({ slot }) => bound.has(slot))) {
+          later.push({ literal, until });
+          continue;
+        }
         const trial = bound.fork();
         try {
           planned.push({ at: literal.at, end: literal.end, ...this.#literal(literal, trial, visible) });
           bound.addAll(trial);
         } catch (cause) {
           if (!(cause instanceof Waiting)) throw cause; // an expression that must wait is tried again
-          later.push(literal);
+          later.push({ literal, until: cause.locals });
         }
       }
-      if (later.length === waiting.length) throw this.#unsafe(later, bound, visible);
+      if (later.length === waiting.length) throw this.#unsafe(later);
       waiting = later;
     }
     return planned;
@@ -254,17 +261,10 @@ export class Planner {
     return this.#frameSize - 1;
   }
 
-  #unsafe(literals: readonly ResolvedLiteral[], bound: Bound, visible: ReadonlySet<number>): UnsafeFault {
+  #unsafe(waiting: readonly { readonly literal: ResolvedLiteral; readonly until: readonly Local[] }[]): UnsafeFault {
     const locals = new Map<number, Local>();
-    for (const literal of literals) {
-      try {
-        this.#literal(literal, bound.fork(), visible);
-      } catch (cause) {
-        if (!(cause instanceof Waiting)) throw cause; // only asked what it waits for
-        for (const local of cause.locals) locals.set(local.slot, local);
-      }
-    }
-    return new UnsafeFault(literals[0]?.at ?? 0, [...locals.values()]);
+    for (const { until } of waiting) for (const local of until) locals.set(local.slot, local);
+    return new UnsafeFault(waiting[0]?.literal.at ?? 0, [...locals.values()]);
   }
 
   // Literals

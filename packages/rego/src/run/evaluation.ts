@@ -69,6 +69,9 @@ export interface Limits {
   readonly resultSize: number;
 }
 
+/** Longer strings are no part of a key for arguments. */
+const KEY_PART_LENGTH_MAX = 500;
+
 /** Steps between two looks at the clock. */
 const STEPS_BETWEEN_LOOKS = 10_000;
 
@@ -79,12 +82,24 @@ const STEPS_BETWEEN_LOOKS = 10_000;
 export class Memory {
   readonly stamps: number[];
   readonly values: (Value | undefined)[];
+  /** How often each function was called. */
+  readonly calls: number[];
   lastStamp = 0;
   #touched: number[] = [];
+  #called: number[] = [];
 
   constructor(groups: number) {
     this.stamps = new Array(groups).fill(0);
     this.values = new Array(groups).fill(undefined);
+    this.calls = new Array(groups).fill(0);
+  }
+
+  /** Counts a call of a function; answers how many there were before. */
+  countCall(id: number): number {
+    const count = this.calls[id] ?? 0;
+    if (count === 0) this.#called.push(id);
+    this.calls[id] = count + 1;
+    return count;
   }
 
   keep(id: number, stamp: number, value: Value | undefined): void {
@@ -97,6 +112,8 @@ export class Memory {
   release(): void {
     for (const id of this.#touched) this.values[id] = undefined;
     this.#touched = [];
+    for (const id of this.#called) this.calls[id] = 0;
+    this.#called = [];
   }
 }
 
@@ -116,6 +133,7 @@ export class Evaluation implements Payer {
   #endMs: number | undefined;
   #granted = 0;
   #keyed: Map<number, { readonly stamp: number; readonly parts: Map<Key, Value | undefined> }> | undefined;
+  #identities: Map<object, number> | undefined;
   #extents: Map<object, { readonly stamp: number; readonly value: Value }> | undefined;
 
   constructor(parts: {
@@ -159,6 +177,26 @@ export class Evaluation implements Payer {
     const parts = new Map<Key, Value | undefined>();
     this.#keyed.set(group, { stamp: this.stamp, parts });
     return parts;
+  }
+
+  /** A key for arguments: scalars by value, the others by identity. None for long strings: it would cost too much. */
+  keyOfArguments(frame: Frame, count: number): string | undefined {
+    let key = "";
+    for (let index = 0; index < count; index += 1) {
+      const arg = frame[index];
+      if (typeof arg === "object" && arg !== null) {
+        this.#identities ??= new Map();
+        let identity = this.#identities.get(arg);
+        if (identity === undefined) {
+          identity = this.#identities.size;
+          this.#identities.set(arg, identity);
+        }
+        key += `#${identity},`;
+      } else if (typeof arg === "string" && arg.length > KEY_PART_LENGTH_MAX) return undefined;
+      else if (typeof arg === "string") key += `${arg.length}:${arg},`;
+      else key += `${arg},`;
+    }
+    return key;
   }
 
   refuel(): number {

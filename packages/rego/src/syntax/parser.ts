@@ -106,8 +106,11 @@ class SyntaxFault {
   readonly at: number;
   readonly message: string;
   readonly hint: string;
+  /** Whether it is about a bound, over which the parser does not go back. */
+  readonly isBound: boolean;
 
-  constructor(at: number, message: string, hint = "") {
+  constructor(at: number, message: string, hint = "", isBound = false) {
+    this.isBound = isBound;
     this.at = at;
     this.message = message;
     this.hint = hint;
@@ -184,14 +187,15 @@ class Parser {
   /** A fault of the text as a problem; anything else is a failure of ours. */
   #problem(cause: unknown): Problem {
     if (!(cause instanceof SyntaxFault)) throw cause;
-    const fault = this.#abandoned !== undefined && this.#abandoned.at > cause.at ? this.#abandoned : cause;
+    const further = this.#abandoned !== undefined && this.#abandoned.at > cause.at && !cause.isBound;
+    const fault = further && this.#abandoned !== undefined ? this.#abandoned : cause;
     this.#abandoned = undefined;
     return problemAt(this.#source, "rego_parse_error", fault.at, fault.message, fault.hint);
   }
 
   /** Goes back over a fault. It is kept: when nothing else fits either, the reading that came furthest is reported. */
   #abandon(cause: unknown, offset: number, depth: number): void {
-    if (!(cause instanceof SyntaxFault)) throw cause; // a failure of ours
+    if (!(cause instanceof SyntaxFault) || cause.isBound) throw cause; // a failure of ours, or a fault that stays
     if (this.#abandoned === undefined || cause.at > this.#abandoned.at) this.#abandoned = cause;
     this.#depth = depth;
     this.#goTo(offset);
@@ -609,7 +613,7 @@ class Parser {
   #enter(): void {
     this.#depth += 1;
     if (this.#depth > TERM_DEPTH_MAX) {
-      throw new SyntaxFault(this.#token.at, `terms stand deeper than ${TERM_DEPTH_MAX} in each other`);
+      throw new SyntaxFault(this.#token.at, `terms stand deeper than ${TERM_DEPTH_MAX} in each other`, "", true);
     }
   }
 
