@@ -143,6 +143,16 @@ p := [q, r, q] if { r := q with input.a as 2 with data.base as 3 with f as g wit
     expect(valueText(text, options)).toBe('[[1,0,1,2],[2,3,"g",7],[1,0,1,2]]');
   });
 
+  test("never takes what is known of one scope for another", () => {
+    const text = `q[x] := input.v if some x in ["a"]
+f(x) := [x, input.v]
+often := [f(1) | some _ in numbers.range(1, 30)]
+p := [q.a, often[29], inside, q.a, often[29], f(1)] if { inside := [q.a, often[29], f(1)] with input.v as "in" }`;
+    expect(valueText(text, { input: { v: "out" } })).toBe(
+      '["out",[1,"out"],["in",[1,"in"],[1,"in"]],"out",[1,"out"],[1,"out"]]',
+    );
+  });
+
   test("keeps a function that stands in for another from itself", () => {
     expect(valueText("f(x) := x\ng(x) := f(x) + 1\np := x if x := f(1) with f as g")).toBe("2");
   });
@@ -247,6 +257,48 @@ describe("built-ins", () => {
     });
     if (compiled.kind === "problems") throw new TypeError("it compiles");
     expect(compiled.program.evaluate("data.t.p", { input: 1 })).toEqual({ kind: "value", value: [1, 2, 1] });
+  });
+});
+
+describe("rego.parse_module", () => {
+  test("answers with the syntax tree that OPA writes", () => {
+    const text = "package a.b\np contains x if { some x in input.y; not x == _ } # why";
+    const answer = program('package t\np := rego.parse_module("x.rego", input)').evaluate("data.t.p", { input: text });
+    const ref = (...path: string[]) => ({
+      type: "ref",
+      value: path.map((value, index) => ({ type: index === 0 ? "var" : "string", value })),
+    });
+    const variable = (value: string) => ({ type: "var", value });
+    expect(answer).toMatchObject({
+      kind: "value",
+      value: {
+        package: { path: [variable("data"), { type: "string", value: "a" }, { type: "string", value: "b" }] },
+        rules: [
+          {
+            head: { name: "p", ref: [variable("p")], key: variable("x") },
+            body: [
+              {
+                index: 0,
+                terms: {
+                  symbols: [{ type: "call", value: [ref("internal", "member_2"), variable("x"), ref("input", "y")] }],
+                },
+              },
+              { index: 1, negated: true, terms: [ref("equal"), variable("x"), variable("$0")] },
+            ],
+          },
+        ],
+      },
+    });
+  });
+
+  test("is an error for what is no module", () => {
+    const answer = program('package t\np := rego.parse_module("x.rego", input)').evaluate("data.t.p", {
+      input: "package foo.",
+      strictBuiltinErrors: true,
+    });
+    expect(answer).toMatchObject({
+      error: { message: "rego.parse_module: rego_parse_error: unexpected eof token: expected ident" },
+    });
   });
 });
 
