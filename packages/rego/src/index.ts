@@ -38,6 +38,7 @@ export {
   type CompileOptions,
   compile,
   type EvaluateOptions,
+  type Evaluator,
   type Explanation,
   type ModuleText,
   Program,

@@ -44,8 +44,8 @@ export interface EvaluateOptions {
   readonly input?: Value | undefined;
   /** Base documents under `data`. */
   readonly data?: Value;
-  /** Nanoseconds since the epoch, for `time.now_ns`. */
-  readonly timeNs?: bigint;
+  /** Nanoseconds since the epoch, for `time.now_ns`; a function is asked once at most. */
+  readonly timeNs?: bigint | (() => bigint);
   /** Milliseconds of a clock that only goes forward, for the bound on time. */
   readonly nowMs?: () => number;
   readonly randomBytes?: (count: number) => Uint8Array;
@@ -115,8 +115,13 @@ export function compile(modules: readonly (ModuleText | Module)[], options: Comp
   return { kind: "program", program: new Program(result.compiled) };
 }
 
+/** Whatever answers queries: compiled modules, and in their place a bundle that was compiled elsewhere. */
+export interface Evaluator {
+  evaluate(query: string, options?: EvaluateOptions): Answer;
+}
+
 /** Compiled modules. */
-export class Program {
+export class Program implements Evaluator {
   readonly #compiled: Compiled;
   readonly #code: Code;
   readonly #queries = new Map<string, Query>();
@@ -330,6 +335,7 @@ class Environment implements BuiltinEnvironment {
   readonly prepared: PreparedCache;
   readonly #options: EvaluateOptions;
   #perEvaluation: Map<string, Value> | undefined;
+  #timeNs: bigint | undefined;
 
   constructor(options: EvaluateOptions, prepared: PreparedCache) {
     this.#options = options;
@@ -342,8 +348,10 @@ class Environment implements BuiltinEnvironment {
   }
 
   timeNs(): bigint {
-    if (this.#options.timeNs === undefined) throw builtinError("there is no clock");
-    return this.#options.timeNs;
+    const { timeNs } = this.#options;
+    if (timeNs === undefined) throw builtinError("there is no clock");
+    this.#timeNs ??= typeof timeNs === "bigint" ? timeNs : timeNs();
+    return this.#timeNs;
   }
 
   randomBytes(count: number): Uint8Array {

@@ -316,20 +316,22 @@ export function equalValues(a: Value, b: Value): boolean {
   }
   if (isArray(b)) return false;
   if (a instanceof Boxed || b instanceof Boxed) return equalBoxed(a, b);
-  const names = Object.keys(a);
-  if (names.length !== Object.keys(b).length) return objectSize(a) === objectSize(b) && equalMembers(a, b, names);
-  return equalMembers(a, b, names);
+  return equalMembers(a, b);
 }
 
-function equalMembers(a: PlainObject, b: PlainObject, names: readonly string[]): boolean {
+/** Members that are undefined do not count: JSON has none. */
+function equalMembers(a: PlainObject, b: PlainObject): boolean {
+  const names = Object.keys(a);
   burn(names.length);
+  let size = 0;
   for (const name of names) {
     const left = a[name];
     if (left === undefined) continue;
     const right = ownMember(b, name);
     if (right === undefined || !equalValues(left, right)) return false;
+    size += 1;
   }
-  return true;
+  return size === objectSize(b);
 }
 
 function equalBoxed(a: Value, b: Value): boolean {

@@ -15,6 +15,7 @@ import { NET } from "./net.ts";
 import { OBJECTS } from "./objects.ts";
 import { CRYPTO } from "./crypto.ts";
 import { JSON_SCHEMA } from "./json-schema.ts";
+import { INTERNAL } from "./internal.ts";
 import { OPA } from "./opa.ts";
 import { RANDOMNESS } from "./randomness.ts";
 import { REFUSED } from "./refused.ts";
@@ -48,6 +49,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...OBJECTS,
   ...CRYPTO,
   ...JSON_SCHEMA,
+  ...INTERNAL,
   ...OPA,
   ...RANDOMNESS,
   ...REFUSED,

@@ -43,7 +43,7 @@ export function checkTypes(ordered: readonly RuleGroup[], planned: readonly Plan
       const { value, key } = checker.rule(rule);
       results.push(value);
       keys.push(key);
-      problems.push(...checker.problems);
+      for (const problem of checker.problems) problems.push(problem);
     }
     types.set(id, boundType(typeOfGroup(group, joinTypes(results), joinTypes(keys))));
   }
@@ -144,7 +144,7 @@ class Checker {
       case "scan": {
         const type = this.#term(step.source);
         const within = typesWithin(type);
-        if (within === undefined) {
+        if (within === undefined && step.isRef) {
           this.#report(this.#at, `undefined ref: there is nothing to go through in ${writeType(type)}`);
         }
         this.#pattern(step.key, within?.key ?? ANY);
@@ -193,7 +193,7 @@ class Checker {
       case "equal":
         return typesMeet(this.#term(pattern.term), type);
       case "array": {
-        let fits = typesMeet(type, tupleOf(...pattern.items.map(() => ANY)));
+        let fits = typesMeet(type, tupleOf(pattern.items.map(() => ANY)));
         for (const [index, item] of pattern.items.entries()) {
           const under = typeUnder(type, { kind: "number" }, index) ?? ANY;
           if (!this.#pattern(item, under)) fits = false;
@@ -236,7 +236,7 @@ class Checker {
       case "call":
         return this.#call(term);
       case "array":
-        return tupleOf(...term.items.map((item) => this.#term(item)));
+        return tupleOf(term.items.map((item) => this.#term(item)));
       case "set":
         return setOf(joinTypes(term.items.map((item) => this.#term(item))));
       case "object": {

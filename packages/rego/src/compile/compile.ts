@@ -76,7 +76,7 @@ function planAll(
           return [planRule(group, member, context, id - 1)];
         } catch (cause) {
           if (!(cause instanceof UnsafeFault)) throw cause; // a rule that has no order becomes a problem
-          problems.push(...unsafeProblems(member.rule.source, cause));
+          for (const problem of unsafeProblems(member.rule.source, cause)) problems.push(problem);
           return [];
         }
       });

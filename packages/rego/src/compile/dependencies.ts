@@ -56,7 +56,7 @@ function collectAt(root: TreeNode, path: readonly (Value | undefined)[], isCall:
   for (const step of path) {
     const next: TreeNode[] = [];
     for (const node of level) {
-      if (step === undefined) next.push(...node.children.values());
+      if (step === undefined) for (const child of node.children.values()) next.push(child);
       else {
         const child = node.children.get(keyOf(step));
         if (child !== undefined) next.push(child);
@@ -70,7 +70,7 @@ function collectAt(root: TreeNode, path: readonly (Value | undefined)[], isCall:
   }
   for (let node = level.pop(); node !== undefined; node = level.pop()) {
     if (node.group !== undefined && node.group.kind !== "function") found.push(node.group);
-    level.push(...node.children.values());
+    for (const child of node.children.values()) level.push(child);
   }
 }
 

@@ -103,7 +103,7 @@ function emitRules(
   const { group } = planned;
   const slot = group.arity; // of the result
   const isSingle = group.kind === "value" || group.kind === "function";
-  const frameSize = Math.max(slot + 2, ...[...plans, ...planned.defaults].map((rule) => rule.frameSize));
+  const frameSize = [...plans, ...planned.defaults].reduce((most, rule) => Math.max(most, rule.frameSize), slot + 2);
   const onlyConstant = isSingle ? commonConstant(planned) : undefined;
   const stopsEarly = onlyConstant !== undefined || (isKeyed && group.kind === "set");
   const rules = plans.map((rule) => ({

@@ -73,7 +73,14 @@ export type Step =
   | { readonly op: "match"; readonly pattern: Pattern; readonly term: PlanTerm }
   | { readonly op: "never" }
   /** Each key and value of a collection in turn. */
-  | { readonly op: "scan"; readonly source: PlanTerm; readonly key: Pattern; value: Pattern }
+  | {
+      readonly op: "scan";
+      readonly source: PlanTerm;
+      readonly key: Pattern;
+      value: Pattern;
+      /** Whether a reference with an open variable goes through it; else `some … in`. */
+      readonly isRef: boolean;
+    }
   /** Each document on paths down from a node without a group; some steps are open. */
   | { readonly op: "walk"; readonly node: TreeNode; readonly path: readonly Pattern[]; value: Pattern }
   /** Each result of a built-in that has several. */
@@ -313,7 +320,13 @@ export class Planner {
         const source = this.#term(expression.domain, bound, visible, hoisted);
         const key: Pattern =
           expression.key === undefined ? { kind: "any" } : this.#pattern(expression.key, bound, visible, hoisted);
-        steps.push({ op: "scan", source, key, value: this.#pattern(expression.value, bound, visible, hoisted) });
+        steps.push({
+          op: "scan",
+          source,
+          key,
+          value: this.#pattern(expression.value, bound, visible, hoisted),
+          isRef: false,
+        });
         return steps;
       }
       case "every": {
@@ -386,7 +399,7 @@ export class Planner {
         if (parts === undefined) later.push([left, right]);
         else {
           progress = true;
-          later.push(...parts);
+          for (const part of parts) later.push(part);
         }
       }
       if (!progress) {
@@ -538,7 +551,7 @@ export class Planner {
       }
       const slot = this.slot();
       const key = this.#pattern(step, bound, visible, hoisted);
-      steps.push({ op: "scan", source: makeLookUp(base, path), key, value: { kind: "bind", slot } });
+      steps.push({ op: "scan", source: makeLookUp(base, path), key, value: { kind: "bind", slot }, isRef: true });
       base = { kind: "local", slot };
       path = [];
     }

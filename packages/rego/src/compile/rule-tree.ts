@@ -92,7 +92,7 @@ function groupRules(node: TreeNode, groups: RuleGroup[], problems: Problem[]): v
   for (const child of node.children.values()) collectBelow(child, node.path.length, below);
   if (members.some(({ tail }) => tail.length > 0)) {
     node.children.clear();
-    members.push(...below);
+    for (const member of below) members.push(member);
   } else if (below.length > 0) {
     const others = [...new Set(below.map(({ rule }) => pathText(rule.path)))].sort();
     refuse(first, `rule ${name} conflicts with [${others.join(", ")}]`);
@@ -130,7 +130,7 @@ function collectBelow(start: TreeNode, depth: number, found: GroupRule[]): void 
       const steps = node.path.slice(depth).map((value): ResolvedTerm => ({ kind: "constant", value, at, end }));
       found.push({ rule, tail: [...steps, ...rule.tail] });
     }
-    open.push(...node.children.values());
+    for (const child of node.children.values()) open.push(child);
   }
 }
 

@@ -21,7 +21,8 @@ interface Line {
 }
 
 export function readYaml(lines: readonly string[]): YamlRead {
-  const base = Math.min(...lines.filter((line) => line.trim() !== "").map(indentOf));
+  const indents = lines.filter((line) => line.trim() !== "").map(indentOf);
+  const base = indents.reduce((least, indent) => Math.min(least, indent), Number.POSITIVE_INFINITY);
   const reader = new YamlReader(lines.map((line) => line.slice(Number.isFinite(base) ? base : 0).trimEnd()));
   try {
     return { kind: "value", value: reader.document() };
