@@ -266,6 +266,10 @@ export function withinLimits<T>(evaluation: Evaluation, work: (evaluation: Evalu
     if (cause instanceof RangeError && /call stack/i.test(cause.message)) {
       throw new EvaluationFault("eval_limit_error", "evaluation goes too deep");
     }
+    // And a string, array or integer beyond what JavaScript has makes another one.
+    if (cause instanceof RangeError && /string length|array length|BigInt/i.test(cause.message)) {
+      throw new EvaluationFault("eval_limit_error", "evaluation makes too large a value");
+    }
     throw cause;
   } finally {
     fuel.left = left;
