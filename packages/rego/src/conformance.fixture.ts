@@ -34,8 +34,6 @@ export interface FailedCase {
   readonly note: string;
   /** What came instead of what was wanted. */
   readonly detail: string;
-  /** The built-in that OPA has and the engine does not, when the case uses one. */
-  readonly missing: string | undefined;
 }
 
 interface Case {

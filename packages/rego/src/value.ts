@@ -20,6 +20,7 @@
 import { Boxed } from "./boxed.ts";
 import { burn } from "./fuel.ts";
 import { compareNumbers, Decimal, type RegoNumber, writeNumber } from "./number.ts";
+import { quoteText } from "./quote.ts";
 
 export type Value = null | boolean | RegoNumber | string | readonly Value[] | PlainObject | ValueObject | ValueSet;
 
@@ -435,7 +436,7 @@ function sortNames(names: string[]): string[] {
 export function writeValue(value: Value): string {
   switch (typeof value) {
     case "string":
-      return JSON.stringify(value);
+      return writeText(value);
     case "number":
       return writeNumber(value);
     case "boolean":
@@ -451,4 +452,11 @@ export function writeValue(value: Value): string {
   return `{${sortedEntries(value)
     .map(([key, member]) => `${writeValue(key)}: ${writeValue(member)}`)
     .join(", ")}}`;
+}
+
+/** Where Go quotes otherwise than JavaScript: controls, and what cannot be printed. */
+const QUOTED_OTHERWISE = /[^ -~]/;
+
+function writeText(text: string): string {
+  return QUOTED_OTHERWISE.test(text) ? quoteText(text) : JSON.stringify(text);
 }

@@ -1,6 +1,9 @@
-/** Built-ins that make one value of a collection: `count`, `sum`, `product`, `max`, `min`, `sort`. */
+/**
+ * Built-ins that make one value of a collection: `count`, `sum`, `product`, `max`, `min`, `sort`; and `any` and `all`, for
+ * policies that have them still.
+ */
 import { addNumbers, multiplyNumbers, type RegoNumber } from "../number.ts";
-import { ANY, ANY_OBJECT, arrayOf, NUMBER, STRING, setOf, unionOf } from "../types.ts";
+import { ANY, ANY_OBJECT, arrayOf, BOOLEAN, NUMBER, STRING, setOf, unionOf } from "../types.ts";
 import {
   compareValues,
   isArray,
@@ -13,6 +16,7 @@ import {
   type Value,
 } from "../value.ts";
 import { type Builtin, builtin, collectionOperand, elementError, operandError } from "./builtin.ts";
+import { countCharacters } from "./text.ts";
 
 const COLLECTION = unionOf(arrayOf(ANY), setOf(ANY));
 const NUMBERS = unionOf(arrayOf(NUMBER), setOf(NUMBER));
@@ -33,13 +37,9 @@ export const AGGREGATES: readonly Builtin[] = [
     if (isSet(value)) return value.sorted();
     return sortValues([...collectionOperand(value, 1)]);
   }),
+  builtin("any", [COLLECTION], BOOLEAN, (_, value) => collectionOperand(value, 1).includes(true)),
+  builtin("all", [COLLECTION], BOOLEAN, (_, value) => collectionOperand(value, 1).every((member) => member === true)),
 ];
-
-function countCharacters(text: string): number {
-  let count = 0;
-  for (const _ of text) count += 1;
-  return count;
-}
 
 function fold(value: Value, start: RegoNumber, step: (a: RegoNumber, b: RegoNumber) => RegoNumber): RegoNumber {
   let result = start;

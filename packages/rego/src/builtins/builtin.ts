@@ -153,7 +153,7 @@ export function builtinError(message: string): BuiltinError {
   return new BuiltinError("eval_builtin_error", message);
 }
 
-/** `operandError(2, ["array", "set"], value)`: operand 2 must be one of {array, set} but got … */
+/** `operandError(2, ["set", "array"], value)`: operand 2 must be one of {set, array} but got … */
 export function operandError(position: number, expected: readonly string[], got: Value): BuiltinError {
   const wanted = expected.length === 1 ? expected[0] : `one of {${expected.join(", ")}}`;
   return new BuiltinError("eval_type_error", `operand ${position} must be ${wanted} but got ${kindOf(got)}`);
@@ -218,7 +218,7 @@ export function objectOperand(value: Value, position: number): PlainObject | Val
 export function collectionOperand(value: Value, position: number): readonly Value[] {
   if (isArray(value)) return value;
   if (isSet(value)) return value.sorted();
-  throw operandError(position, ["array", "set"], value);
+  throw operandError(position, ["set", "array"], value);
 }
 
 /** The members of an array or set, all of which must be strings. */

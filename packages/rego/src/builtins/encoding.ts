@@ -1,5 +1,6 @@
 /** Built-ins that write and read texts in other forms: base64, hexadecimal, URL queries, JSON. YAML is in yaml.ts. */
 import { parseJson, writeJson } from "../json.ts";
+import { quoteText } from "../quote.ts";
 import { ANY, arrayOf, BOOLEAN, dictionaryOf, recordOf, STRING, setOf, unionOf } from "../types.ts";
 import { isArray, isObject, isSet, ObjectBuilder, sortedEntries, type Value } from "../value.ts";
 import {
@@ -12,7 +13,6 @@ import {
   stringOperand,
 } from "./builtin.ts";
 import { decodeBase64, encodeBase64, STANDARD, textOfBytes, URL_SAFE } from "./bytes.ts";
-import { quoteText } from "./quote.ts";
 import { spendText } from "./text.ts";
 
 const STRING_OR_STRINGS = unionOf(STRING, arrayOf(STRING), setOf(STRING));

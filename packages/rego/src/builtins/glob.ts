@@ -14,6 +14,8 @@
  * A pattern is made into a graph of steps, and all ways through it are followed at once, so that time grows with the
  * length of the text times that of the pattern.
  */
+
+import { quoteText } from "../quote.ts";
 import { arrayOf, BOOLEAN, NULL, STRING, unionOf } from "../types.ts";
 import { isArray, type Value } from "../value.ts";
 import {
@@ -25,7 +27,6 @@ import {
   operandError,
   stringOperand,
 } from "./builtin.ts";
-import { quoteText } from "./quote.ts";
 
 export const GLOB: readonly Builtin[] = [
   builtin(

@@ -3,6 +3,7 @@
  * the pattern: JavaScript's own expressions are never used for it.
  */
 import { RE2JS, RE2JSException } from "re2js";
+import { quoteText } from "../quote.ts";
 import { arrayOf, BOOLEAN, NUMBER, STRING } from "../types.ts";
 import type { Value } from "../value.ts";
 import {
@@ -13,7 +14,6 @@ import {
   integerOperand,
   stringOperand,
 } from "./builtin.ts";
-import { quoteText } from "./quote.ts";
 import { globsMeet } from "./regex-globs.ts";
 import { spendText } from "./text.ts";
 
@@ -162,11 +162,11 @@ function replace(environment: BuiltinEnvironment, pattern: RE2JS, text: string, 
     replaced += text.slice(last, start);
     for (const part of parts) {
       const piece = part.kind === "text" ? part.text : groupOf(text, places, groupNumber(part.name, names));
-      environment.spend(1 + (piece.length >> 5));
+      environment.spend(1);
+      spendText(environment, piece.length);
       replaced += piece;
     }
     last = end;
-    spendText(environment, replaced.length >> 10);
   }
   return replaced + text.slice(last);
 }

@@ -4,10 +4,10 @@
  * are neither numbers nor strings are texts, written as Rego writes them.
  */
 import { bigintOfNumber, Decimal, doubleOfNumber, type RegoNumber, writeNumber } from "../number.ts";
+import { quoteText } from "../quote.ts";
 import { isNumber, type Value, writeValue } from "../value.ts";
 import type { BuiltinEnvironment } from "./builtin.ts";
 import { formatDouble } from "./go-float.ts";
-import { quoteText } from "./quote.ts";
 import { padText, spendText } from "./text.ts";
 
 type Operand =
@@ -170,7 +170,7 @@ export function sprintf(environment: BuiltinEnvironment, format: string, values:
       continue;
     }
     next += 1;
-    spendText(environment, (directive.width ?? 0) + (directive.precision ?? 0) + text.length);
+    spendText(environment, (directive.width ?? 0) + (directive.precision ?? 0));
     if (directive.minus) directive.zero = false;
     if (verb === "v") {
       directive.sharpV = directive.sharp;
@@ -178,7 +178,9 @@ export function sprintf(environment: BuiltinEnvironment, format: string, values:
       directive.sharp = false;
       directive.plus = false;
     }
-    text += formatOperand(operand, verb, directive);
+    const piece = formatOperand(operand, verb, directive);
+    spendText(environment, piece.length);
+    text += piece;
   }
   if (!reordered && next < operands.length) {
     const extra = operands.slice(next).map((operand) => `${operand.type}=${plainText(operand)}`);

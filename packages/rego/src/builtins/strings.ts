@@ -51,7 +51,9 @@ export const STRINGS: readonly Builtin[] = [
   builtin("concat", [STRING, PARTS], STRING, (environment, delimiter, parts) => {
     const separator = stringOperand(delimiter, 1);
     const texts = stringsOperand(parts, 2);
-    spendText(environment, texts.length * separator.length);
+    let length = texts.length * separator.length;
+    for (const text of texts) length += text.length;
+    spendText(environment, length);
     return texts.join(separator);
   }),
   test("contains", (text, part) => text.includes(part)),
@@ -73,7 +75,7 @@ export const STRINGS: readonly Builtin[] = [
   builtin("split", [STRING, STRING], arrayOf(STRING), (environment, text, delimiter) => {
     const whole = stringOperand(text, 1);
     const separator = stringOperand(delimiter, 2);
-    environment.spend(whole.length >> 5);
+    environment.spend(whole.length >> 3);
     return separator === "" ? [...whole] : whole.split(separator);
   }),
   builtin("replace", [STRING, STRING, STRING], STRING, (environment, text, old, by) =>
@@ -216,7 +218,8 @@ function replaceEach(
   for (let at = 0; at <= text.length; ) {
     // The empty pattern comes first in order, but not twice at one place.
     if (whenEmpty !== undefined && !wasEmpty && !isInside(text, at)) {
-      spendText(environment, replaced.length);
+      environment.spend(1);
+      spendText(environment, whenEmpty.length);
       replaced += text.slice(last, at) + whenEmpty;
       last = at;
       wasEmpty = true;
@@ -231,7 +234,7 @@ function replaceEach(
       continue;
     }
     replaced += text.slice(last, at) + found[1];
-    environment.spend(found[1].length >> 5);
+    spendText(environment, found[1].length);
     at += found[0].length;
     last = at;
   }

@@ -9,7 +9,7 @@ const TEXT_MAX = 100_000_000;
 
 /** Accounts for a string of this length before it is made. */
 export function spendText(environment: BuiltinEnvironment, length: number): void {
-  environment.spend(length > TEXT_MAX ? Number.MAX_SAFE_INTEGER : length >> 5);
+  environment.spend(length > TEXT_MAX ? Number.MAX_SAFE_INTEGER : length >> 4);
 }
 
 /** The number of characters of a text. */

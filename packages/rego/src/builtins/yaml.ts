@@ -2,7 +2,7 @@
  * Built-ins that read and write YAML. What a plain scalar stands for is decided here, as OPA's library decides it (`yes`
  * and `on` are booleans, dates are strings), and not by a schema of the parser's.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Scalar } from "yaml";
+import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Scalar } from "yaml";
 import { writeJson } from "../json.ts";
 import { numberOfBigint, parseNumber } from "../number.ts";
 import { ANY, BOOLEAN, STRING } from "../types.ts";
@@ -54,28 +54,48 @@ function readYaml(environment: BuiltinEnvironment, text: string): Value {
     const problem = expected === undefined ? summary : `did not find expected ',' or '${expected}'`;
     throw builtinError(`yaml: line ${error.linePos?.[0].line ?? 1}: ${problem}`);
   }
-  return valueOfNode(environment, document, document.contents, 0);
+  return new NodeReader(environment, document).value(document.contents, 0);
 }
 
-function valueOfNode(environment: BuiltinEnvironment, document: Document, node: unknown, depth: number): Value {
-  environment.spend(1);
-  if (depth > DEPTH_MAX) throw builtinError(`yaml: deeper than ${DEPTH_MAX}`);
-  if (isAlias(node)) {
-    const target = node.resolve(document);
-    if (target === undefined) throw builtinError(`yaml: unknown anchor '${node.source}' referenced`);
-    return valueOfNode(environment, document, target, depth + 1);
+class NodeReader {
+  readonly #environment: BuiltinEnvironment;
+  readonly #document: Document;
+  /** What aliases stand for, so that each is made once; undefined while it is being made. */
+  readonly #known = new Map<unknown, Value | undefined>();
+
+  constructor(environment: BuiltinEnvironment, document: Document) {
+    this.#environment = environment;
+    this.#document = document;
   }
-  if (isSeq(node)) return node.items.map((item) => valueOfNode(environment, document, item, depth + 1));
-  if (isMap(node)) {
-    const object = new ObjectBuilder();
-    for (const { key, value } of node.items) {
-      const member = valueOfNode(environment, document, value, depth + 1);
-      if (isScalar(key) && key.type === "PLAIN" && key.value === "<<") merge(object, member);
-      else object.set(keyText(valueOfNode(environment, document, key, depth + 1)), member);
+
+  value(node: unknown, depth: number): Value {
+    this.#environment.spend(1);
+    if (depth > DEPTH_MAX) throw builtinError(`yaml: deeper than ${DEPTH_MAX}`);
+    if (isAlias(node)) return this.#alias(node, depth);
+    if (isSeq(node)) return node.items.map((item) => this.value(item, depth + 1));
+    if (isMap(node)) {
+      const object = new ObjectBuilder();
+      for (const { key, value } of node.items) {
+        const member = this.value(value, depth + 1);
+        if (isScalar(key) && key.type === "PLAIN" && key.value === "<<") merge(object, member);
+        else object.set(keyText(this.value(key, depth + 1)), member);
+      }
+      return object.finish();
     }
-    return object.finish();
+    return isScalar(node) ? scalarOf(node) : null;
   }
-  return isScalar(node) ? scalarOf(node) : null;
+
+  #alias(alias: Alias, depth: number): Value {
+    const target = alias.resolve(this.#document);
+    if (target === undefined) throw builtinError(`yaml: unknown anchor '${alias.source}' referenced`);
+    const known = this.#known.get(target);
+    if (known !== undefined) return known;
+    if (this.#known.has(target)) throw builtinError(`yaml: anchor '${alias.source}' value contains itself`);
+    this.#known.set(target, undefined);
+    const value = this.value(target, depth + 1);
+    this.#known.set(target, value);
+    return value;
+  }
 }
 
 /** Puts in the members of other objects, behind those that are there. */
