@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { NOW_NS, valueOfQuery } from "./query.fixture.ts";
 
@@ -77,6 +77,14 @@ describe("signing and verifying with key pairs", () => {
     expect(decodeVerify(token, { cert: pemOf(kind) })).toEqual([true, { alg: algorithm }, { sub: "me" }]);
   });
 
+  test("a key of another curve verifies nothing, even where it signed", () => {
+    const signing = `${base64Url({ alg: "ES256" })}.e30`;
+    const key = pairOf("P-384").privateKey;
+    const signature = sign("sha256", Buffer.from(signing), { key, dsaEncoding: "ieee-p1363" });
+    const token = `${signing}.${signature.toString("base64url")}`;
+    expect(decodeVerify(token, { cert: pemOf("P-384") })).toEqual(UNVERIFIED);
+  });
+
   test("a key that says its algorithm verifies no token of another", () => {
     const keys = (alg: string) => JSON.stringify({ ...jwkOf(pairOf("RSA").publicKey), alg });
     const token = signed("RS256", {});
@@ -100,6 +108,7 @@ describe("io.jwt.decode_verify refuses", () => {
   test.each<[string, string, Readonly<Record<string, string | number>>]>([
     ["a token without a signature", `${base64Url({ alg: "HS256" })}.e30.`, { secret: "secret" }],
     ["a wrong secret", hs256({ alg: "HS256" }, {}), { secret: "Secret" }],
+    ["an empty secret where a key is asked for", hs256({ alg: "HS256" }, {}, ""), { cert: pemOf("RSA") }],
     ["a public key used as a secret", confused, { cert: pemOf("RSA") }],
     ["an algorithm that is not asked for", hs256({ alg: "HS256" }, {}), { secret: "secret", alg: "HS512" }],
     ["an issuer of another name", hs256({ alg: "HS256" }, { iss: "me" }), { secret: "secret", iss: "you" }],
