@@ -4,10 +4,10 @@
  */
 import {
   constants,
-  createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
+  hash,
   type KeyObject,
   sign,
   verify,
@@ -26,7 +26,7 @@ export function nodeCryptography(): Cryptography {
     return key;
   };
   return {
-    hash: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
+    hash: (algorithm, bytes) => hash(algorithm, bytes, "buffer"),
     hmac: (algorithm, key, bytes) => createHmac(algorithm, key).update(bytes).digest(),
     verify: (scheme, spki, bytes, signature) => {
       try {

@@ -117,6 +117,7 @@ describe("io.jwt.decode_verify refuses", () => {
     ["an audience without ours", hs256({ alg: "HS256" }, { aud: ["a", "b"] }), { secret: "secret", aud: "c" }],
     ["an expiry that is now", hs256({ alg: "HS256" }, { exp: NOW }), { secret: "secret" }],
     ["a start that is to come", hs256({ alg: "HS256" }, { nbf: NOW + 1 }), { secret: "secret" }],
+    ["a secret among the public keys", hs256({ alg: "HS256" }, {}), { cert: '{"kty":"oct","k":"c2VjcmV0"}' }],
     ["critical headers", hs256({ alg: "HS256", crit: ["b64"], b64: false }, {}), { secret: "secret" }],
     ["a header without an algorithm", hs256({ typ: "JWT" }, {}), { secret: "secret" }],
     ["an inner token of another key", nested, { secret: "secret" }],
@@ -144,6 +145,11 @@ test("io.jwt.decode_verify accepts a token whose constraints all hold", () => {
   const claims = { iss: "me", aud: ["a", "b"], exp: NOW + 1, nbf: NOW };
   const constraints = { secret: "secret", iss: "me", aud: "b", alg: "HS256" };
   expect(decodeVerify(hs256({ alg: "HS256" }, claims), constraints)).toEqual([true, { alg: "HS256" }, claims]);
+});
+
+test("a token that is encrypted is an error to decode", () => {
+  const token = hs256({ alg: "dir", enc: "A128GCM" }, {});
+  expect(valueOfQuery("io.jwt.decode(input)", { input: token })).toMatch(/is a JWE object, which is not supported/);
 });
 
 test("nesting of tokens is bounded", () => {

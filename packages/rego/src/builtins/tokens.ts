@@ -98,6 +98,9 @@ function innermost(
 ): { readonly token: Token; readonly claims: PlainObject } {
   let token = readTokenHere(environment, text);
   for (let depth = 0; depth < NESTED_MAX; depth += 1) {
+    if (memberOf(token.header, "enc") !== undefined) {
+      throw builtinError("JWT is a JWE object, which is not supported");
+    }
     const nested = nestedTokenOf(token);
     if (nested === undefined) return { token, claims: withFaults(() => readClaims(token)) };
     token = readTokenHere(environment, nested);

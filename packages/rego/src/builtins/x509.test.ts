@@ -152,7 +152,7 @@ describe("verifying a chain of certificates", () => {
     [{ CurrentTime: 1700000000000000000 }, false],
     [{ KeyUsages: ["KeyUsageCodeSigning"] }, FOUND],
     [
-      { KeyUsages: ["KeyUsageNone"] },
+      { KeyUsages: ["KeyUsageNone", 1] },
       "error: crypto.x509.parse_and_verify_certificates_with_options: invalid entries for 'KeyUsages' found: [KeyUsageNone]",
     ],
     [{ DNSName: 1 }, "error: crypto.x509.parse_and_verify_certificates_with_options: 'DNSName' should be a string"],
@@ -274,6 +274,9 @@ describe("private keys", () => {
       PrivateKey: { Curve: {} },
       Leaf: { Subject: { CommonName: "leaf" } },
     });
+    const der = LEAF.privateKey.export({ format: "der", type: "pkcs8" }).toString("base64");
+    expect(valueOfQuery(query, { input: { ...input, key: der } })).toMatchObject({ PrivateKey: { Curve: {} } });
+    expect(valueOfQuery(query, { input: { ...input, key: "MAA=" } })).toMatch(/tls: failed to parse private key/);
     expect(valueOfQuery(query, { input: { ...input, certs: chainPem({}) } })).toBe(
       "error: crypto.x509.parse_keypair: tls: private key does not match public key",
     );

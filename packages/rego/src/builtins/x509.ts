@@ -119,7 +119,8 @@ function verifyOptionsOf(value: Value): VerifyOptions {
         options = { ...options, dnsName: option };
         break;
       case "CurrentTime": {
-        const time = isNumber(option) ? bigintOfNumber(option) : undefined;
+        if (!isNumber(option)) throw builtinError("'CurrentTime' should be a number");
+        const time = bigintOfNumber(option);
         if (time === undefined) throw builtinError("'CurrentTime' should be a valid int64 number");
         options = { ...options, time };
         break;
@@ -140,12 +141,10 @@ function verifyOptionsOf(value: Value): VerifyOptions {
 function usagesOf(value: Value): readonly string[] {
   const list = isArray(value) ? value : isSet(value) ? value.sorted() : undefined;
   if (list === undefined) throw builtinError("'KeyUsages' should be an Array or Set");
-  return list.map((item) => {
-    const usage = USAGES.find(({ name }) => name === item);
-    if (typeof item !== "string") throw builtinError("'KeyUsages' should be a collection of strings");
-    if (usage === undefined) throw builtinError(`invalid entries for 'KeyUsages' found: [${item}]`);
-    return usage.oid;
-  });
+  const names = list.filter((item) => typeof item === "string");
+  const unknown = names.filter((item) => !USAGES.some(({ name }) => name === item));
+  if (unknown.length > 0) throw builtinError(`invalid entries for 'KeyUsages' found: [${unknown.join(" ")}]`);
+  return USAGES.filter(({ name }) => names.includes(name)).map(({ oid }) => oid);
 }
 
 const UNVERIFIED: Value = [false, []];
@@ -207,13 +206,30 @@ function privateKeysOf(environment: BuiltinEnvironment, text: string): readonly 
   return readPemBlocks(pem).flatMap((block) => privateKeyOf(block) ?? []);
 }
 
+/** The first private key of a text in PEM, or the one in base64 of DER, whatever its form. */
+function firstPrivateKeyOf(environment: BuiltinEnvironment, text: string): PrivateKey {
+  const source = pemOrBase64(environment, text);
+  if (typeof source === "string") {
+    const [key] = privateKeysOf(environment, source);
+    if (key === undefined) throw builtinError("tls: failed to find any PEM data in key input");
+    return key;
+  }
+  for (const read of [readPkcs1, readPkcs8, readSec1]) {
+    try {
+      return read(source);
+    } catch (cause) {
+      if (!(cause instanceof DerFault)) throw cause; // bytes in another form: the next may be theirs
+    }
+  }
+  throw builtinError("tls: failed to parse private key");
+}
+
 /** A certificate with its key, as Go's package tls has them. */
 function keyPairOf(environment: BuiltinEnvironment, certificates: string, key: string): PlainObject {
   const chain = certificatesOf(environment, certificates);
   const [leaf] = chain;
   if (leaf === undefined) throw builtinError("tls: failed to find any PEM data in certificate input");
-  const [secret] = privateKeysOf(environment, key);
-  if (secret === undefined) throw builtinError("tls: failed to find any PEM data in key input");
+  const secret = firstPrivateKeyOf(environment, key);
   if (!isPair(leaf, secret)) throw builtinError("tls: private key does not match public key");
   return {
     Certificate: chain.map(({ raw }) => base64Of(raw)),

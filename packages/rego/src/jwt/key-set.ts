@@ -60,8 +60,8 @@ function readJwks(text: string): KeySetRead {
     if (!isObject(jwk)) return bad("a key is no object");
     const members = jwk as Readonly<Record<string, Value>>; // of JSON, all keys are strings
     const key = publicKeyOfJwk(members);
-    // A set may hold keys for other uses; a secret in it is none with which others could sign.
-    if (key === undefined && set !== undefined && members["kty"] === "oct") continue;
+    // A secret is no key that others could have signed for.
+    if (key === undefined && members["kty"] === "oct") continue;
     if (key === undefined) return bad(`a key of type ${JSON.stringify(members["kty"] ?? null)} cannot be read`);
     keys.push({ key, algorithm: textOf(members["alg"]), id: textOf(members["kid"]) });
   }
