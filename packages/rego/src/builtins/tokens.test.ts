@@ -147,6 +147,14 @@ test("io.jwt.decode_verify accepts a token whose constraints all hold", () => {
   expect(decodeVerify(hs256({ alg: "HS256" }, claims), constraints)).toEqual([true, { alg: "HS256" }, claims]);
 });
 
+test("only a token that asks for the time needs a clock", () => {
+  const query = 'io.jwt.decode_verify(input, {"secret": "secret"})';
+  const without = (claims: unknown) =>
+    valueOfQuery(query, { input: hs256({ alg: "HS256" }, claims), timeNs: undefined as never }); // as if left out
+  expect(without({})).toEqual([true, { alg: "HS256" }, {}]);
+  expect(without({ exp: 1 })).toBe("error: io.jwt.decode_verify: there is no clock");
+});
+
 test("a token that is encrypted is an error to decode", () => {
   const token = hs256({ alg: "dir", enc: "A128GCM" }, {});
   expect(valueOfQuery("io.jwt.decode(input)", { input: token })).toMatch(/is a JWE object, which is not supported/);

@@ -16,7 +16,7 @@ import {
   writePem,
 } from "../x509/certificate.fixture.ts";
 import { readCertificate, readCertificateRequest, readCertificates } from "../x509/certificate.ts";
-import { DerFault } from "../x509/der.ts";
+import { DerFault, TAG, writeDer, writeInteger } from "../x509/der.ts";
 import { readPkcs1, readPkcs8, readSec1, readSpki } from "../x509/keys.ts";
 import { readPemBlocks } from "../x509/pem.ts";
 import { valueOfQuery } from "./query.fixture.ts";
@@ -325,6 +325,31 @@ test("any bytes, and certificates with a byte changed, are read or refused", () 
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("checking many names against many constraints counts against the bound on steps", () => {
+  const domains = (suffix: string) => Array.from({ length: 300 }, (_, index) => `${index}.${suffix}`);
+  const root = { extensions: [authority(), nameConstraints({}, { dns: domains("example.org") })] };
+  const input = chainPem({ root, leaf: { extensions: [alternativeNames({ dns: domains("example.com") })] } });
+  const query = "count(crypto.x509.parse_and_verify_certificates(input)[1])";
+  expect(valueOfQuery(query, { input })).toBe(3);
+  expect(valueOfQuery(query, { input, limits: { steps: 50_000 } })).toMatch(/^error: /);
+});
+
+test("an integer of too many bytes is refused", () => {
+  const input = Buffer.from(writeDer(TAG.sequence, writeInteger(new Uint8Array(5_000).fill(1)))).toString("base64");
+  expect(valueOfQuery("crypto.x509.parse_rsa_private_key(input)", { input })).toMatch(/more than 4096 bytes/);
+  const n = Buffer.alloc(5_000, 1).toString("base64url");
+  const query = 'io.jwt.verify_rs256("e30.e30.", input)';
+  const key = JSON.stringify({ kty: "RSA", e: "AQAB", n });
+  expect(valueOfQuery(query, { input: key })).toMatch(/failed to parse a JWK key/);
+});
+
+test("a text of many blocks that never end is read in one pass", () => {
+  const begins = "-----BEGIN A-----\n".repeat(50_000);
+  expect(readPemBlocks(begins)).toEqual([]);
+  expect(readPemBlocks(`${begins}-----END B-----\n`)).toEqual([]);
+  expect(readPemBlocks(`${begins}MAA=\n-----END A-----\n`)).toHaveLength(1);
 });
 
 test("any text is read as PEM without an end in sight", () => {

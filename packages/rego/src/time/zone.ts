@@ -101,11 +101,33 @@ export function makeZone(name: string): Zone | undefined {
     }
     return offset;
   };
+  let names: ((style: "short" | "long", seconds: number) => string) | undefined;
   return {
     name,
     offsetAt,
-    abbreviationAt: (seconds) => abbreviationOf(name, seconds, offsetAt(seconds)),
+    abbreviationAt: (seconds) => {
+      names ??= makeNames(name);
+      const short = names("short", seconds);
+      if (/^[A-Z]+$/.test(short)) return short;
+      return ABBREVIATIONS.get(names("long", seconds)) ?? writeHours(offsetAt(seconds));
+    },
   };
+}
+
+/** What `Intl` calls a zone at a moment. */
+function makeNames(zone: string): (style: "short" | "long", seconds: number) => string {
+  const formats = {
+    short: new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "short" }),
+    long: new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "long" }),
+  };
+  return (style, seconds) =>
+    formats[style].formatToParts(seconds * 1000).find(({ type }) => type === "timeZoneName")?.value ?? "";
+}
+
+function writeHours(offset: number): string {
+  const minutes = Math.trunc(Math.abs(offset) / 60);
+  const rest = minutes % 60 === 0 ? "" : String(minutes % 60).padStart(2, "0");
+  return `${offset < 0 ? "-" : "+"}${String(Math.floor(minutes / 60)).padStart(2, "0")}${rest}`;
 }
 
 function civilIn(format: Intl.DateTimeFormat, seconds: number): Civil {
@@ -116,18 +138,4 @@ function civilIn(format: Intl.DateTimeFormat, seconds: number): Civil {
     else if (type in parts) parts[type as keyof typeof parts] = Number(value); // just seen to be one
   }
   return isBeforeChrist ? { ...parts, year: 1 - parts.year } : parts;
-}
-
-function abbreviationOf(name: string, seconds: number, offset: number): string {
-  const namePart = (timeZoneName: "short" | "long"): string => {
-    const format = new Intl.DateTimeFormat("en-US", { timeZone: name, timeZoneName });
-    return format.formatToParts(seconds * 1000).find(({ type }) => type === "timeZoneName")?.value ?? "";
-  };
-  const short = namePart("short");
-  if (/^[A-Z]+$/.test(short)) return short;
-  const known = ABBREVIATIONS.get(namePart("long"));
-  if (known !== undefined) return known;
-  const minutes = Math.trunc(Math.abs(offset) / 60);
-  const digits = String(Math.floor(minutes / 60)).padStart(2, "0") + (minutes % 60 === 0 ? "" : String(minutes % 60));
-  return `${offset < 0 ? "-" : "+"}${digits}`;
 }

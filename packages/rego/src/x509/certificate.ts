@@ -200,12 +200,14 @@ function readAlgorithm(reader: DerReader): AlgorithmId {
 function readExtensions(reader: DerReader): readonly Extension[] {
   const list = reader.inside(TAG.sequence);
   const extensions: Extension[] = [];
+  const seen = new Set<string>();
   while (!list.isAtEnd) {
     const each = list.inside(TAG.sequence);
     const id = each.oid();
     const critical = each.optional(TAG.boolean);
     extensions.push({ id, critical: critical?.content[0] === 0xff, value: each.octets() });
-    if (extensions.filter((other) => other.id === id).length > 1) throw new DerFault("duplicate extensions");
+    if (seen.has(id)) throw new DerFault("duplicate extensions");
+    seen.add(id);
   }
   return extensions;
 }

@@ -155,7 +155,11 @@ export function oidOf(content: Uint8Array): string {
   return numbers.join(".");
 }
 
+/** Bytes of an integer; no key has more. */
+export const INTEGER_BYTES_MAX = 4_096;
+
 export function bigintOfBytes(bytes: Uint8Array): bigint {
+  if (bytes.length > INTEGER_BYTES_MAX) throw new DerFault(`an integer of more than ${INTEGER_BYTES_MAX} bytes`);
   let text = "0x0";
   for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
   return BigInt(text);

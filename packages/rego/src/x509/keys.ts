@@ -9,6 +9,7 @@ import {
   contextTag,
   DerFault,
   DerReader,
+  INTEGER_BYTES_MAX,
   TAG,
   writeBits,
   writeDer,
@@ -113,7 +114,7 @@ export function publicKeyOfJwk(jwk: Readonly<Record<string, unknown>>): PublicKe
   switch (jwk["kty"]) {
     case "RSA": {
       const [n, e] = [jwkBytes(jwk["n"]), jwkBytes(jwk["e"])];
-      if (n === undefined || e === undefined) return undefined;
+      if (n === undefined || e === undefined || Math.max(n.length, e.length) > INTEGER_BYTES_MAX) return undefined;
       const [modulus, exponent] = [bigintOfBytes(n), bigintOfBytes(e)];
       return modulus === 0n || exponent === 0n ? undefined : makeRsaKey(modulus, exponent);
     }

@@ -8,27 +8,35 @@ export interface PemBlock {
   readonly rest: string;
 }
 
-/** The first block of a text; undefined when there is none. What is no block is passed over. */
+const BEGIN = "-----BEGIN ";
+const END = "\n-----END ";
+const DASHES = "-----";
+
+/** The first block of a text; undefined when there is none. What is no block is passed over, in one pass. */
 export function readPem(text: string): PemBlock | undefined {
-  let from = 0;
-  for (;;) {
-    const begin = text.startsWith("-----BEGIN ", from) ? from : text.indexOf("\n-----BEGIN ", from) + 1;
-    if (begin === 0 && !text.startsWith("-----BEGIN ")) return undefined;
-    if (begin < from) return undefined;
-    from = begin + 1;
+  let end = -1;
+  for (let begin = nextBegin(text, 0); begin >= 0; begin = nextBegin(text, begin + BEGIN.length)) {
     const lineEnd = endOfLine(text, begin);
+    if (end < lineEnd) end = text.indexOf(END, lineEnd);
+    if (end < 0) return undefined;
     const first = text.slice(begin, lineEnd).trimEnd();
-    if (!first.endsWith("-----")) continue;
-    const label = first.slice("-----BEGIN ".length, -"-----".length);
-    const closing = `-----END ${label}-----`;
-    const end = text.indexOf(closing, lineEnd);
-    if (end < 0 || (end > 0 && text[end - 1] !== "\n")) continue;
-    const close = endOfLine(text, end + closing.length);
-    if (text.slice(end + closing.length, close).trim() !== "") continue;
-    const read = readBase64(withoutHeaders(text.slice(lineEnd, end)).replace(/[ \t\r\n]/g, ""));
-    if (read.kind === "fault") continue;
-    return { label, bytes: read.bytes, rest: text.slice(close + 1) };
+    // No other block begins within one.
+    const next = nextBegin(text, lineEnd);
+    if (!first.endsWith(DASHES) || (next >= 0 && next < end)) continue;
+    const close = endOfLine(text, end + 1);
+    const label = first.slice(BEGIN.length, -DASHES.length);
+    if (text.slice(end + END.length, close).trimEnd() !== label + DASHES) continue;
+    const read = readBase64(withoutHeaders(text.slice(lineEnd + 1, end)).replace(/[ \t\r\n]/g, ""));
+    if (read.kind === "bytes") return { label, bytes: read.bytes, rest: text.slice(close + 1) };
   }
+  return undefined;
+}
+
+/** Where the next line begins that begins a block; -1 when there is none. */
+function nextBegin(text: string, from: number): number {
+  if (from === 0 && text.startsWith(BEGIN)) return 0;
+  const at = text.indexOf(`\n${BEGIN}`, Math.max(from - 1, 0));
+  return at < 0 ? -1 : at + 1;
 }
 
 /** All blocks of a text, in order. */
@@ -46,9 +54,6 @@ function endOfLine(text: string, from: number): number {
 /** Lines `name: value` may stand before the base64. */
 function withoutHeaders(body: string): string {
   const lines = body.split("\n");
-  let index = 0;
-  while (index < lines.length && ((lines[index] ?? "").includes(":") || (index === 0 && lines[0]?.trim() === ""))) {
-    index += 1;
-  }
-  return lines.slice(index).join("\n");
+  const index = lines.findIndex((line) => !line.includes(":"));
+  return index < 0 ? "" : lines.slice(index).join("\n");
 }

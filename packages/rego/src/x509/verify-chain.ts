@@ -24,25 +24,33 @@ export interface ChainQuestion {
 /** Signatures that are verified for one chain; more are refused. */
 const SIGNATURES_MAX = 100;
 
+type Spend = (steps: number) => void;
+
+/** What a signature costs to verify. */
+const SIGNATURE_STEPS = 500;
+
 const ANY_USAGE = USAGES[0]?.oid ?? "";
 
 /** The bit of keyUsage that lets a key sign certificates. */
 const CERTIFICATE_SIGN = 1 << 5;
 
-/** The chain from the leaf to a root; undefined when the leaf is not to be trusted. `onSignature` is told of each. */
+/**
+ * The chain from the leaf to a root; undefined when the leaf is not to be trusted. `spend` is told
+ * of the work, in steps of about a hundred nanoseconds.
+ */
 export function verifyChain(
   cryptography: Cryptography,
   question: ChainQuestion,
-  onSignature: () => void,
+  spend: Spend,
 ): readonly Certificate[] | undefined {
-  if (!isUsable(question.leaf, [], question)) return undefined;
+  if (!isUsable(question.leaf, [], question, spend)) return undefined;
   if (question.dnsName !== "" && !isFor(question.leaf, question.dnsName)) return undefined;
   let signatures = 0;
   const isIssuedBy = (child: Certificate, parent: Certificate): boolean => {
     const scheme = signatureSchemeOf(child.signatureAlgorithm);
     if (scheme === undefined || signatures >= SIGNATURES_MAX) return false;
     signatures += 1;
-    onSignature();
+    spend(SIGNATURE_STEPS);
     return cryptography.verify(scheme, parent.spki, child.signed, child.signature);
   };
   const extend = (chain: readonly Certificate[]): readonly Certificate[] | undefined => {
@@ -53,8 +61,9 @@ export function verifyChain(
       [question.intermediates, false],
     ] as const) {
       for (const parent of candidates) {
+        spend(1);
         if (!equalBytes(parent.subject.raw, child.issuer.raw) || chain.some((other) => isSame(other, parent))) continue;
-        if (!mayIssue(parent, chain, question) || !isIssuedBy(child, parent)) continue;
+        if (!mayIssue(parent, chain, question, spend) || !isIssuedBy(child, parent)) continue;
         const longer = [...chain, parent];
         if (!areRoots) {
           const found = extend(longer);
@@ -75,15 +84,20 @@ function isSame(a: Certificate, b: Certificate): boolean {
 }
 
 /** What holds for every certificate of a chain. */
-function isUsable(certificate: Certificate, below: readonly Certificate[], { time }: ChainQuestion): boolean {
+function isUsable(
+  certificate: Certificate,
+  below: readonly Certificate[],
+  { time }: ChainQuestion,
+  spend: Spend,
+): boolean {
   if (certificate.unhandledCritical.length > 0) return false;
   if (time < certificate.notBefore || time > certificate.notAfter) return false;
-  return below.every((lower) => areNamesAllowed(certificate, lower.names));
+  return below.every((lower) => areNamesAllowed(certificate, lower.names, spend));
 }
 
 /** Whether a certificate may sign others; `below` is the chain so far, the leaf first. */
-function mayIssue(parent: Certificate, below: readonly Certificate[], question: ChainQuestion): boolean {
-  if (!isUsable(parent, below, question)) return false;
+function mayIssue(parent: Certificate, below: readonly Certificate[], question: ChainQuestion, spend: Spend): boolean {
+  if (!isUsable(parent, below, question, spend)) return false;
   const { basicConstraints } = parent;
   if (parent.version === 3 && basicConstraints === undefined) return false;
   if (basicConstraints !== undefined) {
@@ -103,9 +117,10 @@ function areUsagesAllowed(chain: readonly Certificate[], usages: readonly string
   );
 }
 
-function areNamesAllowed({ nameConstraints }: Certificate, names: AlternativeNames): boolean {
+function areNamesAllowed({ nameConstraints }: Certificate, names: AlternativeNames, spend: Spend): boolean {
   if (nameConstraints === undefined) return true;
   const { permitted, excluded } = nameConstraints;
+  spend(countOf(names) * (countOf(permitted) + countOf(excluded)));
   const holds = <T>(list: readonly T[], allowed: readonly T[], denied: readonly T[], isWithin: Within<T>) =>
     list.every(
       (name) =>
@@ -118,6 +133,10 @@ function areNamesAllowed({ nameConstraints }: Certificate, names: AlternativeNam
     holds(names.ip, permitted.ip, excluded.ip, isWithinRange) &&
     holds(names.uri, permitted.uri, excluded.uri, (uri, constraint) => isWithinHost(hostOf(uri), constraint))
   );
+}
+
+function countOf({ dns, email, ip, uri }: AlternativeNames): number {
+  return dns.length + email.length + ip.length + uri.length;
 }
 
 type Within<T> = (name: T, constraint: T) => boolean;
