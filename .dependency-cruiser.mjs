@@ -27,6 +27,9 @@ const MAY_IMPORT = {
 /** Packages whose sources run without Node. */
 const WITHOUT_NODE = ["contract", "token", "rego", "policy", "core"];
 
+/** The folder of a package in WITHOUT_NODE that is a command and not the library; nothing else of it imports the folder. */
+const COMMAND_WITH_NODE = "^packages/rego/src/command/";
+
 /** What is not part of the product: tests, the suites that adapters share, and what they are driven by. */
 const TEST_FILES = "[.](test|contract|fixture)[.]ts$";
 
@@ -79,12 +82,19 @@ export default {
     {
       name: "without-node",
       severity: "error",
-      comment: "contract, token, policy, core and rego run without Node, but for rego's adapter to it.",
+      comment: `${WITHOUT_NODE.join(", ")} run without Node, but for rego's command and its adapter to Node.`,
       from: {
         path: `^packages/(${WITHOUT_NODE.join("|")})/src/`,
-        pathNot: `^packages/rego/src/node[.]ts$|${TEST_FILES}`,
+        pathNot: `${COMMAND_WITH_NODE}|^packages/rego/src/node[.]ts$|${TEST_FILES}`,
       },
       to: { dependencyTypes: ["core"] },
+    },
+    {
+      name: "library-knows-no-command",
+      severity: "error",
+      comment: "The command needs Node, so nothing of the library imports it.",
+      from: { path: "^packages/", pathNot: `${COMMAND_WITH_NODE}|^packages/rego/bin/|${TEST_FILES}` },
+      to: { path: COMMAND_WITH_NODE },
     },
     {
       name: "sdk-root-without-node",

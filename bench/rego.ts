@@ -1,124 +1,290 @@
 /**
- * `node bench/rego.ts`: what a decision of the Rego engine costs, in one process and on one core: a gateway policy of ten
- * rules with a small and a large input, and documents of ten and of a thousand rules. Prints the best of many rounds,
- * because a busy machine makes single rounds longer and never shorter.
+ * `npm run bench:rego`: what a decision costs in the Rego engine, beside Cedar's own engine in WebAssembly on policies
+ * that say the same, in one process and warm. Inputs are parsed JSON before the clock starts, as the gateway has them.
+ *   --quick   short phases
+ *   --json    prints one object and nothing else
  */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { compile, type Program, type Value } from "@writ/rego";
 
-const POLICY = `package writ
+// WebAssembly in its fast form from the start: on a busy machine it would be compiled late, and Cedar look slow.
+setFlagsFromString("--no-liftoff");
+setFlagsFromString("--no-wasm-tier-up");
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void; // V8's own, made by the flag
 
-default decision := {"kind": "deny", "reason": "policy_undefined", "obligations": [], "step_up": false}
+// The package's types name one entry only; this one is its build for Node.
+const cedar: typeof import("@cedar-policy/cedar-wasm") = await import("@cedar-policy/cedar-wasm/nodejs");
 
-decision := {"kind": "deny", "reason": "policy_denied", "obligations": [], "step_up": false} if count(deny) > 0
+const QUERY = "data.writ.decision";
+const RULE_COUNTS = [10, 100, 1_000];
+const BATCHES = 15;
 
-decision := {"kind": "step_up", "reason": "policy_step_up", "obligations": [], "step_up": true} if {
-  count(deny) == 0
-  allow
-  needs_approval
+/** Milliseconds of warming up and of measuring, for each row. */
+const FULL = { warmMs: 600, measureMs: 1_500 };
+const QUICK = { warmMs: 150, measureMs: 300 };
+
+interface Row {
+  readonly policy: string;
+  readonly engine: "rego" | "cedar";
+  readonly inputKb: number;
+  /** By the clock: the median of the batches, and the fastest. */
+  readonly medianUs: number;
+  readonly fastestUs: number;
+  /** Processor time of all threads, the median of the batches: what says most on a machine that has other work. */
+  readonly cpuUs: number;
 }
 
-decision := {"kind": "allow", "reason": "policy_allowed", "obligations": obligations, "step_up": false} if {
-  count(deny) == 0
-  allow
-  not needs_approval
+type Timing = Pick<Row, "medianUs" | "fastestUs" | "cpuUs">;
+
+interface CompileRow {
+  readonly policy: string;
+  readonly engine: "rego" | "cedar";
+  /** Processor time of all threads. */
+  readonly compileMs: number;
+  /** Heap that the compiled policy keeps; undefined where it lies outside of the heap. */
+  readonly heapKb: number | undefined;
 }
 
-allow if {
-  some role in input.subject.roles
-  some grant in grants[role]
-  grant == input.resource.tool
+const GATEWAY_REGO = `package writ
+
+default decision := {"kind": "deny", "reason": "policy_undefined"}
+
+decision := {"kind": "allow", "reason": "policy_allowed"} if {
+	granted
+	count(denials) == 0
 }
 
-grants := {"reader": ["search", "read_file"], "writer": ["write_file", "read_file", "transfer"]}
+decision := {"kind": "deny", "reason": "policy_denied", "denials": denials} if count(denials) > 0
 
-deny contains "amount too high" if {
-  input.resource.tool == "transfer"
-  input.context.arguments.amount > 10000
+grants := {
+	"reader": ["search", "read"],
+	"operator": ["search", "read", "transfer"],
 }
 
-deny contains "unknown country" if {
-  input.resource.tool == "transfer"
-  not input.context.arguments.country in {"DE", "FR", "NL", "AT"}
+granted if {
+	some role in input.subject.roles
+	input.resource.tool in grants[role]
 }
 
-deny contains $"tag {tag}" if {
-  some tag in input.resource.tags
-  tag in {"secret", "pii"}
-  not "cleared" in input.subject.roles
+denials contains "amount" if input.context.arguments.amount > 1000
+
+denials contains "network" if not input.context.network in {"office", "vpn"}
+
+denials contains "hours" if not working(input.context.hour)
+
+denials contains "destructive" if {
+	input.resource.destructive == true
+	not "operator" in input.subject.roles
 }
 
-needs_approval if {
-  input.resource.tool == "transfer"
-  input.context.arguments.amount >= 1000
+working(hour) if {
+	hour >= 6
+	hour < 22
 }
-
-obligations contains {"type": "redact", "fields": ["iban"]} if input.resource.tool == "transfer"
-
-obligations contains {"type": "log", "level": "full"} if is_sensitive(input.resource)
-
-is_sensitive(resource) if resource.annotations.sensitive == true
 `;
 
-const ROUNDS = 100;
-const RUNS = 3_000;
+const GATEWAY_CEDAR = `
+permit(principal, action == Action::"tool.call", resource)
+when { context.roles.contains("reader") && ["search", "read"].contains(context.tool) };
+permit(principal, action == Action::"tool.call", resource)
+when { context.roles.contains("operator") && ["search", "read", "transfer"].contains(context.tool) };
+forbid(principal, action, resource) when { context.arguments.amount > 1000 };
+forbid(principal, action, resource) unless { ["office", "vpn"].contains(context.network) };
+forbid(principal, action, resource) unless { context.hour >= 6 && context.hour < 22 };
+forbid(principal, action, resource) when { context.destructive && !context.roles.contains("operator") };
+`;
 
-if (import.meta.main) main();
-
-function main(): void {
-  const policy = load(POLICY);
-  const small = inputOf(0);
-  const large = inputOf(60);
-  measure(`ten rules, input of ${JSON.stringify(small).length} bytes`, policy, "data.writ.decision", small);
-  measure(`ten rules, input of ${JSON.stringify(large).length} bytes`, policy, "data.writ.decision", large);
-  for (const count of [10, 1_000]) {
-    measure(`one document of ${count} rules`, load(manyRules(count)), "data.many.decision", small);
-  }
-}
-
-function load(text: string): Program {
-  const compiled = compile([{ file: "bench.rego", text }]);
-  if (compiled.kind === "problems") throw new TypeError(compiled.problems[0]?.message);
-  return compiled.program;
-}
-
-function inputOf(notes: number): Value {
-  return {
-    subject: { agent: { id: "a1", name: "bot" }, principal: { id: "p1", type: "person" }, roles: ["viewer", "writer"] },
-    action: { name: "tool.call" },
-    resource: { tool: "transfer", tags: ["money"], annotations: { destructive: false, sensitive: true } },
-    context: {
-      arguments: {
-        amount: 500,
-        country: "DE",
-        iban: "DE89370400440532013000",
-        recipients: ["a@example.org", "b@example.org"],
-        notes: Array.from({ length: notes }, (_, id) => ({
-          id,
-          text: `a note with number ${id} and some words`,
-          read: true,
-        })),
-      },
-    },
-  };
-}
-
-function manyRules(count: number): string {
+/** As many rules, of which the action and the tool say which one counts. */
+function manyInRego(count: number): string {
   const rules = Array.from(
     { length: count },
     (_, index) =>
-      `decision := ${index} if {\n  input.resource.tool == "${index === 7 ? "transfer" : `tool${index}`}"\n  "writer" in input.subject.roles\n}\n`,
+      `decision := {"kind": "allow", "reason": "rule_${index}"} if {\n\tinput.action == "action_${index % 7}"\n` +
+      `\tinput.resource.tool == "tool_${index}"\n\tinput.context.hour < 22\n}\n`,
   );
-  return `package many\ndefault decision := -1\n${rules.join("")}`;
+  return `package writ\n\ndefault decision := {"kind": "deny", "reason": "none"}\n\n${rules.join("\n")}`;
 }
 
-function measure(name: string, program: Program, query: string, input: Value): void {
-  const answer = program.evaluate(query, { input });
-  if (answer.kind !== "value") throw new TypeError(`${name}: ${answer.kind}`);
-  let best = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const begin = performance.now();
-    for (let run = 0; run < RUNS; run += 1) program.evaluate(query, { input });
-    best = Math.min(best, performance.now() - begin);
-  }
-  process.stdout.write(`${((best / RUNS) * 1_000).toFixed(2).padStart(8)} µs  ${name}\n`);
+function manyInCedar(count: number): string {
+  return Array.from(
+    { length: count },
+    (_, index) =>
+      `permit(principal, action == Action::"action_${index % 7}", resource == Tool::"tool_${index}")\n` +
+      `when { context.hour < 22 };\n`,
+  ).join("");
 }
+
+interface Request {
+  readonly action: string;
+  readonly tool: string;
+}
+
+/** The input of a decision of about so many bytes; what fills it is looked at by no rule. */
+function inputFor(request: Request, bytes: number): Value {
+  const input = {
+    subject: { agent: "agent-7", principal: "ada", roles: ["reader", "operator"], actorChain: ["ada", "agent-7"] },
+    action: request.action,
+    resource: { tool: request.tool, upstream: "bank", destructive: true },
+    context: { arguments: { amount: 250, to: "acme" }, network: "vpn", hour: 14 },
+    facts: [] as Value[],
+  };
+  while (JSON.stringify(input).length < bytes - 80) {
+    const count = input.facts.length;
+    input.facts.push({ name: `fact-${count}`, value: count * 3, source: "session", validUntil: 1_790_000_000 + count });
+  }
+  return input;
+}
+
+/** The same for Cedar, where all that is no entity is context. */
+function cedarCall(request: Request, bytes: number, policies: string) {
+  // Written above: JSON without null.
+  const input = inputFor(request, bytes) as {
+    subject: { roles: string[]; actorChain: string[] };
+    resource: { destructive: boolean; upstream: string };
+    context: Record<string, string | number | { amount: number; to: string }>;
+    facts: Record<string, string | number>[];
+  };
+  return {
+    principal: { type: "Agent", id: "agent-7" },
+    action: { type: "Action", id: request.action },
+    resource: { type: "Tool", id: request.tool },
+    context: {
+      ...input.context,
+      roles: input.subject.roles,
+      actorChain: input.subject.actorChain,
+      tool: request.tool,
+      destructive: input.resource.destructive,
+      facts: input.facts,
+    },
+    preparsedPolicySetId: policies,
+    entities: [],
+    validateRequest: false,
+  };
+}
+
+function measure(work: () => void, phases: typeof FULL): Timing {
+  let calls = 0;
+  const warmUntil = performance.now() + phases.warmMs;
+  while (performance.now() < warmUntil) {
+    for (let index = 0; index < 20; index += 1) work();
+    calls += 20;
+  }
+  const perBatch = Math.max(20, Math.round((calls / phases.warmMs) * (phases.measureMs / BATCHES)));
+  const times: number[] = [];
+  const cpuTimes: number[] = [];
+  for (let batch = 0; batch < BATCHES; batch += 1) {
+    const cpuBegin = process.cpuUsage();
+    const begin = performance.now();
+    for (let index = 0; index < perBatch; index += 1) work();
+    times.push(((performance.now() - begin) * 1_000) / perBatch);
+    const cpu = process.cpuUsage(cpuBegin);
+    cpuTimes.push((cpu.user + cpu.system) / perBatch);
+  }
+  return { medianUs: median(times), fastestUs: Math.min(...times), cpuUs: median(cpuTimes) };
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+function cpuMs(begin: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(begin);
+  return (user + system) / 1_000;
+}
+
+function heapKb(): number {
+  collectGarbage();
+  return process.memoryUsage().heapUsed / 1_024;
+}
+
+function compileRego(name: string, text: string): { readonly program: Program; readonly row: CompileRow } {
+  const heapBefore = heapKb();
+  const begin = process.cpuUsage();
+  const compiled = compile([{ file: `${name}.rego`, text }]);
+  const compileMs = cpuMs(begin);
+  if (compiled.kind === "problems") throw new TypeError(compiled.problems[0]?.message);
+  const row = { policy: name, engine: "rego" as const, compileMs, heapKb: heapKb() - heapBefore };
+  return { program: compiled.program, row };
+}
+
+function compileCedar(name: string, text: string): CompileRow {
+  const begin = process.cpuUsage();
+  const answer = cedar.preparsePolicySet(name, { staticPolicies: text });
+  const compileMs = cpuMs(begin);
+  if (answer.type === "failure") throw new TypeError(answer.errors[0]?.message);
+  return { policy: name, engine: "cedar", compileMs, heapKb: undefined };
+}
+
+function measurePolicy(
+  name: string,
+  texts: { readonly rego: string; readonly cedar: string },
+  request: Request,
+  phases: typeof FULL,
+): { readonly rows: Row[]; readonly compiled: CompileRow[] } {
+  const { program, row } = compileRego(name, texts.rego);
+  const compiled = [row, compileCedar(name, texts.cedar)];
+  const rows = [512, 5_120].flatMap((bytes): Row[] => {
+    const input = inputFor(request, bytes);
+    const decide = () => {
+      const answer = program.evaluate(QUERY, { input });
+      if (answer.kind !== "value") throw new TypeError(`no decision: ${JSON.stringify(answer)}`);
+      return answer.value as { readonly kind: string }; // what every rule gives
+    };
+    const call = cedarCall(request, bytes, name);
+    const decideInCedar = () => {
+      const answer = cedar.statefulIsAuthorized(call);
+      if (answer.type === "failure") throw new TypeError(answer.errors[0]?.message);
+      return answer.response.decision;
+    };
+    if (decide().kind !== "allow" || decideInCedar() !== "allow") throw new TypeError(`${name} does not allow`);
+    const inputKb = Math.round(JSON.stringify(input).length / 102.4) / 10;
+    return [
+      { policy: name, engine: "rego", inputKb, ...measure(decide, phases) },
+      { policy: name, engine: "cedar", inputKb, ...measure(decideInCedar, phases) },
+    ];
+  });
+  return { rows, compiled };
+}
+
+function main(): void {
+  const phases = process.argv.includes("--quick") ? QUICK : FULL;
+  const json = process.argv.includes("--json");
+  const rows: Row[] = [];
+  const compiled: CompileRow[] = [];
+  const add = (measured: ReturnType<typeof measurePolicy>) => {
+    rows.push(...measured.rows);
+    compiled.push(...measured.compiled);
+  };
+  // Once before, so that no compilation measured is the first of the process.
+  compileRego("warm", GATEWAY_REGO);
+  compileCedar("warm", GATEWAY_CEDAR);
+  const gateway = { rego: GATEWAY_REGO, cedar: GATEWAY_CEDAR };
+  add(measurePolicy("gateway, 10 rules", gateway, { action: "tool.call", tool: "transfer" }, phases));
+  for (const count of RULE_COUNTS) {
+    const index = Math.floor(count / 2);
+    const texts = { rego: manyInRego(count), cedar: manyInCedar(count) };
+    const request = { action: `action_${index % 7}`, tool: `tool_${index}` };
+    add(measurePolicy(`indexed, ${count} rules`, texts, request, phases));
+  }
+  const rssMb = Math.round(process.memoryUsage().rss / 1_048_576);
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ node: process.version, rows, compiled, rssMb })}\n`);
+    return;
+  }
+  const cell = (value: number) => value.toFixed(1).padStart(9);
+  process.stdout.write(`${"policy".padEnd(22)} ${"engine".padEnd(6)}  input kB  µs median  µs fastest     µs CPU\n`);
+  for (const row of rows) {
+    const [kb, typical, fastest, cpu] = [row.inputKb, row.medianUs, row.fastestUs, row.cpuUs].map(cell);
+    process.stdout.write(`${row.policy.padEnd(22)} ${row.engine.padEnd(6)} ${kb}  ${typical}   ${fastest}  ${cpu}\n`);
+  }
+  process.stdout.write(`\n${"policy".padEnd(22)} ${"engine".padEnd(6)}  compile ms CPU  heap kB\n`);
+  for (const row of compiled) {
+    const heap = row.heapKb === undefined ? "        –" : cell(row.heapKb);
+    process.stdout.write(`${row.policy.padEnd(22)} ${row.engine.padEnd(6)}       ${cell(row.compileMs)}${heap}\n`);
+  }
+  process.stdout.write(`\nNode ${process.version}, ${rssMb} MB resident in all\n`);
+}
+
+main();

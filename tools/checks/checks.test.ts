@@ -103,6 +103,14 @@ test("layers: Node in a pure package, a cycle and an import that nothing resolve
   expectFinding(findings, "unresolved: packages/core/src/unresolved.ts");
 });
 
+test("layers: of the Rego engine only the command has Node, and the library does not reach the command", async () => {
+  const findings = await findingsOf(layers, "layers");
+
+  expectFinding(findings, "without-node: packages/rego/src/with-node.ts");
+  expectFinding(findings, "library-knows-no-command: packages/rego/src/with-command.ts");
+  expect(findings.filter((line) => line.includes("without-node: packages/rego/src/command/"))).toEqual([]);
+});
+
 test("layers: a protocol adapter reaches no upstream, no journal, no network and no other protocol", async () => {
   const findings = await findingsOf(layers, "layers");
   const adapter = "packages/gateway/src/protocols/mcp/adapter.ts";

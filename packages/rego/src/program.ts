@@ -331,6 +331,11 @@ function countMembers(value: Value, start: number): number {
   return left;
 }
 
+/** What built-ins may reach during an evaluation with these options. */
+export function makeEnvironment(options: EvaluateOptions, prepared: PreparedCache): BuiltinEnvironment {
+  return new Environment(options, prepared);
+}
+
 class Environment implements BuiltinEnvironment {
   readonly prepared: PreparedCache;
   readonly #options: EvaluateOptions;
