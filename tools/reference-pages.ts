@@ -1,11 +1,16 @@
 /**
  * The reference pages that are generated, from the contract, the schema of the
- * configuration and the definitions of the commands: Markdown out of tables. Writing and
- * comparing them is for reference.ts and for the check.
+ * configuration, the definitions of the commands and the built-ins of the Rego engine:
+ * Markdown out of tables. Writing and comparing them is for reference.ts and for the check.
  */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describeCommands } from "@writ/cli";
 import { ACTIONS, EVENTS, type EventEntry, isCharged, REASONS, type ReasonEntry } from "@writ/contract";
 import { describeConfig } from "@writ/runtime";
+import { withSupported } from "./rego-supported.ts";
+
+const REGO_README = "packages/rego/README.md";
 
 /** Where a page goes, from the root of the repository, and what it says. */
 export interface ReferencePage {
@@ -25,6 +30,7 @@ export async function referencePages(): Promise<readonly ReferencePage[]> {
     { path: "docs/reference/configuration.md", text: `${notice("packages/runtime")}\n\n${describeConfig()}` },
     { path: "docs/reference/events.md", text: eventsPage() },
     { path: "docs/reference/reasons.md", text: reasonsPage() },
+    { path: REGO_README, text: withSupported(await readFile(join(import.meta.dirname, "..", REGO_README), "utf8")) },
   ];
 }
 
