@@ -95,7 +95,10 @@ export function writeNetwork({ bits, first, length }: Network): string {
 }
 
 export function writeAddress({ bits, value }: Address): string {
-  if (bits === 32) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join(".");
+  if (bits === 32) {
+    const number = Number(value);
+    return `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`;
+  }
   const groups = Array.from({ length: 8 }, (_, index) => Number((value >> BigInt(112 - 16 * index)) & 0xffffn));
   const gap = longestGap(groups);
   const write = (part: readonly number[]) => part.map((group) => group.toString(16)).join(":");

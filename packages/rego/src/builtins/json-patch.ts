@@ -10,8 +10,11 @@ import {
   isSet,
   memberOf,
   ObjectBuilder,
+  objectSize,
+  setMember,
   sortedEntries,
   type Value,
+  ValueObject,
   ValueSet,
 } from "../value.ts";
 import { arrayOperand, type Builtin, type BuiltinEnvironment, builtin } from "./builtin.ts";
@@ -21,17 +24,24 @@ const OPERATION = recordOf({ op: STRING, path: ANY }, { key: ANY, value: ANY });
 
 export const JSON_PATCH: readonly Builtin[] = [
   builtin("json.patch", [ANY, arrayOf(OPERATION)], ANY, (environment, document, patches) => {
+    const work: PatchWork = { environment, own: new Set() };
     let patched: Value | undefined = document;
     for (const patch of arrayOperand(patches, 2)) {
       if (patched === undefined) return undefined;
-      patched = applyOperation(environment, patched, patch);
+      patched = applyOperation(work, patched, patch);
     }
     return patched;
   }),
 ];
 
+interface PatchWork {
+  readonly environment: BuiltinEnvironment;
+  /** Objects made by this patch that stand at one place only, and so may be changed instead of copied. */
+  readonly own: Set<object>;
+}
+
 /** The document after one operation; undefined where it cannot be applied. */
-function applyOperation(environment: BuiltinEnvironment, document: Value, patch: Value): Value | undefined {
+function applyOperation(work: PatchWork, document: Value, patch: Value): Value | undefined {
   if (!isObject(patch)) return undefined;
   const path = pathOf(memberOf(patch, "path"));
   if (path === undefined) return undefined;
@@ -39,14 +49,14 @@ function applyOperation(environment: BuiltinEnvironment, document: Value, patch:
   const from = pathOf(memberOf(patch, "from"));
   switch (memberOf(patch, "op")) {
     case "add":
-      return value === undefined ? undefined : put(environment, document, path, 0, value);
+      return value === undefined ? undefined : put(work, document, path, 0, value);
     case "remove":
-      return take(environment, document, path, 0);
+      return take(work, document, path, 0);
     case "replace": {
       if (value === undefined) return undefined;
       if (path.length === 0) return value;
-      const rest = take(environment, document, path, 0);
-      return rest === undefined ? undefined : put(environment, rest, path, 0, value);
+      const rest = take(work, document, path, 0);
+      return rest === undefined ? undefined : put(work, rest, path, 0, value);
     }
     case "test": {
       const found = find(document, path);
@@ -54,15 +64,16 @@ function applyOperation(environment: BuiltinEnvironment, document: Value, patch:
     }
     case "copy": {
       const found = from === undefined ? undefined : find(document, from);
-      return found === undefined ? undefined : put(environment, document, path, 0, found);
+      work.own.clear(); // what is copied stands at two places
+      return found === undefined ? undefined : put(work, document, path, 0, found);
     }
     case "move": {
       if (from === undefined) return undefined;
       const found = find(document, from);
       if (found === undefined) return undefined;
       if (from.length === 0) return path.length === 0 ? document : undefined;
-      const rest = take(environment, document, from, 0);
-      return rest === undefined ? undefined : put(environment, rest, path, 0, found);
+      const rest = take(work, document, from, 0);
+      return rest === undefined ? undefined : put(work, rest, path, 0, found);
     }
     default:
       return undefined;
@@ -105,7 +116,7 @@ function find(document: Value, path: readonly Value[]): Value | undefined {
 
 /** A copy of a collection with another child in the place of one, or without it. */
 function withChild(
-  environment: BuiltinEnvironment,
+  { environment, own }: PatchWork,
   collection: Value,
   step: Value,
   replacement: Value | undefined,
@@ -116,51 +127,57 @@ function withChild(
     environment.spend(1 + (collection.length >> 3));
     return replacement === undefined ? collection.toSpliced(index, 1) : collection.with(index, replacement);
   }
-  const copy = isSet(collection) ? new ValueSet() : new ObjectBuilder();
-  if (isSet(collection) && copy instanceof ValueSet) {
+  if (isSet(collection)) {
+    const copy = new ValueSet();
     environment.spend(1 + collection.size);
     for (const member of collection.members()) if (!equalValues(member, step)) copy.add(member);
     if (replacement !== undefined) copy.add(replacement);
     return copy;
   }
-  if (!isObject(collection) || copy instanceof ValueSet) return undefined;
-  const entries = sortedEntries(collection);
-  environment.spend(1 + entries.length);
-  for (const [key, member] of entries) if (!equalValues(key, step)) copy.set(key, member);
+  if (!isObject(collection)) return undefined;
+  if (typeof step === "string" && !(collection instanceof ValueObject)) {
+    let copy = collection as Record<string, Value>; // changed only if it is our own
+    if (own.has(collection)) environment.spend(1);
+    else {
+      environment.spend(1 + objectSize(collection));
+      copy = { ...collection };
+      own.add(copy);
+    }
+    if (replacement === undefined) delete copy[step];
+    else setMember(copy, step, replacement);
+    return copy;
+  }
+  environment.spend(1 + objectSize(collection));
+  const copy = new ObjectBuilder();
+  for (const [key, member] of sortedEntries(collection)) if (!equalValues(key, step)) copy.set(key, member);
   if (replacement !== undefined) copy.set(step, replacement);
   return copy.finish();
 }
 
-function put(
-  environment: BuiltinEnvironment,
-  document: Value,
-  path: readonly Value[],
-  at: number,
-  value: Value,
-): Value | undefined {
+function put(work: PatchWork, document: Value, path: readonly Value[], at: number, value: Value): Value | undefined {
   const step = path[at];
   if (step === undefined) return value;
   if (at < path.length - 1) {
     const inner = child(document, step);
-    const changed = inner === undefined ? undefined : put(environment, inner, path, at + 1, value);
-    return changed === undefined ? undefined : withChild(environment, document, step, changed);
+    const changed = inner === undefined ? undefined : put(work, inner, path, at + 1, value);
+    return changed === undefined ? undefined : withChild(work, document, step, changed);
   }
   if (isArray(document)) {
     const index = indexOf(document, step, true);
     if (index === undefined) return undefined;
-    environment.spend(1 + (document.length >> 3));
+    work.environment.spend(1 + (document.length >> 3));
     return document.toSpliced(index, 0, value);
   }
   if (isSet(document) && !equalValues(step, value)) return undefined; // a member is its own name
-  return withChild(environment, document, step, value);
+  return withChild(work, document, step, value);
 }
 
-function take(environment: BuiltinEnvironment, document: Value, path: readonly Value[], at: number): Value | undefined {
+function take(work: PatchWork, document: Value, path: readonly Value[], at: number): Value | undefined {
   const step = path[at];
   if (step === undefined) return undefined;
   const inner = child(document, step);
   if (inner === undefined) return undefined;
-  if (at === path.length - 1) return withChild(environment, document, step, undefined);
-  const rest = take(environment, inner, path, at + 1);
-  return rest === undefined ? undefined : withChild(environment, document, step, rest);
+  if (at === path.length - 1) return withChild(work, document, step, undefined);
+  const rest = take(work, inner, path, at + 1);
+  return rest === undefined ? undefined : withChild(work, document, step, rest);
 }

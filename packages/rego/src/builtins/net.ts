@@ -44,7 +44,7 @@ export const NET: readonly Builtin[] = [
   builtin("net.cidr_expand", [STRING], setOf(STRING), (environment, value) => {
     const network = networkOperand(value, 1);
     const count = 1n << BigInt(network.bits - network.length);
-    environment.spend(Number(count));
+    environment.spend(Number(count) * (network.bits === 32 ? 20 : 50));
     const addresses = new ValueSet();
     for (let offset = 0n; offset < count; offset += 1n) {
       addresses.add(writeAddress({ bits: network.bits, value: network.first + offset }));

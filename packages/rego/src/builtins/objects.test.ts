@@ -61,6 +61,14 @@ describe("patches", () => {
       "[{2}]",
     ],
     ["json.patch(1, [])", "1"],
+    [
+      'json.patch({"a": {"b": 1}}, [{"op": "add", "path": "/a/c", "value": 2}, {"op": "copy", "from": "/a", "path": "/d"}, {"op": "remove", "path": "/d/b"}])',
+      '{"a": {"b": 1, "c": 2}, "d": {"c": 2}}',
+    ],
+    [
+      '[[x, y] | x := {"a": {"b": 1}}; y := json.patch({}, [{"op": "add", "path": "/y", "value": x.a}, {"op": "add", "path": "/y/z", "value": 3}, {"op": "add", "path": "/y/w", "value": 4}])]',
+      '[[{"a": {"b": 1}}, {"y": {"b": 1, "w": 4, "z": 3}}]]',
+    ],
     ['json.patch({"a": 1}, [{"op": "remove", "path": ""}])', "undefined"],
   ]);
 });

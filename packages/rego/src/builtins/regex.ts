@@ -117,10 +117,12 @@ function spendSearch(environment: BuiltinEnvironment, pattern: RE2JS, length: nu
 function findAll(environment: BuiltinEnvironment, pattern: RE2JS, text: string, count: number): readonly Places[] {
   if (count === 0) return [];
   spendSearch(environment, pattern, text.length);
+  const hasNoEnd = /[*+]|,\}/.test(pattern.pattern());
   const found: Places[] = [];
   let afterLast = -1;
   for (let at = 0; at <= text.length && (count < 0 || found.length < count); ) {
-    environment.spend(1 + ((text.length - at) >> 7));
+    // A search may look at all that is left and find no more than a character, when something in it has no end.
+    environment.spend(1 + (hasNoEnd ? (text.length - at) >> 8 : 0));
     const places = findFrom(pattern, text, at);
     if (places === undefined) break;
     const [start = 0, end = 0] = places;

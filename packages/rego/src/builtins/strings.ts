@@ -70,8 +70,21 @@ export const STRINGS: readonly Builtin[] = [
   builtin("substring", [STRING, NUMBER, NUMBER], STRING, (_, text, offset, length) =>
     substring(stringOperand(text, 1), integerOperand(offset, 2), integerOperand(length, 3)),
   ),
-  onOne("lower", (text) => mapCharacters(text, lowerCharacter, (ascii) => ascii.toLowerCase())),
-  onOne("upper", (text) => mapCharacters(text, upperCharacter, (ascii) => ascii.toUpperCase())),
+  builtin("lower", [STRING], STRING, (environment, value) => {
+    const text = stringOperand(value, 1);
+    const lower = text.toLowerCase();
+    // JavaScript looks at what stands around a sigma.
+    if (lower.length === text.length && !text.includes("\u03a3")) return lower;
+    environment.spend(10 * text.length);
+    return mapCharacters(text, lowerCharacter);
+  }),
+  builtin("upper", [STRING], STRING, (environment, value) => {
+    const text = stringOperand(value, 1);
+    const upper = text.toUpperCase();
+    if (upper.length === text.length) return upper;
+    environment.spend(10 * text.length);
+    return mapCharacters(text, upperCharacter);
+  }),
   builtin("split", [STRING, STRING], arrayOf(STRING), (environment, text, delimiter) => {
     const whole = stringOperand(text, 1);
     const separator = stringOperand(delimiter, 2);
@@ -145,14 +158,8 @@ function substring(text: string, offset: number, length: number): string {
 }
 
 const SURROGATES = /[\ud800-\udfff]/;
-const NOT_ASCII = /[\u0080-\uffff]/;
 
-function mapCharacters(
-  text: string,
-  change: (character: string) => string,
-  changeAscii: (text: string) => string,
-): string {
-  if (!NOT_ASCII.test(text)) return changeAscii(text);
+function mapCharacters(text: string, change: (character: string) => string): string {
   let changed = "";
   for (const character of text) changed += change(character);
   return changed;

@@ -80,7 +80,7 @@ class TemplateRun {
   }
 
   #node(node: TemplateNode, dot: Datum): Leave {
-    this.#environment.spend(1);
+    this.#environment.spend(5);
     switch (node.kind) {
       case "text":
         this.#write(node.text);

@@ -37,7 +37,8 @@ const DEPTH_MAX = 1_000;
 
 /** The first document of a text. */
 function readYaml(environment: BuiltinEnvironment, text: string): Value {
-  environment.spend(1 + text.length);
+  environment.spend(20 * (1 + text.length));
+  if (isDeep(text)) throw builtinError(`yaml: deeper than ${DEPTH_MAX}`);
   // Every scalar is read as a text, so that `scalarOf` decides.
   const documents = parseAllDocuments(text, {
     schema: "failsafe",
@@ -55,6 +56,17 @@ function readYaml(environment: BuiltinEnvironment, text: string): Value {
     throw builtinError(`yaml: line ${error.linePos?.[0].line ?? 1}: ${problem}`);
   }
   return new NodeReader(environment, document).value(document.contents, 0);
+}
+
+/** Whether more brackets are open at some place than may be, so that the parser need not find out. */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (const character of text) {
+    if (character === "[" || character === "{") depth += 1;
+    else if (character === "]" || character === "}") depth = Math.max(0, depth - 1);
+    if (depth > DEPTH_MAX) return true;
+  }
+  return false;
 }
 
 class NodeReader {
