@@ -4,7 +4,7 @@
  */
 import { bigintOfNumber, ceilNumber, compareNumbers, floorNumber } from "../number.ts";
 import { ANY, arrayOf, BOOLEAN, dictionaryOf, NUMBER, STRING, setOf, unionOf } from "../types.ts";
-import { isArray, isSet, kindOf, sortedEntries, type Value, writeValue } from "../value.ts";
+import { isArray, isSet, kindOf, sortedEntries, type Value } from "../value.ts";
 import {
   arrayOperand,
   type Builtin,
@@ -123,9 +123,6 @@ export const STRINGS: readonly Builtin[] = [
   ),
   builtin("sprintf", [STRING, arrayOf(ANY)], STRING, (environment, format, values) =>
     sprintf(environment, stringOperand(format, 1), arrayOperand(values, 2)),
-  ),
-  builtin("internal.template_string", [arrayOf(ANY)], STRING, (_, parts) =>
-    arrayOperand(parts, 1).map(templatePart).join(""),
   ),
 ];
 
@@ -312,15 +309,4 @@ function anyMatch(
     environment.spend(1 + (parts.length >> 3));
     return parts.some((part) => matches(text, part));
   });
-}
-
-/** A part of a template string as OPA rewrites it: a value, or a set of the one value that an expression has, or none. */
-function templatePart(part: Value): string {
-  let value: Value | undefined = part;
-  if (isSet(part)) {
-    if (part.size > 1) throw builtinError("template-strings must not produce multiple outputs");
-    [value] = part.sorted();
-    if (value === undefined) return "<undefined>";
-  }
-  return typeof value === "string" ? value : writeValue(value);
 }
