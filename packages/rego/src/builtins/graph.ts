@@ -49,7 +49,7 @@ export const GRAPHS: readonly Builtin[] = [
   builtin(
     "walk",
     [ANY],
-    tupleOf(arrayOf(ANY), ANY),
+    tupleOf([arrayOf(ANY), ANY]),
     (environment, value) => {
       const found: Value[] = [];
       walk(environment, value, [], found);

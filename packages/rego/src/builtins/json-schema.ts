@@ -10,14 +10,14 @@ const DOCUMENT = unionOf(STRING, ANY_OBJECT);
 const VIOLATION = recordOf({ desc: STRING, error: STRING, field: STRING, type: STRING });
 
 export const JSON_SCHEMA: readonly Builtin[] = [
-  builtin("json.verify_schema", [DOCUMENT], tupleOf(BOOLEAN, unionOf(STRING, NULL)), (environment, schema) => {
+  builtin("json.verify_schema", [DOCUMENT], tupleOf([BOOLEAN, unionOf(STRING, NULL)]), (environment, schema) => {
     const read = schemaOperand(environment, schema);
     return read.kind === "schema" ? [true, null] : [false, `jsonschema: ${read.message}`];
   }),
   builtin(
     "json.match_schema",
     [DOCUMENT, DOCUMENT],
-    tupleOf(BOOLEAN, arrayOf(VIOLATION)),
+    tupleOf([BOOLEAN, arrayOf(VIOLATION)]),
     (environment, document, schema) => {
       const json = jsonTextOf(document);
       const read = schemaOperand(environment, schema);

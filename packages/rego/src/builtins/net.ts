@@ -38,7 +38,7 @@ export const NET: readonly Builtin[] = [
   builtin("net.cidr_overlap", [STRING, STRING], BOOLEAN, (_, network, other) =>
     contains(networkOperand(network, 1), stringOperand(other, 2)),
   ),
-  builtin("net.cidr_contains_matches", [NETWORKS, NETWORKS], setOf(tupleOf(ANY, ANY)), (environment, a, b) =>
+  builtin("net.cidr_contains_matches", [NETWORKS, NETWORKS], setOf(tupleOf([ANY, ANY])), (environment, a, b) =>
     containsMatches(environment, a, b),
   ),
   builtin("net.cidr_expand", [STRING], setOf(STRING), (environment, value) => {

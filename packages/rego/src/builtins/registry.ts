@@ -6,16 +6,16 @@ import { BITS } from "./bits.ts";
 import type { Builtin } from "./builtin.ts";
 import { COMPARISON } from "./comparison.ts";
 import { CONVERSIONS } from "./conversions.ts";
+import { CRYPTO } from "./crypto.ts";
 import { ENCODING } from "./encoding.ts";
 import { GLOB } from "./glob.ts";
 import { GRAPHS } from "./graph.ts";
+import { INTERNAL } from "./internal.ts";
 import { JSON_PATCH } from "./json-patch.ts";
 import { JSON_PATHS } from "./json-paths.ts";
+import { JSON_SCHEMA } from "./json-schema.ts";
 import { NET } from "./net.ts";
 import { OBJECTS } from "./objects.ts";
-import { CRYPTO } from "./crypto.ts";
-import { JSON_SCHEMA } from "./json-schema.ts";
-import { INTERNAL } from "./internal.ts";
 import { OPA } from "./opa.ts";
 import { RANDOMNESS } from "./randomness.ts";
 import { REFUSED } from "./refused.ts";
@@ -30,8 +30,8 @@ import { TOKENS } from "./tokens.ts";
 import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
 import { UNITS } from "./units.ts";
-import { YAML } from "./yaml.ts";
 import { X509 } from "./x509.ts";
+import { YAML } from "./yaml.ts";
 
 export const BUILTINS: readonly Builtin[] = [
   ...AGGREGATES,

@@ -27,8 +27,8 @@ import {
   stringOperand,
 } from "./builtin.ts";
 
-const TIME = unionOf(NUMBER, tupleOf(NUMBER, STRING));
-const FORMATTED = unionOf(NUMBER, tupleOf(NUMBER, STRING), tupleOf(NUMBER, STRING, STRING));
+const TIME = unionOf(NUMBER, tupleOf([NUMBER, STRING]));
+const FORMATTED = unionOf(NUMBER, tupleOf([NUMBER, STRING]), tupleOf([NUMBER, STRING, STRING]));
 
 const NANOS = 1_000_000_000n;
 const NS_MIN = -(2n ** 63n);
@@ -47,11 +47,11 @@ export const TIME_BUILTINS: readonly Builtin[] = [
   builtin("time.parse_duration_ns", [STRING], NUMBER, (_, text) =>
     numberOfBigint(nanosOfDuration(stringOperand(text, 1))),
   ),
-  builtin("time.date", [TIME], tupleOf(NUMBER, NUMBER, NUMBER), (environment, time) => {
+  builtin("time.date", [TIME], tupleOf([NUMBER, NUMBER, NUMBER]), (environment, time) => {
     const { civil } = zonedOperand(environment, time, 1);
     return [civil.year, civil.month, civil.day];
   }),
-  builtin("time.clock", [TIME], tupleOf(NUMBER, NUMBER, NUMBER), (environment, time) => {
+  builtin("time.clock", [TIME], tupleOf([NUMBER, NUMBER, NUMBER]), (environment, time) => {
     const { civil } = zonedOperand(environment, time, 1);
     return [civil.hour, civil.minute, civil.second];
   }),
@@ -69,7 +69,7 @@ export const TIME_BUILTINS: readonly Builtin[] = [
     });
     return safeNs({ seconds: seconds - zone.offsetAt(moment.seconds), nanos: moment.nanos });
   }),
-  builtin("time.diff", [TIME, TIME], tupleOf(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER), (environment, a, b) => {
+  builtin("time.diff", [TIME, TIME], tupleOf([NUMBER, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER]), (environment, a, b) => {
     const first = zonedOperand(environment, a, 1);
     const second = zonedOperand(environment, b, 2);
     // Both are seen in the zone of the first.

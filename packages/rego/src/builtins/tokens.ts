@@ -38,7 +38,7 @@ const SIGNATURE_STEPS = 500;
 const BYTES_PER_STEP = 20;
 
 export const TOKENS: readonly Builtin[] = [
-  builtin("io.jwt.decode", [STRING], tupleOf(ANY_OBJECT, ANY_OBJECT, STRING), (environment, text) => {
+  builtin("io.jwt.decode", [STRING], tupleOf([ANY_OBJECT, ANY_OBJECT, STRING]), (environment, text) => {
     const { token, claims } = innermost(environment, stringOperand(text, 1));
     return [token.header, claims, hexOf(token.signature)];
   }),
@@ -47,7 +47,7 @@ export const TOKENS: readonly Builtin[] = [
   builtin(
     "io.jwt.decode_verify",
     [STRING, NAMED],
-    tupleOf(BOOLEAN, ANY_OBJECT, ANY_OBJECT),
+    tupleOf([BOOLEAN, ANY_OBJECT, ANY_OBJECT]),
     (environment, text, constraints) =>
       withFaults(() =>
         decodeAndVerify(environment, stringOperand(text, 1), constraintsOf(environment, objectOperand(constraints, 2))),

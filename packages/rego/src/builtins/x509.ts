@@ -34,13 +34,13 @@ export const X509: readonly Builtin[] = [
   builtin(
     "crypto.x509.parse_and_verify_certificates",
     [STRING],
-    tupleOf(BOOLEAN, arrayOf(OBJECT)),
+    tupleOf([BOOLEAN, arrayOf(OBJECT)]),
     (environment, text) => verify(environment, stringOperand(text, 1), {}),
   ),
   builtin(
     "crypto.x509.parse_and_verify_certificates_with_options",
     [STRING, OBJECT],
-    tupleOf(BOOLEAN, arrayOf(OBJECT)),
+    tupleOf([BOOLEAN, arrayOf(OBJECT)]),
     (environment, text, options) => verify(environment, stringOperand(text, 1), verifyOptionsOf(options)),
   ),
   builtin("crypto.x509.parse_certificate_request", [STRING], OBJECT, (environment, text) =>

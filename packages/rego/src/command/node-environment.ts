@@ -1,5 +1,6 @@
 /** What Node gives to an evaluation: time, randomness and cryptography. */
-import { createHash, createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { nodeCryptography } from "../node.ts";
 import type { EvaluateOptions } from "../program.ts";
 import type { CommandContext } from "./command-context.ts";
 
@@ -8,9 +9,6 @@ export function nodeEnvironment(context: CommandContext): EvaluateOptions {
     timeNs: context.nowNs(),
     nowMs: () => context.nowMs(),
     randomBytes: (count) => randomBytes(count),
-    cryptography: {
-      hash: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
-      hmac: (algorithm, key, bytes) => createHmac(algorithm, key).update(bytes).digest(),
-    },
+    cryptography: nodeCryptography(),
   };
 }
