@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { builtin } from "../builtins/builtin.ts";
 import { parseNumber } from "../number.ts";
-import { type Answer, compile, type EvaluateOptions } from "../program.ts";
+import { compile, type Evaluator } from "../program.ts";
 import { ANY, NUMBER } from "../types.ts";
 import type { Value } from "../value.ts";
 import { tinyPolicy } from "./tiny-policy.fixture.ts";
@@ -13,13 +13,8 @@ async function loaded(options?: WasmOptions): Promise<WasmProgram> {
   return result.program;
 }
 
-/** What both kinds of program have. */
-interface Evaluates {
-  evaluate(query: string, options?: EvaluateOptions): Answer;
-}
-
 /** What the fixture does, in Rego. */
-function sameInRego(): Evaluates {
+function sameInRego(): Evaluator {
   const text = "package tiny\n\necho := input\n\nnothing if false\n\nbase := data.base\n\nsize := count(input)\n";
   const compiled = compile([{ file: "tiny.rego", text }]);
   if (compiled.kind === "problems") throw new TypeError(compiled.problems[0]?.message);

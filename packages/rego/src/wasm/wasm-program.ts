@@ -13,7 +13,7 @@ import { type Builtin, type BuiltinEnvironment, BuiltinError, makePreparedCache 
 import { BUILTINS } from "../builtins/registry.ts";
 import { plainJsonOf, writeJson } from "../json.ts";
 import { NumberTooLarge } from "../number.ts";
-import { type Answer, type EvaluateOptions, makeEnvironment } from "../program.ts";
+import { type Answer, type EvaluateOptions, type Evaluator, makeEnvironment } from "../program.ts";
 import type { Value } from "../value.ts";
 
 export interface WasmOptions {
@@ -61,7 +61,7 @@ export async function loadWasm(bytes: Uint8Array<ArrayBuffer>, options: WasmOpti
 }
 
 /** A compiled policy; made by `loadWasm`. */
-export class WasmProgram {
+export class WasmProgram implements Evaluator {
   readonly #policy: LoadedPolicy;
   readonly #current: { environment: BuiltinEnvironment };
   readonly #prepared = makePreparedCache();
