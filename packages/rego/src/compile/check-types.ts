@@ -13,7 +13,6 @@ import {
   STRING,
   setOf,
   type Type,
-  tupleOf,
   typeOfValue,
   typesMeet,
   typesWithin,
@@ -62,6 +61,11 @@ function typeOfGroup(group: PlannedGroup, value: Type, key: Type): Type {
       return { kind: "object", members: [], rest: { key, value: isFlat ? value : ANY } };
     }
   }
+}
+
+/** Arrays of exactly these items, of which there may be very many. */
+function listOf(items: readonly Type[]): Type {
+  return { kind: "array", items, rest: undefined };
 }
 
 class Checker {
@@ -193,7 +197,7 @@ class Checker {
       case "equal":
         return typesMeet(this.#term(pattern.term), type);
       case "array": {
-        let fits = typesMeet(type, tupleOf(pattern.items.map(() => ANY)));
+        let fits = typesMeet(type, listOf(pattern.items.map(() => ANY)));
         for (const [index, item] of pattern.items.entries()) {
           const under = typeUnder(type, { kind: "number" }, index) ?? ANY;
           if (!this.#pattern(item, under)) fits = false;
@@ -236,7 +240,7 @@ class Checker {
       case "call":
         return this.#call(term);
       case "array":
-        return tupleOf(term.items.map((item) => this.#term(item)));
+        return listOf(term.items.map((item) => this.#term(item)));
       case "set":
         return setOf(joinTypes(term.items.map((item) => this.#term(item))));
       case "object": {
