@@ -41,7 +41,7 @@ export function arrayOf(rest: Type): Type {
 }
 
 /** Arrays of exactly these items. */
-export function tupleOf(...items: readonly Type[]): Type {
+export function tupleOf(items: readonly Type[]): Type {
   return { kind: "array", items, rest: undefined };
 }
 
@@ -118,7 +118,7 @@ export function typeOfValue(value: Value, depth = 0): Type {
   if (depth > DEPTH_MAX) return ANY;
   if (isArray(value)) {
     if (value.length > LISTED_MAX) return arrayOf(ANY);
-    return tupleOf(...value.map((item) => typeOfValue(item, depth + 1)));
+    return tupleOf(value.map((item) => typeOfValue(item, depth + 1)));
   }
   if (isSet(value)) {
     if (value.size > LISTED_MAX) return setOf(ANY);

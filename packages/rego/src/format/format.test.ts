@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readCaseList, runConformance } from "../conformance.fixture.ts";
+import { runConformance } from "../conformance.fixture.ts";
 import { writeProblem } from "../problem.ts";
 import type { Module } from "../syntax/ast.ts";
 import { parseModule } from "../syntax/parser.ts";
