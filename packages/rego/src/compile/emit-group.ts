@@ -6,7 +6,8 @@
 import { burn } from "../fuel.ts";
 import { type Evaluation, EvaluationFault, type Frame, type Site } from "../run/evaluation.ts";
 import { equalValues, type Key, keyOf, lookUp, ObjectBuilder, type Value, ValueSet } from "../value.ts";
-import { type EmitContext, Emitter, type GroupCode, type Predicate, type StepCode, type TermCode } from "./emit.ts";
+import type { GroupCode } from "./documents.ts";
+import { type EmitContext, Emitter, type Predicate, type StepCode, type TermCode } from "./emit.ts";
 import type { Pattern, PlanBody, PlanTerm, Step } from "./plan.ts";
 import { buildRuleIndex, demandsOf } from "./rule-index.ts";
 import { pathText, type RuleGroup } from "./rule-tree.ts";

@@ -3,10 +3,10 @@
  * the step holds; the answer `true` means that nobody needs to look further. Steps that hold in at most one way are
  * predicates, and runs of them are checked in a row.
  */
-import { Boxed } from "../boxed.ts";
 import type { Builtin } from "../builtins/builtin.ts";
 import { burn } from "../fuel.ts";
 import type { Source } from "../problem.ts";
+import { eachMember, isCollection, lookUpStored, member } from "../run/collections.ts";
 import {
   type Evaluation,
   EvaluationFault,
@@ -14,7 +14,10 @@ import {
   lookUpPath,
   type Mock,
   putAt,
+  restoreScope,
+  type Scope,
   type Site,
+  scopeOf,
 } from "../run/evaluation.ts";
 import {
   compareValues,
@@ -22,7 +25,6 @@ import {
   isArray,
   isObject,
   isSet,
-  keyOf,
   lookUp,
   memberOf,
   ObjectBuilder,
@@ -30,35 +32,21 @@ import {
   setMember,
   sortedEntries,
   type Value,
-  ValueObject,
   ValueSet,
   writeValue,
 } from "../value.ts";
+import { type CodeOfGroups, Documents, type Place } from "./documents.ts";
 import type { Pattern, PlanBody, PlanComprehension, PlanTemplatePart, PlanTerm, PlanWith, Step } from "./plan.ts";
 import type { Callee } from "./resolved.ts";
-import type { RuleGroup, TreeNode } from "./rule-tree.ts";
+import type { RuleGroup } from "./rule-tree.ts";
 
 export type TermCode = (evaluation: Evaluation, frame: Frame) => Value | undefined;
 export type Predicate = (evaluation: Evaluation, frame: Frame) => boolean;
 /** A step with all that comes after it. */
 export type StepCode = (evaluation: Evaluation, frame: Frame) => boolean;
 
-/** Compiled rules of one document or function. */
-export interface GroupCode {
-  readonly group: RuleGroup;
-  /** Places that a caller's frame for a function needs. */
-  frameSize: number;
-  /** Of a function: the frame begins with the arguments. */
-  call: (evaluation: Evaluation, frame: Frame) => Value | undefined;
-  /** Of a document: its value, kept during the scope. */
-  value: (evaluation: Evaluation) => Value | undefined;
-  /** Of a document: what is under a key in it, without making all of it for a few keys. */
-  valueAt: (evaluation: Evaluation, key: Value) => Value | undefined;
-}
-
-export interface EmitContext {
+export interface EmitContext extends CodeOfGroups {
   readonly builtins: ReadonlyMap<string, Builtin>;
-  code(group: RuleGroup): GroupCode;
   groupAt(path: readonly Value[]): RuleGroup | undefined;
   /** A number for a place that is reported to a tracer; undefined when nothing is. */
   readonly mark?: (source: Source, at: number, end: number, binds: PlanBody[number]["binds"]) => number;
@@ -925,155 +913,4 @@ function inARow(run: readonly Predicate[], next: StepCode): StepCode {
     for (const predicate of run) if (!predicate(evaluation, frame)) return false;
     return next(evaluation, frame);
   };
-}
-
-/** What `with` changes. */
-interface Scope {
-  readonly input: Value | undefined;
-  readonly data: Value;
-  readonly stamp: number;
-  readonly mocks: Evaluation["mocks"];
-  readonly shadows: Evaluation["shadows"];
-}
-
-function scopeOf({ input, data, stamp, mocks, shadows }: Evaluation): Scope {
-  return { input, data, stamp, mocks, shadows };
-}
-
-function restoreScope(evaluation: Evaluation, scope: Scope): void {
-  evaluation.input = scope.input;
-  evaluation.data = scope.data;
-  evaluation.stamp = scope.stamp;
-  evaluation.mocks = scope.mocks;
-  evaluation.shadows = scope.shadows;
-}
-
-function isCollection(value: Value): boolean {
-  return isArray(value) || isSet(value) || isObject(value);
-}
-
-/** What is under a name in a value. */
-function member(value: Value | undefined, name: string): Value | undefined {
-  if (typeof value !== "object" || value === null || isArray(value)) return undefined;
-  if (value instanceof Boxed) return lookUp(value, name);
-  const found = value[name];
-  return found !== undefined && Object.hasOwn(value, name) ? found : undefined;
-}
-
-/** Looks one step into base data, where paths are texts: `data.list[2]` finds the key `"2"` of an object too. */
-function lookUpStored(value: Value, key: Value): Value | undefined {
-  return typeof key === "number" && isObject(value) ? lookUp(value, String(key)) : lookUp(value, key);
-}
-
-/** Calls `visit` with each key and value of a collection until it answers true; a set's members are their own keys. */
-function eachMember(value: Value, ordered: boolean, visit: (key: Value, value: Value) => boolean): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (isArray(value)) {
-    for (let index = 0; index < value.length; index += 1) {
-      burn(1);
-      if (visit(index, value[index] as Value)) return true; // no holes
-    }
-    return false;
-  }
-  if (value instanceof ValueSet) {
-    for (const member of ordered ? value.sorted() : value.members()) {
-      burn(1);
-      if (visit(member, member)) return true;
-    }
-    return false;
-  }
-  if (!isObject(value)) return false;
-  if (ordered || value instanceof ValueObject) {
-    for (const [key, member] of sortedEntries(value)) {
-      burn(1);
-      if (visit(key, member)) return true;
-    }
-    return false;
-  }
-  for (const name of Object.keys(value)) {
-    burn(1);
-    const member = value[name];
-    if (member !== undefined && visit(name, member)) return true;
-  }
-  return false;
-}
-
-/** A place in the documents under `data`: at a node, where rules and base data meet, or below, at a value. */
-type Place =
-  | { readonly node: TreeNode; readonly base: Value | undefined }
-  | { readonly node: undefined; readonly value: Value; readonly isStored: boolean };
-
-/** Documents that rules and base data make together. */
-class Documents {
-  readonly #context: EmitContext;
-
-  constructor(context: EmitContext) {
-    this.#context = context;
-  }
-
-  start(evaluation: Evaluation, node: TreeNode): Place | undefined {
-    const base = lookUpPath(evaluation.data, node.path);
-    return evaluation.shadows !== undefined && evaluation.isShadowed(node.path) ? stored(base) : { node, base };
-  }
-
-  below(evaluation: Evaluation, place: Place, key: Value): Place | undefined {
-    if (place.node === undefined) {
-      const value = place.isStored ? lookUpStored(place.value, key) : lookUp(place.value, key);
-      return value === undefined ? undefined : { ...place, value };
-    }
-    const base = place.base === undefined ? undefined : lookUpStored(place.base, key);
-    const child = place.node.children.get(keyOf(key));
-    if (child === undefined || (evaluation.shadows !== undefined && evaluation.isShadowed(child.path))) {
-      return stored(base);
-    }
-    if (child.group === undefined) return { node: child, base };
-    if (child.group.kind === "function") return undefined;
-    const value = this.#context.code(child.group).value(evaluation);
-    return value === undefined ? undefined : { node: undefined, value, isStored: false };
-  }
-
-  /** Every place right below, by key, in the order of keys. */
-  all(evaluation: Evaluation, place: Place): [Value, Place][] {
-    const places: [Value, Place][] = [];
-    if (place.node === undefined) {
-      eachMember(place.value, true, (key, value) => {
-        places.push([key, { ...place, value }]);
-        return false;
-      });
-      return places;
-    }
-    const keys = new ValueSet();
-    for (const { path } of place.node.children.values()) keys.add(path.at(-1) as Value); // a child has a path
-    if (place.base !== undefined) {
-      eachMember(place.base, false, (key) => {
-        keys.add(key);
-        return false;
-      });
-    }
-    for (const key of keys.sorted()) {
-      const below = this.below(evaluation, place, key);
-      if (below !== undefined) places.push([key, below]);
-    }
-    return places;
-  }
-
-  valueAt(evaluation: Evaluation, place: Place | undefined): Value | undefined {
-    if (place === undefined) return undefined;
-    if (place.node === undefined) return place.value;
-    const known = evaluation.extents.get(place.node);
-    if (known !== undefined && known.stamp === evaluation.stamp) return known.value;
-    const builder = new ObjectBuilder();
-    for (const [key, below] of this.all(evaluation, place)) {
-      burn(1);
-      const value = this.valueAt(evaluation, below);
-      if (value !== undefined) builder.set(key, value);
-    }
-    const value = builder.finish();
-    evaluation.extents.set(place.node, { stamp: evaluation.stamp, value });
-    return value;
-  }
-}
-
-function stored(base: Value | undefined): Place | undefined {
-  return base === undefined ? undefined : { node: undefined, value: base, isStored: true };
 }

@@ -9,6 +9,7 @@
  */
 import type { Span } from "../problem.ts";
 import { keyOf, type Value } from "../value.ts";
+import { localsOf, localsOfBodyDeep, localsOfClosure, localsOfLiteral } from "./locals.ts";
 import type {
   Callee,
   Local,
@@ -20,6 +21,7 @@ import type {
   TemplateExpression,
 } from "./resolved.ts";
 import type { RuleGroup, RuleTree, TreeNode } from "./rule-tree.ts";
+import { childrenOf } from "./visit.ts";
 
 /** A term all of whose variables are bound where it is evaluated. */
 export type PlanTerm =
@@ -751,111 +753,4 @@ function pairsOfObjects(
     pairs.push([value, other[1]]);
   }
   return pairs;
-}
-
-/** The terms right inside a term, without those of bodies of its own. */
-export function childrenOf(term: ResolvedTerm): readonly ResolvedTerm[] {
-  switch (term.kind) {
-    case "ref":
-      return [term.head, ...term.path];
-    case "call":
-      return term.args;
-    case "array":
-    case "set":
-      return term.items;
-    case "object":
-      return term.entries.flat();
-    default:
-      return [];
-  }
-}
-
-/** The variables of a term, without those of bodies of its own. */
-function localsOf(term: ResolvedTerm, found: Set<Local> = new Set()): Set<Local> {
-  if (term.kind === "local") found.add(term.local);
-  for (const child of childrenOf(term)) localsOf(child, found);
-  return found;
-}
-
-/** The variables of a literal, without those of bodies inside it. */
-function localsOfLiteral(literal: ResolvedLiteral): Set<Local> {
-  const found = new Set<Local>();
-  const { expression } = literal;
-  switch (expression.kind) {
-    case "term":
-      localsOf(expression.term, found);
-      break;
-    case "unify":
-      localsOf(expression.left, found);
-      localsOf(expression.right, found);
-      break;
-    case "someIn":
-      if (expression.key !== undefined) localsOf(expression.key, found);
-      localsOf(expression.value, found);
-      localsOf(expression.domain, found);
-      break;
-    case "every":
-      localsOf(expression.domain, found);
-      break;
-  }
-  for (const { replacement } of literal.with) if (replacement.kind === "value") localsOf(replacement.term, found);
-  return found;
-}
-
-/** All variables of a comprehension or template string, those of bodies inside it too. */
-function localsOfClosure(term: ResolvedTerm): ReadonlySet<Local> {
-  const found = new Set<Local>();
-  localsDeep(term, found);
-  return found;
-}
-
-function localsOfBodyDeep(body: ResolvedBody): ReadonlySet<Local> {
-  const found = new Set<Local>();
-  for (const literal of body) localsOfLiteralDeep(literal, found);
-  return found;
-}
-
-function localsOfLiteralDeep(literal: ResolvedLiteral, found: Set<Local>): void {
-  const { expression } = literal;
-  switch (expression.kind) {
-    case "term":
-      localsDeep(expression.term, found);
-      break;
-    case "unify":
-      localsDeep(expression.left, found);
-      localsDeep(expression.right, found);
-      break;
-    case "someIn":
-      if (expression.key !== undefined) localsDeep(expression.key, found);
-      localsDeep(expression.value, found);
-      localsDeep(expression.domain, found);
-      break;
-    case "every":
-      localsDeep(expression.domain, found);
-      if (expression.key !== undefined) found.add(expression.key);
-      found.add(expression.value);
-      for (const inner of expression.body) localsOfLiteralDeep(inner, found);
-      break;
-  }
-  for (const { replacement } of literal.with) if (replacement.kind === "value") localsDeep(replacement.term, found);
-}
-
-function localsDeep(term: ResolvedTerm, found: Set<Local>): void {
-  switch (term.kind) {
-    case "local":
-      found.add(term.local);
-      return;
-    case "comprehension":
-      if (term.key !== undefined) localsDeep(term.key, found);
-      localsDeep(term.value, found);
-      for (const literal of term.body) localsOfLiteralDeep(literal, found);
-      return;
-    case "template":
-      for (const part of term.parts) {
-        if (typeof part !== "string") for (const literal of part.body) localsOfLiteralDeep(literal, found);
-      }
-      return;
-    default:
-      for (const child of childrenOf(term)) localsDeep(child, found);
-  }
 }

@@ -1,7 +1,23 @@
 /** Goes through all terms of a resolved body, those of bodies inside it too. */
 
-import { childrenOf } from "./plan.ts";
 import type { ResolvedBody, ResolvedLiteral, ResolvedRule, ResolvedTerm } from "./resolved.ts";
+
+/** The terms right inside a term, without those of bodies of its own. */
+export function childrenOf(term: ResolvedTerm): readonly ResolvedTerm[] {
+  switch (term.kind) {
+    case "ref":
+      return [term.head, ...term.path];
+    case "call":
+      return term.args;
+    case "array":
+    case "set":
+      return term.items;
+    case "object":
+      return term.entries.flat();
+    default:
+      return [];
+  }
+}
 
 export interface Visitor {
   term?(term: ResolvedTerm, isStatement: boolean): void;

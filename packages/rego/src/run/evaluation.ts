@@ -301,3 +301,24 @@ export function putAt(document: Value | undefined, path: readonly Value[], value
   builder.set(step, putAt(below, rest, value));
   return builder.finish();
 }
+
+/** What `with` changes. */
+export interface Scope {
+  readonly input: Value | undefined;
+  readonly data: Value;
+  readonly stamp: number;
+  readonly mocks: Evaluation["mocks"];
+  readonly shadows: Evaluation["shadows"];
+}
+
+export function scopeOf({ input, data, stamp, mocks, shadows }: Evaluation): Scope {
+  return { input, data, stamp, mocks, shadows };
+}
+
+export function restoreScope(evaluation: Evaluation, scope: Scope): void {
+  evaluation.input = scope.input;
+  evaluation.data = scope.data;
+  evaluation.stamp = scope.stamp;
+  evaluation.mocks = scope.mocks;
+  evaluation.shadows = scope.shadows;
+}
