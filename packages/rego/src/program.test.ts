@@ -162,6 +162,12 @@ p := [q.a, often[29], inside, q.a, often[29], f(1)] if { inside := [q.a, often[2
     expect(valueText('p := x if { x := data.u with data.u as {"z": 1} }', { data: { u: 1 } })).toBe('{"z":1}');
   });
 
+  test("does not put a document below data that is none", () => {
+    const options = { data: { a: "text" } };
+    expect(valueText("p := x if { x := data.a with data.a.b as 1 }", options)).toBe("eval_with_merge_error");
+    expect(valueText("p := x if { x := data.a with data.a as 2 with data.a.b as 1 }", options)).toBe('{"b":1}');
+  });
+
   test("of an undefined value makes the expression undefined", () => {
     expect(valueText("p if { true with input as input.none }")).toBe("undefined");
   });

@@ -352,6 +352,7 @@ export class Emitter {
     }
     const { path } = target;
     const term = replacement.kind === "value" ? this.term(replacement.term) : () => undefined;
+    const site: Site = { source: this.#source, at: modifier.at };
     if (target.kind === "input") {
       return (evaluation, frame) => {
         const value = term(evaluation, frame);
@@ -365,8 +366,7 @@ export class Emitter {
       const value = term(evaluation, frame);
       if (value === undefined) return undefined;
       return (inside) => {
-        inside.data = putAt(inside.data, path, value);
-        inside.shadows = [...(inside.shadows ?? []), path];
+        inside.replaceData(path, value, site);
       };
     };
   }

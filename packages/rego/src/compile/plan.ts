@@ -106,6 +106,7 @@ export type Step =
   | { readonly op: "print"; readonly parts: readonly PlanTemplatePart[] };
 
 export interface PlanWith {
+  readonly at: number;
   readonly target: ResolvedWith["target"];
   readonly replacement:
     | { readonly kind: "callee"; readonly callee: Callee }
@@ -292,10 +293,10 @@ export class Planner {
   }
 
   #with(modifier: ResolvedWith, bound: Bound, visible: ReadonlySet<number>): PlanWith {
-    const { target, replacement } = modifier;
-    if (replacement.kind === "callee") return { target, replacement };
+    const { target, replacement, at } = modifier;
+    if (replacement.kind === "callee") return { at, target, replacement };
     const term = this.#term(replacement.term, bound, visible, new Map());
-    return { target, replacement: { kind: "value", term } };
+    return { at, target, replacement: { kind: "value", term } };
   }
 
   /** A negated expression binds nothing, so that all its variables must be bound. */

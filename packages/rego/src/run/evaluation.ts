@@ -120,6 +120,8 @@ export class Memory {
 export class Evaluation implements Payer {
   input: Value | undefined;
   data: Value;
+  /** Base data as it was given, whatever `with` has put in its place. */
+  readonly base: Value;
   stamp: number;
   mocks: Mocks | undefined = undefined;
   /** Paths under `data` that `with` has replaced: rules at or below them do not count. */
@@ -148,6 +150,7 @@ export class Evaluation implements Payer {
   }) {
     this.input = parts.input;
     this.data = parts.data;
+    this.base = parts.data;
     this.environment = parts.environment;
     this.isStrict = parts.isStrict;
     this.memory = parts.memory;
@@ -233,6 +236,19 @@ export class Evaluation implements Payer {
       throw new EvaluationFault("eval_limit_error", `a string is longer than ${this.limits.stringLength} characters`);
     }
     return value;
+  }
+
+  /** Puts a document at a path under `data`, which hides the rules there. */
+  replaceData(path: readonly Value[], value: Value, site: Site): void {
+    for (let length = 1; length < path.length; length += 1) {
+      const above = path.slice(0, length);
+      const there = this.isShadowed(above) ? undefined : lookUpPath(this.base, above);
+      if (there !== undefined && !isObject(there)) {
+        throw new EvaluationFault("eval_with_merge_error", "real and replacement data could not be merged", site);
+      }
+    }
+    this.data = putAt(this.data, path, value);
+    this.shadows = [...(this.shadows ?? []), path];
   }
 
   isShadowed(path: readonly Value[]): boolean {
