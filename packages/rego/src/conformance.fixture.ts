@@ -82,6 +82,7 @@ export async function runConformance(
     if (read.kind === "fault") throw new TypeError(`${file} is no JSON: ${read.message}`);
     const { cases } = read.value as { cases?: unknown }; // the format of the cases
     if (!Array.isArray(cases)) continue;
+    // The format of the cases, as their README describes it.
     for (const [index, each] of (cases as Case[]).entries()) {
       const name = `${basename(file, ".json")}/${index}`;
       const detail = runCase({ ...each, modules: (each.modules ?? []).map(rewrite) });
@@ -154,6 +155,7 @@ function comparable(result: Value, each: Case): Value {
   const read = parseJson(writeJson(result));
   const value = read.kind === "value" ? read.value : null;
   if (each.sort_bindings !== true) return value;
+  // A result is an object of variables; a list in it was read from JSON.
   return objectOf(
     Object.entries(value as Readonly<Record<string, Value>>).map(([name, member]) => [
       name,

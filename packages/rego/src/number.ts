@@ -57,7 +57,7 @@ export function parseNumber(text: string): RegoNumber | undefined {
   }
 }
 
-/** The one text of a number: an integer in full up to 21 digits, otherwise as JavaScript would print it. */
+/** The one text of a number: an integer in full, as far as it has no more than 400 zeros; all else as JavaScript would. */
 export function writeNumber(value: RegoNumber): string {
   if (typeof value === "number") {
     return Number.isInteger(value) && Math.abs(value) >= 1e21 ? writeDecimal(partsOf(value)) : String(value);

@@ -48,6 +48,7 @@ export function lineOf(source: Source, offset: number): number {
   let high = source.lineStarts.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
+    // The bounds keep it within the list.
     if ((source.lineStarts[middle] as number) <= offset)
       low = middle; // within the list by the bounds
     else high = middle - 1;

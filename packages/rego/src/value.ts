@@ -398,7 +398,7 @@ function compareObjects(a: PlainObject | ValueObject, b: PlainObject | ValueObje
   const length = Math.min(left.length, right.length);
   for (let index = 0; index < length; index += 1) {
     const [key, value] = left[index] as readonly [Value, Value]; // within both
-    const [otherKey, otherValue] = right[index] as readonly [Value, Value];
+    const [otherKey, otherValue] = right[index] as readonly [Value, Value]; // likewise
     const order = compareValues(key, otherKey) || compareValues(value, otherValue);
     if (order !== 0) return order;
   }

@@ -640,7 +640,7 @@ export class Emitter {
       const builder = new ObjectBuilder();
       for (let index = 0; index < values.length; index += 1) {
         const key = (keys[index] as TermCode)(evaluation, frame); // within
-        const value = key === undefined ? undefined : (values[index] as TermCode)(evaluation, frame);
+        const value = key === undefined ? undefined : (values[index] as TermCode)(evaluation, frame); // within
         if (key === undefined || value === undefined) return undefined;
         builder.set(key, value);
       }

@@ -257,6 +257,7 @@ export class Evaluation implements Payer {
 }
 
 function isPrefix(target: readonly Value[], path: readonly Value[]): boolean {
+  // No step is looked for beyond the path.
   return target.length <= path.length && target.every((step, index) => keyOf(step) === keyOf(path[index] as Value));
 }
 

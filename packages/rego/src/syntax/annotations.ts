@@ -79,6 +79,7 @@ function readBlock(block: Block, target: Target | undefined): Annotation | strin
   if (!isObject(read.value)) return `expected METADATA block, found whitespace or ${kindOf(read.value)}`;
   const fields: [string, Value][] = [];
   for (const [name, value] of Object.entries(read.value as Record<string, Value>)) {
+    // YAML makes plain objects only
     if (!FIELDS.has(name)) return `unknown annotation field ${JSON.stringify(name)}`;
     const shaped = shapeField(name, value);
     if (shaped === undefined) return `annotation field ${JSON.stringify(name)} has the wrong type`;
