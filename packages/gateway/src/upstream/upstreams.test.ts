@@ -433,9 +433,10 @@ describe("upstreams over HTTP", () => {
       waitMs: 20,
       signal: never,
     };
-    const first = await upstreams.hold(hold);
+    // The first one opens the session, which takes what it takes.
+    const first = await upstreams.hold({ ...hold, waitMs: 30_000 });
     await expect(upstreams.hold(hold)).rejects.toMatchObject({ reason: "upstream_unavailable" });
-    const waiting = upstreams.hold({ ...hold, waitMs: 5000 });
+    const waiting = upstreams.hold({ ...hold, waitMs: 30_000 });
     first.release();
     first.release();
     const second = await waiting;
