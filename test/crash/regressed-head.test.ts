@@ -166,11 +166,12 @@ test("R-STALE-3 a restored copy is recovered by one command, however often, and 
     const { size: copied } = await verified("--full");
     for (let extra = 0; extra < 5; extra += 1) await stage.callUntil("answered");
     await until("what the copy lacks is signed", WITHIN_MS, async () => (await signed(1)) > Number(copied));
-    const lostThrough = await signed(1);
 
     await stage.restore();
     expect(await stage.callUntil("head_regressed")).not.toContain("answered");
-    expect(rig.writ().stderr()).toContain("--epoch-after 1");
+    await until("the signer says what to do", WITHIN_MS, async () => rig.writ().stderr().includes("--epoch-after 1"));
+    // Nothing of the old epoch is signed any more, and what was signed up to the restore stands in the file.
+    const lostThrough = await signed(1);
     expect(await recover()).toEqual([
       expect.objectContaining({ epoch: 2, previousEpoch: 1 }),
       expect.objectContaining({ tenant: "default", epoch: 2, previousEpoch: 1 }),
