@@ -83,7 +83,7 @@ describe("a first start on the embedded database", () => {
     expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
     expect((await fetch(`http://127.0.0.1:${port}/v1/tenants`)).status).toBe(401);
     await control.signer.signDue(true);
-    expect(control.signer.refusal(DEFAULT_TENANT)).toBeUndefined();
+    expect(control.signer.refusal(DEFAULT_TENANT, 1)).toBeUndefined();
   });
 
   test("starts with rules whose own tests pass", () => {

@@ -58,7 +58,7 @@ export async function verifyLog(
   const verdict = verifier.end({ sequence: head.sequence, hash: head.hash, ...(root === undefined ? {} : { root }) });
   if (verdict.kind === "intact" && !over) context.verifiedPositions.set(tenantId, epoch, verdict.position);
   const found = verdict.kind === "intact" ? verdict.root : root;
-  return describe(verdict, over ? undefined : context.checkpoints.refusal(tenantId), {
+  return describe(verdict, over ? undefined : context.checkpoints.refusal(tenantId, epoch), {
     epoch,
     fromSequence: Math.min((from?.sequence ?? 0) + 1, head.sequence),
     toSequence: after,

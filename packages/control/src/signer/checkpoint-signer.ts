@@ -44,8 +44,8 @@ export interface CheckpointSigner {
   readonly verifierKey: string;
   /** `<prefix>/<tenant>/<epoch>`. */
   origin(tenantId: string, epoch: number): string;
-  /** Why the signer refuses a tenant's log; undefined when it does not. */
-  refusal(tenantId: string): string | undefined;
+  /** Why the signer refuses a tenant's log of this epoch; undefined when it does not, or has not looked at it yet. */
+  refusal(tenantId: string, epoch: number): string | undefined;
 }
 
 export interface CheckpointSignerOptions {
@@ -74,14 +74,15 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
   const publicKey = createPublicKey(options.privateKey);
   const prefix = options.originPrefix ?? `writ.local/${keyFingerprint(publicKey)}`;
   const key: CheckpointKey = { name: prefix, privateKey: options.privateKey };
-  const refusals = new Map<string, string>();
+  const refusals = new Map<string, { readonly epoch: number; readonly reason: string }>();
   const signedAt = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
 
-  function refuse(tenantId: string, reason: string): void {
-    if (refusals.get(tenantId) === reason) return;
-    refusals.set(tenantId, reason);
+  function refuse({ tenantId, epoch }: TenantHead, reason: string): void {
+    const known = refusals.get(tenantId);
+    if (known?.epoch === epoch && known.reason === reason) return;
+    refusals.set(tenantId, { epoch, reason });
     log.error({ tenantId, reason }, "THE LOG DOES NOT EXTEND ITS LAST CHECKPOINT: no checkpoint is signed");
   }
 
@@ -101,8 +102,8 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
     const continued = await continueTree(store, tenantId, last, head);
     const verdict = mayExtend(last, next, continued);
     // An unknown verdict is a refusal too.
-    if (verdict.kind !== "extends" && verdict.kind !== "unchanged") return refuse(tenantId, verdict.reason);
-    if (!continued) return refuse(tenantId, "inconsistent");
+    if (verdict.kind !== "extends" && verdict.kind !== "unchanged") return refuse(head, verdict.reason);
+    if (!continued) return refuse(head, "inconsistent");
     refusals.delete(tenantId);
     const origin = checkpointOrigin({ prefix, tenantId, epoch: head.epoch });
     const note = signCheckpoint(key, {
@@ -172,7 +173,10 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
     },
     verifierKey: verifierKey(prefix, publicKey),
     origin: (tenantId, epoch) => checkpointOrigin({ prefix, tenantId, epoch }),
-    refusal: (tenantId) => refusals.get(tenantId),
+    refusal(tenantId, epoch) {
+      const known = refusals.get(tenantId);
+      return known?.epoch === epoch ? known.reason : undefined;
+    },
   };
 }
 
