@@ -617,6 +617,14 @@ describe("the log", () => {
     // What it says of one epoch it does not say of the one that an administrator opens behind it.
     expect(plane.control.signer.refusal(other, 2)).toBeUndefined();
     expect((await plane.send("GET", "/v1/tenants/other/audit/verify")).json.status).toBe("damaged");
+
+    // What was refused of the old epoch is not held against the new one, even before that is signed.
+    const { json } = await plane.send("POST", "/v1/tenants/other/log/recover", { body: { reason: "restored" } });
+    expect((await plane.send("GET", "/v1/tenants/other/audit/verify")).json).toMatchObject({
+      status: "intact",
+      epoch: json.epoch,
+    });
+    expect((await plane.send("GET", "/v1/tenants/other/audit/verify?epoch=1")).json.status).toBe("damaged");
   });
 
   test("a new epoch opens with the kill switch on", async () => {

@@ -10,7 +10,7 @@ import {
 } from "@writ/audit";
 import type { ControlContext } from "../control-context.ts";
 import { selectEvents } from "./list-audit-events.ts";
-import { readEpochEnd } from "./read-epoch-end.ts";
+import { readSignedEnd } from "./read-signed-end.ts";
 
 const ROWS_PER_READ = 1_000;
 
@@ -19,13 +19,12 @@ const ROWS_PER_READ = 1_000;
  * earlier epoch is where the next one says, and its root is computed from the entries: no head has it any more.
  */
 export async function exportLog(
-  context: ControlContext,
+  context: Pick<ControlContext, "store" | "checkpoints">,
   tenantId: string,
   wanted: number | undefined,
 ): Promise<AsyncIterable<string>> {
-  const head = await readEpochEnd(context, tenantId, wanted);
+  const { end: head, notes } = await readSignedEnd(context, tenantId, wanted);
   const { epoch, sequence: through, hash } = head;
-  const notes = await context.checkpoints.notes(tenantId, epoch);
   return lines();
 
   async function* lines(): AsyncGenerator<string> {

@@ -15,7 +15,11 @@ export interface EpochEnd {
 }
 
 /** Problem `not_found` for a tenant or epoch that is not there, `state_conflict` when nothing says where it ended. */
-export function readEpochEnd(context: ControlContext, tenantId: string, wanted: number | undefined): Promise<EpochEnd> {
+export function readEpochEnd(
+  context: Pick<ControlContext, "store">,
+  tenantId: string,
+  wanted: number | undefined,
+): Promise<EpochEnd> {
   return context.store.read([tenantId], async (transaction) => {
     const head = await selectHead(transaction, tenantId);
     if (head === undefined || (wanted ?? head.epoch) > head.epoch) throw notFound();

@@ -11,19 +11,18 @@ import { createLogVerifier, type LogVerdict, parseCheckpoint } from "@writ/audit
 import type { AuditFinding, AuditVerifyAnswer } from "@writ/contract/admin";
 import type { ControlContext } from "../control-context.ts";
 import { selectEvents } from "./list-audit-events.ts";
-import { readEpochEnd } from "./read-epoch-end.ts";
+import { readSignedEnd } from "./read-signed-end.ts";
 
 const ROWS_PER_READ = 5_000;
 export async function verifyLog(
-  context: ControlContext,
+  context: Pick<ControlContext, "store" | "keyring" | "checkpoints" | "verifiedPositions">,
   tenantId: string,
   { full, epoch: wanted }: { readonly full: boolean; readonly epoch: number | undefined },
 ): Promise<AuditVerifyAnswer> {
-  const head = await readEpochEnd(context, tenantId, wanted);
+  const { end: head, notes } = await readSignedEnd(context, tenantId, wanted);
   const { epoch, frontier } = head;
   const over = frontier === undefined;
   const from = full || over ? undefined : context.verifiedPositions.get(tenantId, epoch);
-  const notes = await context.checkpoints.notes(tenantId, epoch);
   const lost = over ? notes.filter((note) => sizeOf(note) > head.sequence) : [];
   const chainKey = context.keyring.chainKey(tenantId);
   const verifier = createLogVerifier({
