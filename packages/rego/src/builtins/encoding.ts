@@ -1,4 +1,5 @@
 /** Built-ins that write and read texts in other forms: base64, hexadecimal, URL queries, JSON. YAML is in yaml.ts. */
+import { base64Of, base64UrlOf, hexOf, paddedBase64UrlOf, textOfUtf8, utf8BytesOf } from "../bytes.ts";
 import { parseJson, writeJson } from "../json.ts";
 import { quoteText } from "../quote.ts";
 import { ANY, arrayOf, BOOLEAN, dictionaryOf, recordOf, STRING, setOf, unionOf } from "../types.ts";
@@ -12,7 +13,7 @@ import {
   objectOperand,
   stringOperand,
 } from "./builtin.ts";
-import { decodeBase64, encodeBase64, STANDARD, textOfBytes, URL_SAFE } from "./bytes.ts";
+import { decodeBase64, STANDARD, URL_SAFE } from "./decode-base64.ts";
 import { spendText } from "./text.ts";
 
 const STRING_OR_STRINGS = unionOf(STRING, arrayOf(STRING), setOf(STRING));
@@ -28,28 +29,24 @@ function onText(name: string, change: (text: string) => string): Builtin {
 }
 
 export const ENCODING: readonly Builtin[] = [
-  onText("base64.encode", (text) => encodeBase64(bytesOf(text), STANDARD, true)),
-  onText("base64.decode", (text) => textOfBytes(decoded(decodeBase64(text, STANDARD)))),
+  onText("base64.encode", (text) => base64Of(utf8BytesOf(text))),
+  onText("base64.decode", (text) => textOfUtf8(decoded(decodeBase64(text, STANDARD)))),
   builtin(
     "base64.is_valid",
     [STRING],
     BOOLEAN,
     (_, value) => typeof decodeBase64(stringOperand(value, 1), STANDARD) !== "number",
   ),
-  onText("base64url.encode", (text) => encodeBase64(bytesOf(text), URL_SAFE, true)),
-  onText("base64url.encode_no_pad", (text) => encodeBase64(bytesOf(text), URL_SAFE, false)),
+  onText("base64url.encode", (text) => paddedBase64UrlOf(utf8BytesOf(text))),
+  onText("base64url.encode_no_pad", (text) => base64UrlOf(utf8BytesOf(text))),
   onText("base64url.decode", (text) => {
     // Padding may be left out (RFC 7515, appendix C).
     const missing = text.endsWith("=") ? 0 : (4 - (text.length % 4)) % 4;
     if (missing === 3) throw builtinError(`illegal base64url string: ${text}`);
-    return textOfBytes(decoded(decodeBase64(text + "=".repeat(missing), URL_SAFE)));
+    return textOfUtf8(decoded(decodeBase64(text + "=".repeat(missing), URL_SAFE)));
   }),
-  onText("hex.encode", (text) => {
-    let digits = "";
-    for (const byte of bytesOf(text)) digits += byte.toString(16).padStart(2, "0");
-    return digits;
-  }),
-  onText("hex.decode", (text) => textOfBytes(decodeHex(text))),
+  onText("hex.encode", (text) => hexOf(utf8BytesOf(text))),
+  onText("hex.decode", (text) => textOfUtf8(decodeHex(text))),
   onText("urlquery.encode", escapeQuery),
   onText("urlquery.decode", unescapeQuery),
   builtin("urlquery.encode_object", [dictionaryOf(STRING, STRING_OR_STRINGS)], STRING, (environment, object) =>
@@ -78,10 +75,6 @@ export const ENCODING: readonly Builtin[] = [
   }),
 ];
 
-function bytesOf(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
 function decoded(bytes: Uint8Array | number): Uint8Array {
   if (typeof bytes === "number") throw builtinError(`illegal base64 data at input byte ${bytes}`);
   return bytes;
@@ -106,7 +99,7 @@ function decodeHex(text: string): Uint8Array {
 
 function escapeQuery(text: string): string {
   let escaped = "";
-  for (const byte of bytesOf(text)) {
+  for (const byte of utf8BytesOf(text)) {
     const character = String.fromCharCode(byte);
     if (/[A-Za-z0-9\-_.~]/.test(character)) escaped += character;
     else escaped += byte === 0x20 ? "+" : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
@@ -117,19 +110,19 @@ function escapeQuery(text: string): string {
 function unescapeQuery(text: string): string {
   if (!text.includes("%")) return text.replaceAll("+", " ");
   const bytes: number[] = [];
-  const source = bytesOf(text);
+  const source = utf8BytesOf(text);
   for (let index = 0; index < source.length; index += 1) {
     const byte = source[index] ?? 0;
     if (byte !== 0x25) {
       bytes.push(byte === 0x2b ? 0x20 : byte);
       continue;
     }
-    const code = textOfBytes(source.subarray(index, index + 3));
+    const code = textOfUtf8(source.subarray(index, index + 3));
     if (!/^%[0-9A-Fa-f]{2}$/.test(code)) throw builtinError(`invalid URL escape ${quoteText(code)}`);
     bytes.push(Number.parseInt(code.slice(1), 16));
     index += 2;
   }
-  return textOfBytes(Uint8Array.from(bytes));
+  return textOfUtf8(Uint8Array.from(bytes));
 }
 
 function encodeObject(environment: BuiltinEnvironment, object: Value): string {
