@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { AuthorityObject } from "@writ/contract";
+import type { VerifiedToken } from "@writ/token";
 import { expect, test } from "vitest";
 import { judge } from "./judge.ts";
 import { AGENT, makeTestWorld, NOW_MS, type World } from "./make-test-world.ts";
@@ -41,4 +42,25 @@ test("a token that calls again is charged as it would be if it had never called 
       }
     }
   }
+});
+
+test("claims are remembered for a bounded number of tokens and tools, however many tokens a holder makes", () => {
+  const world = makeWorld();
+  const first = world.verify(world.rootText);
+  const claimsOf = (token: VerifiedToken, tool: string) =>
+    judge(world.state, { ...world.attempt(world.rootText, { tool }), token, nowMs: NOW_MS }).claims;
+  const claims = claimsOf(first, "echo");
+  expect(claimsOf(first, "echo")).toBe(claims);
+  // Kept here, as the gateway keeps what it has verified: none of them goes because nobody has it any more.
+  const kept: VerifiedToken[] = [];
+  for (let made = 0; made < 5_000; made += 1) {
+    const token: VerifiedToken = { ...first };
+    kept.push(token);
+    for (const tool of ["echo", "sum"]) claimsOf(token, tool);
+  }
+  const anew = claimsOf(first, "echo");
+  expect(anew).toEqual(claims);
+  expect(anew).not.toBe(claims);
+  expect(claimsOf(first, "echo")).toBe(anew);
+  expect(kept).toHaveLength(5_000);
 });

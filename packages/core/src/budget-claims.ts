@@ -37,27 +37,22 @@ interface Remembered {
  * By state, token and tool: claims depend on these, on the revision and on which windows the time lies in, and on
  * nothing else, so that a token's next call of a tool mostly has the very same ones.
  */
-const remembered = new WeakMap<TenantState, WeakMap<VerifiedToken, Map<string, Remembered>>>();
+let remembered = new WeakMap<TenantState, WeakMap<VerifiedToken, Map<string, Remembered>>>();
+/** Since the last time that everything was forgotten; those whose token is gone count on. */
+let rememberedCount = 0;
 
-/** Tools remembered for one token; who calls more has them found anew. */
-const TOOLS_REMEMBERED_MAX = 32;
+/**
+ * Claims remembered at once, over all tenants: a holder makes tokens for nothing and may call many tools with each. Beyond
+ * it all are forgotten, and found anew when they are asked for.
+ */
+const REMEMBERED_MAX = 8_192;
 
 /** `findClaims`, remembered. The answer is frozen, and the same one as long as nothing that it rests on has changed. */
 export function callClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
   const { state, token, nowMs, upstream, tool } = options;
-  let tokens = remembered.get(state);
-  if (tokens === undefined) {
-    tokens = new WeakMap();
-    remembered.set(state, tokens);
-  }
-  let tools = tokens.get(token);
-  if (tools === undefined) {
-    tools = new Map();
-    tokens.set(token, tools);
-  }
   const key = `${upstream}/${tool}`;
   const { revision, instanceRevision } = state;
-  const known = tools.get(key);
+  const known = remembered.get(state)?.get(token)?.get(key);
   if (
     known !== undefined &&
     known.revision === revision &&
@@ -74,9 +69,30 @@ export function callClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
     fromMs = Math.max(fromMs, windowStartMs);
     untilMs = Math.min(untilMs, windowEndMs);
   }
-  if (tools.size >= TOOLS_REMEMBERED_MAX) tools.clear();
-  tools.set(key, { claims, revision, instanceRevision, fromMs, untilMs });
+  if (known === undefined) makeRoom();
+  toolsOf(state, token).set(key, { claims, revision, instanceRevision, fromMs, untilMs });
   return claims;
+}
+
+function makeRoom(): void {
+  rememberedCount += 1;
+  if (rememberedCount <= REMEMBERED_MAX) return;
+  remembered = new WeakMap();
+  rememberedCount = 1;
+}
+
+function toolsOf(state: TenantState, token: VerifiedToken): Map<string, Remembered> {
+  let tokens = remembered.get(state);
+  if (tokens === undefined) {
+    tokens = new WeakMap();
+    remembered.set(state, tokens);
+  }
+  let tools = tokens.get(token);
+  if (tools === undefined) {
+    tools = new Map();
+    tokens.set(token, tools);
+  }
+  return tools;
 }
 
 interface CallClaimsOptions extends ClaimOptions {
