@@ -204,7 +204,7 @@ export function createJournal(options: JournalOptions): Journal {
     for (const { entry } of group) tenants.add(entry.tenantId);
     for (const { tenantId } of settled) tenants.add(tenantId);
     for (const { tenantId } of recorded) tenants.add(tenantId);
-    const tenantIds = tenantsOf(tenants);
+    const tenantIds = inOrder(tenants);
 
     let answer: BatchAnswer | undefined;
     const sentMs = clock.monotonicMs();
@@ -321,7 +321,7 @@ export function createJournal(options: JournalOptions): Journal {
       if (item.attempts >= ATTEMPTS_MAX) item.resolve({ result: { kind: "stale" }, entry: item.entry });
       else retrying.push(item);
     }
-    const tenantIds = tenantsOf(retrying.map((item) => item.entry.tenantId));
+    const tenantIds = inOrder(new Set(retrying.map((item) => item.entry.tenantId)));
     await Promise.all(
       tenantIds.map(async (tenantId) => {
         const mine = retrying.filter((item) => item.entry.tenantId === tenantId);
@@ -503,8 +503,8 @@ function toRecord(event: AuditEvent): BatchEntry {
   return { kind: "record", tenantId: event.tenantId, event };
 }
 
-function tenantsOf(ids: Iterable<string>): readonly string[] {
-  return [...new Set(ids)].sort();
+function inOrder(tenantIds: ReadonlySet<string>): readonly string[] {
+  return [...tenantIds].sort();
 }
 
 function toCommitResult(

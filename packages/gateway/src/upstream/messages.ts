@@ -66,6 +66,8 @@ export type ServerMessage =
   | { readonly kind: "request"; readonly idText: string; readonly method: string }
   | { readonly kind: "unreadable"; readonly detail: string };
 
+const ENVELOPE = new Set(["jsonrpc", "id", "method", "params", "result", "error"]);
+
 /** Takes one message apart. Names that decide what it is may not repeat; inside a result anything valid passes. */
 export function readServerMessage(text: string): ServerMessage {
   try {
@@ -75,50 +77,20 @@ export function readServerMessage(text: string): ServerMessage {
     return { kind: "unreadable", detail: "not JSON" };
   }
   if (!/^[\s]*\{/.test(text)) return { kind: "unreadable", detail: "not an object" };
-  let version: string | undefined;
-  let id: string | undefined;
-  let method: string | undefined;
-  let params: string | undefined;
-  let result: string | undefined;
-  let error: string | undefined;
+  const parts: Record<string, string | undefined> = {};
   for (const member of membersOf(text)) {
-    let present: string | undefined;
-    switch (member.name) {
-      case "jsonrpc":
-        present = version;
-        version = valueText(text, member);
-        break;
-      case "id":
-        present = id;
-        id = valueText(text, member);
-        break;
-      case "method":
-        present = method;
-        method = valueText(text, member);
-        break;
-      case "params":
-        present = params;
-        params = valueText(text, member);
-        break;
-      case "result":
-        present = result;
-        result = valueText(text, member);
-        break;
-      case "error":
-        present = error;
-        error = valueText(text, member);
-        break;
-    }
-    if (present !== undefined) return { kind: "unreadable", detail: `"${member.name}" is there twice` };
+    if (!ENVELOPE.has(member.name)) continue;
+    if (parts[member.name] !== undefined) return { kind: "unreadable", detail: `"${member.name}" is there twice` };
+    parts[member.name] = valueText(text, member);
   }
-  if (version !== '"2.0"') return { kind: "unreadable", detail: "not JSON-RPC 2.0" };
+  const { jsonrpc, id, method, params = "{}", result, error } = parts;
+  if (jsonrpc !== '"2.0"') return { kind: "unreadable", detail: "not JSON-RPC 2.0" };
   if (method !== undefined) {
     const name: unknown = JSON.parse(method);
     if (typeof name !== "string") return { kind: "unreadable", detail: "the method is not a string" };
     if (id !== undefined) return { kind: "request", idText: id, method: name };
-    const given = params ?? "{}";
-    if (!given.startsWith("{")) return { kind: "unreadable", detail: "the params are not an object" };
-    return { kind: "notification", method: name, params: given };
+    if (!params.startsWith("{")) return { kind: "unreadable", detail: "the params are not an object" };
+    return { kind: "notification", method: name, params };
   }
   if ((result === undefined) === (error === undefined))
     return { kind: "unreadable", detail: "neither result nor error" };
