@@ -7,6 +7,7 @@ import { INSTANCE_TENANT } from "@writ/contract";
 import type { PruneCursor } from "@writ/history";
 import type { Logger } from "@writ/runtime";
 import type { Actor } from "../actor.ts";
+import { createRounds } from "../create-rounds.ts";
 import type { ControlStore } from "../store/control-store.ts";
 
 export interface Pruner {
@@ -28,9 +29,12 @@ const PAGES_MAX = 50;
 export function createPruner({ store, log }: { store: ControlStore; log: Logger }): Pruner {
   /** Where the round before stopped, of tenants that have more than a round takes. */
   const cursors = new Map<string, PruneCursor>();
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<number> | undefined;
   let stopped = false;
+  const rounds = createRounds({
+    everyMs: EVERY_MS,
+    round: pruneDue,
+    failed: (error) => log.error({ err: error }, "what to prune could not be looked for"),
+  });
 
   async function pruneDue(): Promise<number> {
     let pruned = 0;
@@ -77,28 +81,12 @@ export function createPruner({ store, log }: { store: ControlStore; log: Logger 
     return removed;
   }
 
-  /** Rounds never overlap: whoever asks during one gets that one. */
-  function next(): Promise<number> {
-    running ??= pruneDue().finally(() => {
-      running = undefined;
-    });
-    return running;
-  }
-
   return {
-    pruneDue: next,
-    start() {
-      timer ??= setInterval(() => {
-        next().catch((error: unknown) => {
-          log.error({ err: error }, "what to prune could not be looked for"); // a failure, tried again at the next round
-        });
-      }, EVERY_MS);
-      timer.unref();
-    },
-    async stop() {
+    pruneDue: rounds.next,
+    start: rounds.start,
+    stop() {
       stopped = true;
-      clearInterval(timer);
-      await running?.catch(() => undefined); // said by whoever began the round
+      return rounds.stop();
     },
   };
 }

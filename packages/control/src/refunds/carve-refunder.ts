@@ -4,6 +4,7 @@
  * back. How a refund is booked is history's.
  */
 import type { Logger } from "@writ/runtime";
+import { createRounds } from "../create-rounds.ts";
 import type { ControlStore } from "../store/control-store.ts";
 
 export interface CarveRefunder {
@@ -22,8 +23,11 @@ const TENANTS_PER_READ = 1_000;
 const PAGES_MAX = 10;
 
 export function createCarveRefunder({ store, log }: { store: ControlStore; log: Logger }): CarveRefunder {
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<number> | undefined;
+  const rounds = createRounds({
+    everyMs: EVERY_MS,
+    round: refundDue,
+    failed: (error) => log.error({ err: error }, "carves to refund could not be looked for"),
+  });
 
   async function refundDue(): Promise<number> {
     let refunded = 0;
@@ -51,28 +55,10 @@ export function createCarveRefunder({ store, log }: { store: ControlStore; log: 
     return refunded;
   }
 
-  /** Rounds never overlap: whoever asks during one gets that one. */
-  function next(): Promise<number> {
-    running ??= refundDue().finally(() => {
-      running = undefined;
-    });
-    return running;
-  }
-
   return {
-    refundDue: next,
-    start() {
-      timer ??= setInterval(() => {
-        next().catch((error: unknown) => {
-          log.error({ err: error }, "carves to refund could not be looked for"); // a failure, tried again at the next round
-        });
-      }, EVERY_MS);
-      timer.unref();
-    },
-    async stop() {
-      clearInterval(timer);
-      await running?.catch(() => undefined); // said by whoever began the round
-    },
+    refundDue: rounds.next,
+    start: rounds.start,
+    stop: rounds.stop,
   };
 }
 
