@@ -1,25 +1,25 @@
 /** OPA's published compliance cases, where they are at hand. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type ConformanceReport, readCaseList, runConformance } from "./conformance.fixture.ts";
+import {
+  type ConformanceReport,
+  OPA_CASES,
+  readCaseList,
+  runConformance,
+  runsOpaCases,
+} from "./conformance.fixture.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
-const CASES = join(ROOT, "../shared/opa-cases");
 const SHARE_MAX = 0.01;
 const TIMEOUT_MS = 120_000;
 
-/** Without the cases there is nothing to run, which CI must not take for success. */
-const isRun = existsSync(CASES) || process.env["CI"] === "true";
-
-describe.skipIf(!isRun)("OPA's compliance cases", () => {
+describe.skipIf(!runsOpaCases())("OPA's compliance cases", () => {
   let report: ConformanceReport;
   let expected: ReadonlyMap<string, string>;
 
   beforeAll(async () => {
-    if (!existsSync(CASES)) throw new TypeError(`there are no cases at ${CASES}`);
     expected = await readCaseList(join(ROOT, "cases/rego/expected-failures"));
-    report = await runConformance(CASES);
+    report = await runConformance(OPA_CASES);
   }, TIMEOUT_MS);
 
   test("pass, but for those that are expected to fail", () => {

@@ -1,15 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { runConformance } from "../conformance.fixture.ts";
+import { OPA_CASES, runConformance, runsOpaCases } from "../conformance.fixture.ts";
 import { writeProblem } from "../problem.ts";
 import type { Module } from "../syntax/ast.ts";
 import { parseModule } from "../syntax/parser.ts";
 import { format } from "./format.ts";
-
-const ROOT = join(import.meta.dirname, "../../../..");
-const OPA_CASES = join(ROOT, "../shared/opa-cases");
 
 function formatted(text: string): string {
   const result = format("a.rego", text);
@@ -116,7 +113,7 @@ describe("a formatted module", () => {
   });
 });
 
-describe.skipIf(!existsSync(OPA_CASES) && process.env["CI"] !== "true")("over the modules of OPA's cases", () => {
+describe.skipIf(!runsOpaCases())("over the modules of OPA's cases", () => {
   test("formatting changes nothing but spaces, keeps all comments, and is done once", () => {
     let seen = 0;
     for (const file of readdirSync(OPA_CASES).filter((name) => name.endsWith(".json"))) {
