@@ -18,10 +18,10 @@ CREATE FUNCTION writ_tenants() RETURNS uuid[]
 -- zeros, which sorts before every other, so that locking in tenant order locks it first.
 CREATE TABLE tenant_head (
   tenant_id uuid PRIMARY KEY,
-  epoch int8 NOT NULL CHECK (epoch >= 1),
-  revision int8 NOT NULL CHECK (revision >= 0),
-  sequence int8 NOT NULL CHECK (sequence >= 0),
-  hash bytea NOT NULL CHECK (length(hash) = 32),
+  epoch int8 NOT NULL,
+  revision int8 NOT NULL,
+  sequence int8 NOT NULL,
+  hash bytea NOT NULL,
   -- Hashes of the perfect subtrees of the first `sequence` leaves, the largest first.
   frontier bytea NOT NULL,
   last_committed_us int8 NOT NULL
@@ -35,6 +35,7 @@ BEGIN
   IF NEW.tenant_id <> OLD.tenant_id
      OR NEW.revision < OLD.revision
      OR NEW.epoch < OLD.epoch
+     OR length(NEW.hash) <> 32
      OR (NEW.epoch = OLD.epoch
          AND (NEW.sequence < OLD.sequence OR (NEW.sequence = OLD.sequence AND NEW.hash <> OLD.hash))) THEN
     RAISE EXCEPTION 'a head only grows' USING ERRCODE = 'WR001';
@@ -73,7 +74,8 @@ CREATE TABLE authority_change (
 );
 
 -- The log. An event is the exact line of JSON whose leaf was chained. Unique by the head's lock: no index could
--- enforce it across partitions.
+-- enforce it across partitions. `salt` is what the digests in an event are salted with: 16 bytes with the decision of
+-- each call. It is not part of the log: without it the digests of the call's events say nothing.
 CREATE TABLE audit_event (
   tenant_id uuid NOT NULL,
   epoch int8 NOT NULL,
@@ -82,27 +84,21 @@ CREATE TABLE audit_event (
   event text NOT NULL,
   leaf bytea NOT NULL,
   hash bytea NOT NULL,
+  salt bytea,
   PRIMARY KEY (tenant_id, epoch, sequence, committed_us)
 ) PARTITION BY RANGE (committed_us);
 CREATE TABLE audit_event_default PARTITION OF audit_event DEFAULT;
 ALTER TABLE audit_event_default ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
--- One salt a call: the digests in its events are salted with it, and erasing it makes them say nothing.
-CREATE TABLE call_salt (
-  tenant_id uuid NOT NULL,
-  call_id uuid NOT NULL,
-  salt bytea NOT NULL CHECK (length(salt) = 16),
-  PRIMARY KEY (tenant_id, call_id)
-);
-
 -- Which batches were committed, and which may never be: the answer to a COMMIT whose answer was lost. Belongs to no
 -- tenant; only functions touch it.
 CREATE TABLE journal_batch (
   batch_id uuid PRIMARY KEY,
-  status text NOT NULL CHECK (status IN ('committed', 'refused')),
+  committed boolean NOT NULL,
   at timestamptz NOT NULL
 );
-CREATE INDEX journal_batch_at ON journal_batch (at);
+
+CREATE TYPE call_state AS ENUM ('open', 'unknown');
 
 -- Allowed calls without an outcome. `counters` holds 16 bytes a claim, in the order of the arrays.
 CREATE TABLE open_call (
@@ -110,27 +106,40 @@ CREATE TABLE open_call (
   call_id uuid NOT NULL,
   gateway_id uuid NOT NULL,
   opened_us int8 NOT NULL,
-  state text NOT NULL CHECK (state IN ('open', 'unknown')),
+  state call_state NOT NULL,
   counters bytea NOT NULL,
   window_starts int8[] NOT NULL,
   amounts int8[] NOT NULL,
   PRIMARY KEY (tenant_id, call_id)
 ) WITH (fillfactor = 70);
 
--- One row a counter. A claim of a newer window empties used, reserved and unknown; what is carved stays set aside in
--- every window until it is refunded. `root` is the root node (16 bytes) of a counter that a holder could name.
-CREATE TABLE budget_counter (
+-- One row a counter. A call is charged when it is allowed, in the window of its claim, and only an outcome that says
+-- it was surely not sent takes that back. A claim of a newer window begins at nothing; what is carved stays set aside
+-- in every window until it is refunded. `root` is the root node (16 bytes) of a counter that a holder could name.
+CREATE TABLE budget_charge (
   tenant_id uuid NOT NULL,
-  counter bytea NOT NULL CHECK (length(counter) = 16),
+  counter bytea NOT NULL,
   root bytea,
   window_start int8 NOT NULL,
-  used int8 NOT NULL DEFAULT 0 CHECK (used >= 0),
-  reserved int8 NOT NULL DEFAULT 0 CHECK (reserved >= 0),
-  unknown int8 NOT NULL DEFAULT 0 CHECK (unknown >= 0),
-  carved int8 NOT NULL DEFAULT 0 CHECK (carved >= 0),
-  PRIMARY KEY (tenant_id, counter)
+  charged int8 NOT NULL DEFAULT 0,
+  carved int8 NOT NULL DEFAULT 0,
+  PRIMARY KEY (tenant_id, counter),
+  CHECK (charged >= 0 AND carved >= 0 AND length(counter) = 16)
 ) WITH (fillfactor = 50);
-CREATE INDEX budget_counter_root ON budget_counter (tenant_id, root) WHERE root IS NOT NULL;
+CREATE INDEX budget_charge_root ON budget_charge (tenant_id, root) WHERE root IS NOT NULL;
+
+-- What became of the charges of each counter's window: the open calls hold some, the rest is used.
+CREATE VIEW budget_counter WITH (security_invoker = true) AS
+  SELECT b.tenant_id, b.counter, b.root, b.window_start,
+    b.charged - coalesce(h.reserved, 0) - coalesce(h.unknown, 0) AS used,
+    coalesce(h.reserved, 0) AS reserved, coalesce(h.unknown, 0) AS unknown, b.carved
+  FROM budget_charge b LEFT JOIN (
+    SELECT c.tenant_id, substr(c.counters, p * 16 - 15, 16) AS counter, c.window_starts[p] AS window_start,
+      coalesce(sum(c.amounts[p]) FILTER (WHERE c.state = 'open'), 0)::int8 AS reserved,
+      coalesce(sum(c.amounts[p]) FILTER (WHERE c.state = 'unknown'), 0)::int8 AS unknown
+    FROM open_call c, LATERAL generate_series(1, cardinality(c.amounts)) AS p
+    GROUP BY 1, 2, 3
+  ) AS h ON h.tenant_id = b.tenant_id AND h.counter = b.counter AND h.window_start = b.window_start;
 
 -- What a recorded child was given out of which counter. `path` names the child and everything above it: a revocation
 -- of any of them ends the child. A row goes when its remainder has been refunded.
@@ -199,8 +208,8 @@ DO $$
 DECLARE
   name text;
 BEGIN
-  FOREACH name IN ARRAY ARRAY['tenant_head', 'authority', 'authority_change', 'audit_event', 'call_salt', 'open_call',
-    'budget_counter', 'carve', 'policy_version', 'admin_key', 'catalogue_observation'] LOOP
+  FOREACH name IN ARRAY ARRAY['tenant_head', 'authority', 'authority_change', 'audit_event', 'open_call',
+    'budget_charge', 'carve', 'policy_version', 'admin_key', 'catalogue_observation'] LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
     -- The inner SELECT makes the list a constant of each statement instead of a call for each row.
     EXECUTE format('CREATE POLICY tenants ON %I USING (tenant_id = ANY ((SELECT writ_tenants())::uuid[]))', name);
@@ -216,7 +225,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
 GRANT SELECT ON tenant_head, authority, authority_change TO writ_gateway, writ_control;
 GRANT SELECT, INSERT, UPDATE ON catalogue_observation TO writ_gateway;
 GRANT SELECT, DELETE ON catalogue_observation TO writ_control;
-GRANT SELECT ON audit_event, call_salt, budget_counter, open_call, carve TO writ_control;
+GRANT SELECT ON audit_event, budget_charge, budget_counter, open_call, carve TO writ_control;
 GRANT SELECT, INSERT ON policy_version TO writ_control;
 GRANT SELECT, INSERT, UPDATE ON admin_key TO writ_control;
 GRANT EXECUTE ON FUNCTION writ_tenants() TO writ_gateway, writ_control;

@@ -65,327 +65,422 @@ BEGIN
     WHERE h.tenant_id = ANY (p_tenants) ORDER BY h.tenant_id FOR NO KEY UPDATE;
 END $$;
 
--- Appends the entries whose status is 0, in order, each to the log of its tenant. The heads are locked by the caller
--- or here. Times never go back within a log. Not granted to anyone: other functions of this file decide what is
--- appended.
-CREATE FUNCTION writ_append(
-  p_tenants uuid[], e_tenant int4[], e_status int4[], e_events text[], e_leaves bytea,
-  OUT epochs int8[], OUT revisions int8[], OUT sequences int8[], OUT hashes bytea, OUT committed int8[]
-)
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
-  SET plan_cache_mode = force_generic_plan SET jit = off
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+-- What a log gains by these leaves, 32 bytes each: the link of every one of them, 32 bytes each, then the frontier.
+-- A perfect subtree of eight leaves is one expression: it is their number that costs here, not the hashes.
+CREATE FUNCTION writ_grow(p_hash bytea, p_frontier bytea, p_size int8, p_committed_us int8, p_leaves bytea)
+  RETURNS bytea LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
-  head record;
-  tenants int4 := cardinality(p_tenants);
-  position int4;
-  now_us int8;
-  current int4 := 0;
-  head_hashes bytea[] := array_fill(NULL::bytea, ARRAY[tenants]);
-  frontiers bytea[] := array_fill(NULL::bytea, ARRAY[tenants]);
-  entry_sequences int8[] := array_fill(0::int8, ARRAY[cardinality(e_tenant)]);
-  entry_hashes bytea[] := array_fill(NULL::bytea, ARRAY[cardinality(e_tenant)]);
-  time_bytes bytea;
-  size int8;
-  bits int8;
-  link bytea;
-  leaf bytea;
+  prefix constant bytea := '\x01';
+  time_bytes constant bytea := int8send(p_committed_us);
+  leaves constant int4 := length(p_leaves) / 32;
+  links bytea := p_hash;
+  frontier bytea := p_frontier;
+  done int4 := 0;
+  at int4;
   node bytea;
-  frontier bytea;
-  depth int4;
+  -- Of the subtree in `node`, counted in subtrees of its own size: as many odd steps as it closes larger ones.
+  place int8;
 BEGIN
-  epochs := array_fill(NULL::int8, ARRAY[tenants]);
-  revisions := epochs;
-  sequences := epochs;
-  committed := epochs;
-  FOR head IN SELECT h.* FROM tenant_head h WHERE h.tenant_id = ANY (p_tenants) ORDER BY h.tenant_id FOR NO KEY UPDATE
-  LOOP
-    position := array_position(p_tenants, head.tenant_id);
-    epochs[position] := head.epoch;
-    revisions[position] := head.revision;
-    sequences[position] := head.sequence;
-    committed[position] := head.last_committed_us;
-    head_hashes[position] := head.hash;
-    frontiers[position] := head.frontier;
+  FOR leaf IN 1..leaves LOOP
+    links := links || sha256(substr(links, leaf * 32 - 31) || int8send(p_size + leaf) || time_bytes
+      || substr(p_leaves, leaf * 32 - 31, 32));
   END LOOP;
-  now_us := writ_now_us();
-
-  FOR entry IN 1..cardinality(e_tenant) LOOP
-    CONTINUE WHEN e_status[entry] <> 0;
-    position := e_tenant[entry];
-    IF position <> current THEN
-      IF current > 0 THEN
-        sequences[current] := size;
-        head_hashes[current] := link;
-        frontiers[current] := frontier;
-      END IF;
-      current := position;
-      size := sequences[position];
-      IF size IS NULL THEN
-        RAISE EXCEPTION 'tenant % has no head', p_tenants[position] USING ERRCODE = 'WR002';
-      END IF;
-      link := head_hashes[position];
-      frontier := frontiers[position];
-      committed[position] := greatest(committed[position], now_us);
-      time_bytes := int8send(committed[position]);
-    END IF;
-    leaf := substr(e_leaves, entry * 32 - 31, 32);
-    -- The new leaf closes as many perfect subtrees as the size has trailing one bits.
-    IF size & 1 = 0 THEN
-      frontier := frontier || leaf;
+  WHILE done < leaves LOOP
+    at := done * 32 + 1;
+    place := p_size + done;
+    IF leaves - done >= 8 AND place & 7 = 0 THEN
+      node := sha256(prefix
+        || sha256(prefix || sha256(prefix || substr(p_leaves, at, 64)) || sha256(prefix || substr(p_leaves, at + 64, 64)))
+        || sha256(prefix || sha256(prefix || substr(p_leaves, at + 128, 64))
+          || sha256(prefix || substr(p_leaves, at + 192, 64))));
+      place := place >> 3;
+      done := done + 8;
     ELSE
-      node := leaf;
-      bits := size;
-      depth := length(frontier);
-      WHILE bits & 1 = 1 LOOP
-        node := sha256('\x01'::bytea || substr(frontier, depth - 31, 32) || node);
-        depth := depth - 32;
-        bits := bits >> 1;
-      END LOOP;
-      frontier := substr(frontier, 1, depth) || node;
+      node := substr(p_leaves, at, 32);
+      done := done + 1;
     END IF;
-    size := size + 1;
-    link := sha256(link || int8send(size) || time_bytes || leaf);
-    entry_sequences[entry] := size;
-    entry_hashes[entry] := link;
+    WHILE place & 1 = 1 LOOP
+      node := sha256(prefix || substr(frontier, length(frontier) - 31) || node);
+      frontier := substr(frontier, 1, length(frontier) - 32);
+      place := place >> 1;
+    END LOOP;
+    frontier := frontier || node;
   END LOOP;
-
-  IF current > 0 THEN
-    sequences[current] := size;
-    head_hashes[current] := link;
-    frontiers[current] := frontier;
-    INSERT INTO audit_event (tenant_id, epoch, sequence, committed_us, event, leaf, hash)
-      SELECT p_tenants[e.tenant], epochs[e.tenant], e.sequence, committed[e.tenant], e.event,
-        substr(e_leaves, e.ordinal::int4 * 32 - 31, 32), e.hash
-      FROM unnest(e_tenant, e_status, e_events, entry_sequences, entry_hashes)
-        WITH ORDINALITY AS e(tenant, status, event, sequence, hash, ordinal)
-      WHERE e.status = 0;
-    UPDATE tenant_head h
-      SET sequence = n.sequence, hash = n.hash, frontier = n.frontier, last_committed_us = n.committed
-      FROM unnest(p_tenants, sequences, head_hashes, frontiers, committed)
-        AS n(tenant_id, sequence, hash, frontier, committed)
-      WHERE h.tenant_id = n.tenant_id AND h.sequence <> n.sequence;
-  END IF;
-  SELECT coalesce(string_agg(h, ''::bytea ORDER BY o), ''::bytea) INTO hashes
-    FROM (SELECT coalesce(h, decode(repeat('00', 32), 'hex')) AS h, o
-      FROM unnest(head_hashes) WITH ORDINALITY AS u(h, o)) AS filled;
+  RETURN substr(links, 33) || frontier;
 END $$;
 
--- One batch of the journal, in one round trip: everything below happens or nothing.
---   t_*   one element a tenant, in tenant order. t_epochs: the epoch that the state was loaded on; t_sequences,
---         t_revisions, t_hashes: the highest head that the caller remembers (-1: none). A head behind it is regressed.
---   e_*   one element an entry. e_tenant: index into t_ids from 1. e_kind: 0 record, 1 allow that opens a call,
---         2 outcome, 3 denial, 4 allow that is over at once, 5 late outcome of a call recorded as unknown,
---         6 shares the fate of the entry before it. e_revision: -1, or the revision it was decided on.
---         e_valid_until: milliseconds. e_outcome: 1 completed, 2 failed, 3 aborted, 4 unknown. e_events: joined by
---         line feeds. e_leaves: 32 bytes each. e_salts: 16 bytes each (zeros: none), or empty.
---         e_first, e_claims: where the entry's claims begin (from 1), and how many there are.
---   c_*   one element a claim. c_roots: 16 bytes each (zeros: no holder could name this counter). c_limit: -1 for no
---         hard limit. c_nodes_max: how many counters there may be below that root. c_soft: -1 for no soft limit; empty
---         when no claim has one.
--- The claims of committed entries that went over their soft limit are in exceeded (from 1, in order); beside each, the
--- counter's total right behind that entry, compared as with a hard limit, and the window that it was charged to.
--- Statuses: 0 committed, 1 stale, 2 expired, 3 refused (claim: which, from 1; remaining: what is left of it),
--- 4 refused_nodes, 5 late (recorded as unknown before: nothing was appended, say it by kind 5), 6 absent, 7 regressed.
-CREATE FUNCTION writ_journal_commit(
-  p_batch uuid, p_gateway uuid,
-  t_ids uuid[], t_epochs int8[], t_sequences int8[], t_revisions int8[], t_hashes bytea,
-  e_tenant int4[], e_kind int4[], e_call uuid[], e_revision int8[], e_valid_until int8[], e_outcome int4[],
-  e_events text, e_leaves bytea, e_salts bytea, e_first int4[], e_claims int4[],
-  c_entry int4[], c_counters bytea, c_roots bytea, c_window_start int8[], c_amount int8[], c_limit int8[],
-  c_nodes_max int4[], c_soft int8[],
-  OUT statuses int4[], OUT refused_claims int4[], OUT remaining int8[],
-  OUT exceeded int4[], OUT exceeded_totals int8[], OUT exceeded_windows int8[],
-  OUT epochs int8[], OUT revisions int8[], OUT sequences int8[], OUT hashes bytea, OUT committed int8[],
-  OUT database_ms int8
+-- Appends these events, in order, to the log of one tenant, and locks its head when the caller has not. Times never go
+-- back within a log. Not granted to anyone: other functions of this file decide what is appended. p_salt: of the call
+-- whose decision is the first event.
+CREATE FUNCTION writ_append(
+  p_tenant uuid, p_events text[], p_leaves bytea, p_salt bytea,
+  OUT epoch int8, OUT revision int8, OUT sequence int8, OUT hash bytea, OUT committed_us int8
 )
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
-  SET plan_cache_mode = force_generic_plan SET jit = off
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  events constant int4 := cardinality(p_events);
+  head record;
+  now_us int8;
+  grown bytea;
+BEGIN
+  SELECT h.* INTO head FROM tenant_head h WHERE h.tenant_id = p_tenant FOR NO KEY UPDATE;
+  IF head.tenant_id IS NULL THEN
+    RAISE EXCEPTION 'tenant % has no head', p_tenant USING ERRCODE = 'WR002';
+  END IF;
+  epoch := head.epoch;
+  revision := head.revision;
+  sequence := head.sequence;
+  hash := head.hash;
+  committed_us := head.last_committed_us;
+  IF events = 0 THEN
+    RETURN;
+  END IF;
+  now_us := greatest(head.last_committed_us, writ_now_us());
+  grown := writ_grow(head.hash, head.frontier, head.sequence, now_us, p_leaves);
+  INSERT INTO audit_event (tenant_id, epoch, sequence, committed_us, event, leaf, hash, salt)
+    SELECT p_tenant, head.epoch, head.sequence + e.ordinal, now_us, e.event,
+      substr(p_leaves, e.ordinal::int4 * 32 - 31, 32), substr(grown, e.ordinal::int4 * 32 - 31, 32),
+      CASE e.ordinal WHEN 1 THEN p_salt END
+    FROM unnest(p_events) WITH ORDINALITY AS e(event, ordinal);
+  sequence := head.sequence + events;
+  hash := substr(grown, events * 32 - 31, 32);
+  committed_us := now_us;
+  UPDATE tenant_head h
+    SET sequence = head.sequence + events, hash = substr(grown, events * 32 - 31, 32),
+      frontier = substr(grown, events * 32 + 1), last_committed_us = now_us
+    WHERE h.tenant_id = p_tenant;
+END $$;
+
+-- Makes the salts of these entries unreadable for ever, and with them the digests of their calls. The log stays as it is.
+CREATE FUNCTION writ_erase_salts(p_tenant uuid, p_epoch int8, p_sequences int8[]) RETURNS int4
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+  erased int4;
+BEGIN
+  UPDATE audit_event a SET salt = NULL
+    WHERE a.tenant_id = p_tenant AND a.epoch = p_epoch AND a.sequence = ANY (p_sequences) AND a.salt IS NOT NULL;
+  GET DIAGNOSTICS erased = ROW_COUNT;
+  RETURN erased;
+END $$;
+
+-- One batch of the journal, in one round trip: everything below happens or nothing. Entries are grouped by tenant, in
+-- tenant order; places and numbers count from 1.
+--   p_valid_until  milliseconds: the least validity of an allow; 0 when entries must be looked at one by one anyway.
+--   t_*   one element a tenant. t_lasts: the place of its last entry. t_bound: the revision that its decisions were made
+--         on, or -1. t_epochs: the epoch that the state was loaded on; t_sequences, t_revisions, t_hashes: the highest
+--         head that the caller remembers (-1: none). A head behind it is regressed.
+--   e_*   one element an entry. e_events: joined by line feeds. e_leaves: 32 bytes each. e_salts: 16 bytes each (zeros:
+--         none), or null.
+--   o_*   one element a call that ends. o_entries: its entry. o_outcomes: 1 completed, 2 failed, 3 aborted, 4 unknown;
+--         6 to 8 are 1 to 3 of a call recorded as unknown. o_rare: some are 3, 4 or 8.
+--   a_*   one element a call that opens, in the order of the entries. a_holds: the number of what it claims.
+--   h_firsts, k_*: what is claimed, once for all calls that claim the same. The claims of hold n are those from
+--         h_firsts[n] to before h_firsts[n + 1]. k_counters: 16 bytes each.
+--   s_*   one element a counter that is claimed (16 bytes each): all that is claimed of it, in the newest window and
+--         under the least limit of its claims. s_roots: 16 bytes each (zeros: no holder could name this counter).
+--         s_nodes_max: how many counters there may be below that root.
+--   p_soft    counters whose totals and windows after the batch the answer shall tell.
+--   p_detail  read only when entries must be looked at one by one. Parts, joined by semicolons: the entries' kinds
+--             (r record, a allow, o outcome, u unknown outcome, d denial, e allow that is over at once, l late outcome,
+--             w shares the fate of the entry before it), their revisions (-1: bound to none), validity, calls (as a
+--             place in o_calls, 0 for none) and holds (0 for none); the counter, limit and s_nodes_max of each claim; the
+--             number of each counter's root (0 for none).
+-- The answer has parts, joined by bars: the database's clock in milliseconds; the tenants' epochs, revisions, sequences,
+-- commit times and hashes after the batch; statuses (empty: all of them 0); for refused entries which of their claims
+-- it was, and what is left of it; totals and windows of p_soft.
+-- Statuses: 0 committed, 1 stale, 2 expired, 3 refused, 4 refused_nodes, 5 late (recorded as unknown before: nothing was
+-- appended, say it by 6 to 8), 6 absent, 7 regressed.
+--
+-- What a batch costs is mostly the number of plan nodes and expressions that must be made ready in each transaction, not
+-- what they do to rows. So a batch of which nothing is refused takes three statements: the lock, what has to be known,
+-- and what is written. Where something is refused, the batch is reduced to what is committed, and written as any other.
+CREATE FUNCTION writ_journal_commit(
+  p_batch uuid, p_gateway uuid, p_valid_until int8,
+  t_ids uuid[], t_lasts int4[], t_bound int8[], t_epochs int8[], t_sequences int8[], t_revisions int8[], t_hashes bytea,
+  e_tenants int4[], e_events text, e_leaves bytea, e_salts bytea,
+  o_entries int4[], o_calls uuid[], o_outcomes int4[], o_rare boolean,
+  a_tenants int4[], a_calls uuid[], a_holds int4[],
+  h_firsts int4[], k_counters bytea, k_windows int8[], k_amounts int8[],
+  s_tenants int4[], s_counters bytea, s_roots bytea, s_windows int8[], s_amounts int8[], s_limits int8[],
+  s_nodes_max int4[], p_soft int4[], p_detail text
+)
+  RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+  SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off
+  SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 AS $$
 DECLARE
   no_root constant bytea := '\x00000000000000000000000000000000';
-  head record;
-  position int4;
-  head_revisions int8[] := array_fill(NULL::int8, ARRAY[cardinality(t_ids)]);
-  -- 0 usable, 1 its epoch is newer than the state, 6 absent, 7 regressed.
-  head_states int4[] := array_fill(6, ARRAY[cardinality(t_ids)]);
-  settled int4[];
+  setting text;
+  ids uuid[];
+  epochs int8[];
+  revisions int8[];
+  sequences int8[];
+  head_hashes bytea[];
+  frontiers bytea[];
+  committed int8[];
+  now_us int8;
+  now_ms int8;
+  -- Whether no entry has to be looked at by itself.
+  plain boolean;
   fits boolean;
-  fresh boolean;
-  mixed boolean;
+  -- The entries whose call was found and ended.
+  ends int4[];
+  rare_ends int4[];
+  statuses int4[];
+  refused_claims int4[];
+  remaining int8[];
+  soft_totals int8[];
+  soft_windows int8[];
+  detail text[];
+  kinds text;
+  calls uuid[];
+  entry_revisions int8[];
+  entry_valid int8[];
+  entry_calls int4[];
+  entry_holds int4[];
   claim_slots int4[];
+  claim_limits int8[];
+  claim_nodes int4[];
+  slot_roots int4[];
   slot_totals int8[];
   slot_known boolean[];
-  slot_roots int4[];
-  slot_windows int8[];
+  slot_taken int8[];
   root_counts int8[];
   wanted_roots int8[];
+  states int4[];
+  kind text;
   status int4;
   slot int4;
+  grown bytea;
+  links bytea := '';
+  hashes bytea := '';
+  offsets int8[];
+  before int4 := 0;
+  gained int4;
 BEGIN
-  PERFORM set_config('writ.tenants', array_to_string(t_ids, ','), true);
-  FOR head IN SELECT h.tenant_id, h.epoch, h.revision, h.sequence, h.hash FROM tenant_head h
-    WHERE h.tenant_id = ANY (t_ids) ORDER BY h.tenant_id FOR NO KEY UPDATE
-  LOOP
-    position := array_position(t_ids, head.tenant_id);
-    head_revisions[position] := head.revision;
-    head_states[position] := CASE
-      WHEN t_epochs[position] < 0 THEN 0
-      WHEN head.epoch > t_epochs[position] THEN 1
-      WHEN head.epoch < t_epochs[position] OR head.sequence < t_sequences[position]
-        OR head.revision < t_revisions[position]
-        OR (head.sequence = t_sequences[position] AND head.hash <> substr(t_hashes, position * 32 - 31, 32))
-        -- Others have written since; a copy that was restored and outgrew the mark has another entry where it stands.
-        OR (head.sequence > t_sequences[position] AND t_sequences[position] > 0 AND NOT EXISTS (
-          SELECT FROM audit_event a WHERE a.tenant_id = head.tenant_id AND a.epoch = head.epoch
-            AND a.sequence = t_sequences[position] AND a.hash = substr(t_hashes, position * 32 - 31, 32))) THEN 7
-      ELSE 0 END;
+  setting := set_config('writ.tenants', array_to_string(t_ids, ','), true);
+  IF cardinality(t_ids) = 1 THEN
+    SELECT ARRAY[h.tenant_id], ARRAY[h.epoch], ARRAY[h.revision], ARRAY[h.sequence], ARRAY[h.hash], ARRAY[h.frontier],
+        ARRAY[h.last_committed_us]
+      INTO ids, epochs, revisions, sequences, head_hashes, frontiers, committed
+      FROM tenant_head h WHERE h.tenant_id = t_ids[1] FOR NO KEY UPDATE;
+  ELSE
+    SELECT array_agg(h.tenant_id), array_agg(h.epoch), array_agg(h.revision), array_agg(h.sequence), array_agg(h.hash),
+        array_agg(h.frontier), array_agg(h.last_committed_us)
+      INTO ids, epochs, revisions, sequences, head_hashes, frontiers, committed
+      FROM (
+        SELECT l.* FROM tenant_head l WHERE l.tenant_id = ANY (t_ids) ORDER BY l.tenant_id FOR NO KEY UPDATE
+      ) AS h;
+  END IF;
+  now_us := writ_now_us();
+  now_ms := now_us / 1000;
+  plain := p_valid_until >= now_ms AND ids = t_ids;
+  FOR tenant IN 1..cardinality(t_ids) LOOP
+    plain := plain AND t_bound[tenant] IN (-1, revisions[tenant])
+      AND (t_epochs[tenant] = -1 OR (epochs[tenant] = t_epochs[tenant] AND sequences[tenant] = t_sequences[tenant]
+        AND head_hashes[tenant] = substr(t_hashes, tenant * 32 - 31, 32) AND revisions[tenant] >= t_revisions[tenant]));
   END LOOP;
-  database_ms := writ_now_us() / 1000;
-  INSERT INTO journal_batch (batch_id, status, at) VALUES (p_batch, 'committed', clock_timestamp());
 
-  SELECT array_agg(CASE
-      WHEN head_states[e.tenant] >= 6 THEN head_states[e.tenant]
-      WHEN e.revision >= 0 AND (head_states[e.tenant] = 1 OR e.revision <> head_revisions[e.tenant]) THEN 1
-      WHEN e.kind IN (1, 4, 6) AND e.valid_until < database_ms THEN 2
-      ELSE 0 END ORDER BY e.ordinal)
-    INTO statuses
-    FROM unnest(e_tenant, e_kind, e_revision, e_valid_until)
-      WITH ORDINALITY AS e(tenant, kind, revision, valid_until, ordinal);
-
-  -- Outcomes first: what they give back is there for the allows of the same batch.
-  IF 2 = ANY (e_kind) OR 5 = ANY (e_kind) THEN
-    WITH outcome AS MATERIALIZED (
-      SELECT DISTINCT ON (e.tenant, e.call) e.ordinal::int4 AS entry, t_ids[e.tenant] AS tenant_id, e.call, e.kind,
-        e.outcome
-      FROM unnest(e_tenant, e_kind, e_call, e_outcome) WITH ORDINALITY AS e(tenant, kind, call, outcome, ordinal)
-      WHERE e.kind IN (2, 5) AND statuses[e.ordinal::int4] = 0
-      ORDER BY e.tenant, e.call, e.ordinal
-    ), closed AS (
-      DELETE FROM open_call c USING outcome o
-      WHERE c.tenant_id = o.tenant_id AND c.call_id = o.call AND o.outcome <> 4
-        AND c.state = CASE o.kind WHEN 5 THEN 'unknown' ELSE 'open' END
-      RETURNING o.entry, o.kind, o.outcome, c.tenant_id, c.counters, c.window_starts, c.amounts
-    ), doubted AS (
-      UPDATE open_call c SET state = 'unknown' FROM outcome o
-      WHERE c.tenant_id = o.tenant_id AND c.call_id = o.call AND o.outcome = 4 AND o.kind = 2 AND c.state = 'open'
-      RETURNING o.entry, o.kind, o.outcome, c.tenant_id, c.counters, c.window_starts, c.amounts
-    ), ended AS MATERIALIZED (
-      SELECT * FROM closed UNION ALL SELECT * FROM doubted
-    ), moved AS MATERIALIZED (
-      SELECT n.tenant_id, substr(n.counters, p.n * 16 - 15, 16) AS counter, n.window_starts[p.n] AS window_start,
-        sum(CASE n.kind WHEN 2 THEN n.amounts[p.n] ELSE 0 END)::int8 AS from_reserved,
-        sum(CASE n.kind WHEN 5 THEN n.amounts[p.n] ELSE 0 END)::int8 AS from_unknown,
-        sum(CASE WHEN n.outcome IN (1, 2) THEN n.amounts[p.n] ELSE 0 END)::int8 AS to_used,
-        sum(CASE n.outcome WHEN 4 THEN n.amounts[p.n] ELSE 0 END)::int8 AS to_unknown
-      FROM ended n, LATERAL generate_series(1, cardinality(n.amounts)) AS p(n)
-      GROUP BY 1, 2, 3
-    ), booked AS (
-      UPDATE budget_counter b SET
-        reserved = b.reserved - m.from_reserved,
-        used = b.used + m.to_used,
-        unknown = b.unknown - m.from_unknown + m.to_unknown
-      FROM moved m
-      -- A reservation of a window that is over vanished with that window.
-      WHERE b.tenant_id = m.tenant_id AND b.counter = m.counter AND b.window_start = m.window_start
-    )
-    SELECT array_agg(n.entry) INTO settled FROM ended n;
-    FOR entry IN 1..cardinality(e_kind) LOOP
-      CONTINUE WHEN e_kind[entry] NOT IN (2, 5) OR statuses[entry] <> 0 OR entry = ANY (settled);
-      statuses[entry] := CASE
-        WHEN e_kind[entry] = 2 AND e_outcome[entry] <> 4 AND EXISTS (
-          SELECT FROM open_call c
-          WHERE c.tenant_id = t_ids[e_tenant[entry]] AND c.call_id = e_call[entry] AND c.state = 'unknown') THEN 5
-        ELSE 6 END;
+  IF plain IS NOT TRUE THEN
+    plain := false;
+    IF ids IS DISTINCT FROM t_ids THEN
+      SELECT array_agg(epochs[a.at] ORDER BY a.tenant), array_agg(revisions[a.at] ORDER BY a.tenant),
+          array_agg(sequences[a.at] ORDER BY a.tenant),
+          array_agg(coalesce(head_hashes[a.at], no_root || no_root) ORDER BY a.tenant),
+          array_agg(frontiers[a.at] ORDER BY a.tenant), array_agg(committed[a.at] ORDER BY a.tenant)
+        INTO epochs, revisions, sequences, head_hashes, frontiers, committed
+        FROM (
+          SELECT t AS tenant, array_position(ids, t_ids[t]) AS at FROM generate_series(1, cardinality(t_ids)) AS t
+        ) AS a;
+    END IF;
+    FOR tenant IN 1..cardinality(t_ids) LOOP
+      -- 0 usable, 1 its epoch is newer than the state, 6 absent, 7 regressed.
+      states[tenant] := CASE
+        WHEN epochs[tenant] IS NULL THEN 6
+        WHEN t_epochs[tenant] < 0 THEN 0
+        WHEN epochs[tenant] > t_epochs[tenant] THEN 1
+        WHEN epochs[tenant] < t_epochs[tenant] OR sequences[tenant] < t_sequences[tenant]
+          OR revisions[tenant] < t_revisions[tenant]
+          OR (sequences[tenant] = t_sequences[tenant]
+            AND head_hashes[tenant] <> substr(t_hashes, tenant * 32 - 31, 32))
+          -- Others have written since; a copy that was restored and outgrew the mark has another entry where it stands.
+          OR (sequences[tenant] > t_sequences[tenant] AND t_sequences[tenant] > 0 AND NOT EXISTS (
+            SELECT FROM audit_event a WHERE a.tenant_id = t_ids[tenant] AND a.epoch = epochs[tenant]
+              AND a.sequence = t_sequences[tenant] AND a.hash = substr(t_hashes, tenant * 32 - 31, 32))) THEN 7
+        ELSE 0 END;
     END LOOP;
+    detail := string_to_array(p_detail, ';');
+    entry_revisions := detail[2];
+    entry_valid := detail[3];
+    SELECT array_agg(CASE
+        WHEN states[e_tenants[e]] >= 6 THEN states[e_tenants[e]]
+        WHEN entry_revisions[e] >= 0 AND (states[e_tenants[e]] = 1 OR entry_revisions[e] <> revisions[e_tenants[e]]) THEN 1
+        WHEN entry_valid[e] < now_ms THEN 2
+        ELSE 0 END ORDER BY e)
+      INTO statuses FROM generate_series(1, cardinality(e_tenants)) AS e;
+    calls := o_calls;
+    SELECT coalesce(array_agg(o_entries[o] ORDER BY o), '{}'), coalesce(array_agg(o_calls[o] ORDER BY o), '{}'),
+        coalesce(array_agg(o_outcomes[o] ORDER BY o), '{}')
+      INTO o_entries, o_calls, o_outcomes
+      FROM generate_series(1, cardinality(o_calls)) AS o WHERE statuses[o_entries[o]] = 0;
   END IF;
 
-  IF cardinality(c_entry) > 0 THEN
-    IF EXISTS (SELECT FROM unnest(c_window_start) AS w(at) WHERE w.at > database_ms + 60000) THEN
-      -- It would empty a counter before its time.
-      RAISE EXCEPTION 'a claim is more than a minute ahead of the database''s clock' USING ERRCODE = 'WR003';
-    END IF;
-    SELECT bool_and(coalesce(f.room, true)), bool_or(f.fresh), bool_or(f.mixed) INTO fits, fresh, mixed FROM (
-      SELECT n.amount + coalesce(b.carved, 0)
-          + CASE WHEN b.window_start >= n.newest THEN b.used + b.reserved + b.unknown ELSE 0 END <= n.least AS room,
-        b.tenant_id IS NULL AND n.root <> no_root AS fresh,
-        n.oldest <> greatest(n.newest, b.window_start) AS mixed
+  -- Outcomes first: what they give back is there for the allows of the same batch.
+  IF o_rare THEN
+    WITH doubted AS (
+      UPDATE open_call c SET state = 'unknown' FROM generate_series(1, cardinality(o_calls)) AS o
+      WHERE o_outcomes[o] = 4 AND c.tenant_id = t_ids[e_tenants[o_entries[o]]] AND c.call_id = o_calls[o]
+        AND c.state = 'open'
+      RETURNING o_entries[o] AS entry
+    ), undone AS (
+      DELETE FROM open_call c USING generate_series(1, cardinality(o_calls)) AS o
+      WHERE o_outcomes[o] IN (3, 8) AND c.tenant_id = t_ids[e_tenants[o_entries[o]]] AND c.call_id = o_calls[o]
+        AND c.state = CASE o_outcomes[o] WHEN 3 THEN 'open' ELSE 'unknown' END::call_state
+      RETURNING o_entries[o] AS entry, c.tenant_id, c.counters, c.window_starts, c.amounts
+    ), given_back AS (
+      UPDATE budget_charge b SET charged = b.charged - g.amount
       FROM (
-        SELECT t_ids[e_tenant[c.entry]] AS tenant_id, substr(c_counters, c.ordinal::int4 * 16 - 15, 16) AS counter,
-          substr(c_roots, c.ordinal::int4 * 16 - 15, 16) AS root, max(c.window_start) AS newest,
-          min(c.window_start) AS oldest, sum(c.amount)::int8 AS amount,
-          min(CASE WHEN c.least < 0 THEN NULL ELSE c.least END) AS least
-        FROM unnest(c_entry, c_window_start, c_amount, c_limit)
-          WITH ORDINALITY AS c(entry, window_start, amount, least, ordinal)
-        WHERE statuses[c.entry] = 0
+        SELECT u.tenant_id, substr(u.counters, p * 16 - 15, 16) AS counter, u.window_starts[p] AS window_start,
+          sum(u.amounts[p])::int8 AS amount
+        FROM undone u, LATERAL generate_series(1, cardinality(u.amounts)) AS p
         GROUP BY 1, 2, 3
-      ) AS n LEFT JOIN budget_counter b ON b.tenant_id = n.tenant_id AND b.counter = n.counter
-    ) AS f;
-
-    IF NOT fits OR fresh THEN
-      -- Call by call, in order: each gets all that it claims, or nothing.
-      SELECT array_agg(s.slot ORDER BY s.ordinal) INTO claim_slots FROM (
-        SELECT c.ordinal, dense_rank() OVER (ORDER BY t_ids[e_tenant[c.entry]],
-          substr(c_counters, c.ordinal::int4 * 16 - 15, 16))::int4 AS slot
-        FROM unnest(c_entry) WITH ORDINALITY AS c(entry, ordinal)) AS s;
-      SELECT array_agg(k.total ORDER BY k.slot), array_agg(k.known ORDER BY k.slot),
-          array_agg(k.root_slot ORDER BY k.slot), array_agg(k.newest ORDER BY k.slot)
-        INTO slot_totals, slot_known, slot_roots, slot_windows
-        FROM (
-          SELECT n.slot, coalesce(b.carved, 0)
-              + CASE WHEN b.window_start >= n.newest THEN b.used + b.reserved + b.unknown ELSE 0 END AS total,
-            b.tenant_id IS NOT NULL AS known, n.newest,
-            CASE WHEN n.root = no_root THEN 0
-              ELSE dense_rank() OVER (ORDER BY n.root = no_root, n.tenant_id, n.root)::int4 END AS root_slot
+      ) AS g
+      -- What was charged to a window that is over vanished with that window.
+      WHERE b.tenant_id = g.tenant_id AND b.counter = g.counter AND b.window_start = g.window_start
+    )
+    SELECT array_agg(r.entry) INTO rare_ends
+      FROM (SELECT d.entry FROM doubted d UNION ALL SELECT u.entry FROM undone u) AS r;
+  END IF;
+  IF cardinality(o_calls) + cardinality(s_tenants) > 0 THEN
+    WITH closed AS (
+      DELETE FROM open_call c USING generate_series(1, cardinality(o_calls)) AS o
+      WHERE c.tenant_id = t_ids[e_tenants[o_entries[o]]] AND c.call_id = o_calls[o]
+        AND c.state = CASE WHEN o_outcomes[o] < 3 THEN 'open' WHEN o_outcomes[o] IN (6, 7) THEN 'unknown' END::call_state
+      RETURNING o_entries[o] AS entry
+    )
+    SELECT (SELECT array_agg(c.entry) FROM closed c), bool_and(coalesce(s_amounts[s] + b.carved
+        + CASE WHEN b.window_start = s_windows[s] THEN b.charged ELSE 0 END <= s_limits[s]
+        AND s_windows[s] >= b.window_start AND s_windows[s] <= now_ms + 60000, false))
+      INTO ends, fits
+      FROM generate_series(1, cardinality(s_tenants)) AS s
+      LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16);
+    ends := ends || rare_ends;
+    IF fits IS FALSE THEN
+      IF EXISTS (SELECT FROM unnest(s_windows) AS w(at) WHERE w.at > now_ms + 60000) THEN
+        -- It would empty a counter before its time.
+        RAISE EXCEPTION 'a claim is more than a minute ahead of the database''s clock' USING ERRCODE = 'WR003';
+      END IF;
+      -- Counters that nobody has used before fit when their number does.
+      SELECT bool_and(CASE WHEN b.tenant_id IS NULL THEN s_amounts[s] <= s_limits[s]
+          ELSE s_amounts[s] + b.carved + CASE WHEN b.window_start = s_windows[s] THEN b.charged ELSE 0 END <= s_limits[s]
+            AND s_windows[s] >= b.window_start END)
+        INTO fits
+        FROM generate_series(1, cardinality(s_tenants)) AS s
+        LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16);
+      IF fits THEN
+        SELECT coalesce(bool_and(f.fresh <= f.most - (
+            SELECT count(*) FROM budget_charge b WHERE b.tenant_id = f.tenant_id AND b.root = f.root)), true)
+          INTO fits
           FROM (
-            SELECT claim_slots[c.ordinal::int4] AS slot, t_ids[e_tenant[c.entry]] AS tenant_id,
-              substr(c_counters, c.ordinal::int4 * 16 - 15, 16) AS counter,
-              substr(c_roots, c.ordinal::int4 * 16 - 15, 16) AS root,
-              coalesce(max(c.window_start) FILTER (WHERE statuses[c.entry] = 0), 0) AS newest
-            FROM unnest(c_entry, c_window_start) WITH ORDINALITY AS c(entry, window_start, ordinal)
-            GROUP BY 1, 2, 3, 4
-          ) AS n LEFT JOIN budget_counter b ON b.tenant_id = n.tenant_id AND b.counter = n.counter
-        ) AS k;
-      SELECT array_agg((SELECT count(*) FROM budget_counter b
-          WHERE b.tenant_id = r.tenant_id AND b.root = r.root) ORDER BY r.tenant_id, r.root)
+            SELECT t_ids[s_tenants[s]] AS tenant_id, substr(s_roots, s * 16 - 15, 16) AS root, count(*) AS fresh,
+              min(s_nodes_max[s]) AS most
+            FROM generate_series(1, cardinality(s_tenants)) AS s
+            WHERE substr(s_roots, s * 16 - 15, 16) <> no_root AND NOT EXISTS (SELECT FROM budget_charge b
+              WHERE b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16))
+            GROUP BY 1, 2
+          ) AS f;
+      END IF;
+      IF plain AND fits THEN
+        INSERT INTO budget_charge (tenant_id, counter, root, window_start)
+          SELECT t_ids[s_tenants[s]], substr(s_counters, s * 16 - 15, 16),
+            nullif(substr(s_roots, s * 16 - 15, 16), no_root), s_windows[s]
+          FROM generate_series(1, cardinality(s_tenants)) AS s
+        ON CONFLICT DO NOTHING;
+      END IF;
+    END IF;
+    plain := plain AND fits IS NOT FALSE AND coalesce(cardinality(ends), 0) = cardinality(o_calls);
+  END IF;
+
+  IF NOT plain THEN
+    IF statuses IS NULL THEN
+      statuses := array_fill(0, ARRAY[cardinality(e_tenants)]);
+      calls := o_calls;
+      detail := string_to_array(p_detail, ';');
+    END IF;
+    kinds := detail[1];
+    entry_calls := detail[4];
+    entry_holds := detail[5];
+    claim_slots := detail[6];
+    claim_limits := detail[7];
+    claim_nodes := detail[8];
+    slot_roots := detail[9];
+    ends := coalesce(ends, '{}');
+
+    FOR entry IN 1..cardinality(e_tenants) LOOP
+      kind := substr(kinds, entry, 1);
+      CONTINUE WHEN kind NOT IN ('o', 'u', 'l') OR statuses[entry] <> 0 OR entry = ANY (ends);
+      statuses[entry] := CASE
+        WHEN kind = 'o' AND EXISTS (SELECT FROM open_call c WHERE c.tenant_id = t_ids[e_tenants[entry]]
+          AND c.call_id = calls[entry_calls[entry]] AND c.state = 'unknown') THEN 5
+        ELSE 6 END;
+    END LOOP;
+
+    -- Call by call, in order: each gets all that it claims, or nothing.
+    refused_claims := array_fill(0, ARRAY[cardinality(e_tenants)]);
+    remaining := array_fill(0::int8, ARRAY[cardinality(e_tenants)]);
+    IF cardinality(s_tenants) > 0 THEN
+      -- What is admitted is charged to the newest window that anybody names.
+      s_windows := array_fill(0::int8, ARRAY[cardinality(s_tenants)]);
+      FOR entry IN 1..cardinality(e_tenants) LOOP
+        CONTINUE WHEN entry_holds[entry] = 0 OR statuses[entry] <> 0;
+        FOR claim IN h_firsts[entry_holds[entry]]..h_firsts[entry_holds[entry] + 1] - 1 LOOP
+          slot := claim_slots[claim];
+          s_windows[slot] := greatest(s_windows[slot], k_windows[claim]);
+        END LOOP;
+      END LOOP;
+      SELECT array_agg(coalesce(b.carved, 0) + CASE WHEN b.window_start >= s_windows[s] THEN b.charged ELSE 0 END
+            ORDER BY s),
+          array_agg(b.tenant_id IS NOT NULL ORDER BY s), array_agg(greatest(b.window_start, s_windows[s]) ORDER BY s)
+        INTO slot_totals, slot_known, s_windows
+        FROM generate_series(1, cardinality(s_tenants)) AS s
+        LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16);
+      SELECT array_agg((SELECT count(*) FROM budget_charge b
+          WHERE b.tenant_id = t_ids[s_tenants[r.slot]] AND b.root = substr(s_roots, r.slot * 16 - 15, 16)) ORDER BY r.root)
         INTO root_counts
         FROM (
-          SELECT DISTINCT t_ids[e_tenant[c.entry]] AS tenant_id,
-            substr(c_roots, c.ordinal::int4 * 16 - 15, 16) AS root
-          FROM unnest(c_entry) WITH ORDINALITY AS c(entry, ordinal)
-          WHERE substr(c_roots, c.ordinal::int4 * 16 - 15, 16) <> no_root
+          SELECT slot_roots[s] AS root, min(s) AS slot FROM generate_series(1, cardinality(s_tenants)) AS s
+          WHERE slot_roots[s] > 0 GROUP BY 1
         ) AS r;
-      -- The totals are those of the newest window that the batch names, so what is admitted is charged there.
-      SELECT array_agg(slot_windows[s.slot] ORDER BY s.ordinal) INTO c_window_start
-        FROM unnest(claim_slots) WITH ORDINALITY AS s(slot, ordinal);
-      refused_claims := array_fill(0, ARRAY[cardinality(e_kind)]);
-      remaining := array_fill(0::int8, ARRAY[cardinality(e_kind)]);
-      FOR entry IN 1..cardinality(e_kind) LOOP
-        CONTINUE WHEN e_claims[entry] = 0 OR statuses[entry] <> 0;
+      slot_taken := array_fill(0::int8, ARRAY[cardinality(s_tenants)]);
+      FOR entry IN 1..cardinality(e_tenants) LOOP
+        CONTINUE WHEN entry_holds[entry] = 0 OR statuses[entry] <> 0;
         status := 0;
         wanted_roots := root_counts;
-        FOR claim IN e_first[entry]..e_first[entry] + e_claims[entry] - 1 LOOP
+        FOR claim IN h_firsts[entry_holds[entry]]..h_firsts[entry_holds[entry] + 1] - 1 LOOP
           slot := claim_slots[claim];
-          IF c_limit[claim] >= 0 AND slot_totals[slot] + c_amount[claim] > c_limit[claim] THEN
+          IF k_amounts[claim] > claim_limits[claim] - slot_totals[slot] THEN
             status := 3;
-            refused_claims[entry] := claim;
-            remaining[entry] := greatest(c_limit[claim] - slot_totals[slot], 0);
+            refused_claims[entry] := claim - h_firsts[entry_holds[entry]] + 1;
+            remaining[entry] := greatest(claim_limits[claim] - slot_totals[slot], 0);
             EXIT;
           END IF;
           IF NOT slot_known[slot] AND slot_roots[slot] > 0 THEN
             wanted_roots[slot_roots[slot]] := wanted_roots[slot_roots[slot]] + 1;
-            IF wanted_roots[slot_roots[slot]] > c_nodes_max[claim] THEN
+            IF wanted_roots[slot_roots[slot]] > claim_nodes[claim] THEN
               status := 4;
               EXIT;
             END IF;
           END IF;
         END LOOP;
         IF status = 0 THEN
-          FOR claim IN e_first[entry]..e_first[entry] + e_claims[entry] - 1 LOOP
+          FOR claim IN h_firsts[entry_holds[entry]]..h_firsts[entry_holds[entry] + 1] - 1 LOOP
             slot := claim_slots[claim];
-            slot_totals[slot] := slot_totals[slot] + c_amount[claim];
+            slot_totals[slot] := slot_totals[slot] + k_amounts[claim];
+            slot_taken[slot] := slot_taken[slot] + k_amounts[claim];
             slot_known[slot] := true;
           END LOOP;
           root_counts := wanted_roots;
@@ -394,73 +489,101 @@ BEGIN
         END IF;
       END LOOP;
     END IF;
-
-    INSERT INTO budget_counter AS b (tenant_id, counter, root, window_start, used, reserved)
-      SELECT t_ids[e_tenant[c.entry]], substr(c_counters, c.ordinal::int4 * 16 - 15, 16),
-        nullif(substr(c_roots, c.ordinal::int4 * 16 - 15, 16), no_root), max(c.window_start),
-        sum(CASE e_kind[c.entry] WHEN 4 THEN c.amount ELSE 0 END)::int8,
-        sum(CASE e_kind[c.entry] WHEN 4 THEN 0 ELSE c.amount END)::int8
-      FROM unnest(c_entry, c_window_start, c_amount) WITH ORDINALITY AS c(entry, window_start, amount, ordinal)
-      WHERE statuses[c.entry] = 0
-      GROUP BY 1, 2, 3
-    ON CONFLICT (tenant_id, counter) DO UPDATE SET
-      window_start = greatest(b.window_start, excluded.window_start),
-      used = excluded.used + CASE WHEN b.window_start >= excluded.window_start THEN b.used ELSE 0 END,
-      reserved = excluded.reserved + CASE WHEN b.window_start >= excluded.window_start THEN b.reserved ELSE 0 END,
-      unknown = CASE WHEN b.window_start >= excluded.window_start THEN b.unknown ELSE 0 END;
-
-    IF mixed THEN
-      -- Some claim named a window that is over: it was charged to the counter's present one, and is settled there.
-      SELECT array_agg(coalesce(b.window_start, c.window_start) ORDER BY c.ordinal) INTO c_window_start
-        FROM unnest(c_entry, c_window_start) WITH ORDINALITY AS c(entry, window_start, ordinal)
-        LEFT JOIN budget_counter b ON b.tenant_id = t_ids[e_tenant[c.entry]]
-          AND b.counter = substr(c_counters, c.ordinal::int4 * 16 - 15, 16);
-    END IF;
-
-    IF cardinality(c_soft) > 0 THEN
-      -- What a counter held right behind an entry is what it holds now without what later entries added to it.
-      SELECT array_agg(s.ordinal::int4 ORDER BY s.ordinal), array_agg(s.total ORDER BY s.ordinal),
-          array_agg(s.window_start ORDER BY s.ordinal)
-        INTO exceeded, exceeded_totals, exceeded_windows
-        FROM (
-          SELECT c.ordinal, c.soft, b.window_start, b.carved + b.used + b.reserved + b.unknown - coalesce(
-            sum(c.amount) OVER (PARTITION BY b.tenant_id, b.counter ORDER BY c.ordinal
-              ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 0)::int8 AS total
-          FROM unnest(c_entry, c_amount, c_soft) WITH ORDINALITY AS c(entry, amount, soft, ordinal)
-          JOIN budget_counter b ON b.tenant_id = t_ids[e_tenant[c.entry]]
-            AND b.counter = substr(c_counters, c.ordinal::int4 * 16 - 15, 16)
-          WHERE statuses[c.entry] = 0
-        ) AS s WHERE s.soft >= 0 AND s.total > s.soft;
-    END IF;
-  END IF;
-
-  IF 6 = ANY (e_kind) THEN
-    FOR entry IN 2..cardinality(e_kind) LOOP
-      IF e_kind[entry] = 6 THEN
+    FOR entry IN 2..cardinality(e_tenants) LOOP
+      IF substr(kinds, entry, 1) = 'w' THEN
         statuses[entry] := statuses[entry - 1];
       END IF;
     END LOOP;
+
+    -- What is left is a batch of which nothing is refused.
+    SELECT coalesce(array_agg(CASE WHEN slot_taken[s] > 0 THEN s_tenants[s] ELSE 0 END ORDER BY s), '{}')
+      INTO s_tenants FROM generate_series(1, cardinality(s_tenants)) AS s;
+    s_amounts := slot_taken;
+    INSERT INTO budget_charge (tenant_id, counter, root, window_start)
+      SELECT t_ids[s_tenants[s]], substr(s_counters, s * 16 - 15, 16),
+        nullif(substr(s_roots, s * 16 - 15, 16), no_root), s_windows[s]
+      FROM generate_series(1, cardinality(s_tenants)) AS s WHERE s_tenants[s] > 0
+    ON CONFLICT DO NOTHING;
+    SELECT coalesce(array_agg(s_windows[claim_slots[k]] ORDER BY k), '{}') INTO k_windows
+      FROM generate_series(1, cardinality(k_amounts)) AS k;
+    SELECT coalesce(array_agg(e_tenants[o.entry] ORDER BY o.entry), '{}'),
+        coalesce(array_agg(a_calls[o.at] ORDER BY o.entry), '{}'),
+        coalesce(array_agg(a_holds[o.at] ORDER BY o.entry), '{}')
+      INTO a_tenants, a_calls, a_holds
+      FROM (
+        SELECT e AS entry, (row_number() OVER (ORDER BY e))::int4 AS at
+        FROM generate_series(1, cardinality(e_tenants)) AS e WHERE substr(kinds, e, 1) = 'a'
+      ) AS o WHERE statuses[o.entry] = 0;
+    gained := 0;
+    FOR tenant IN 1..cardinality(t_ids) LOOP
+      FOR entry IN before + 1..t_lasts[tenant] LOOP
+        gained := gained + (statuses[entry] = 0)::int4;
+      END LOOP;
+      before := t_lasts[tenant];
+      t_lasts[tenant] := gained;
+    END LOOP;
+    before := 0;
+    SELECT string_agg(e.event, E'\n' ORDER BY e.entry),
+        string_agg(substr(e_leaves, e.entry::int4 * 32 - 31, 32), ''::bytea ORDER BY e.entry),
+        string_agg(substr(e_salts, e.entry::int4 * 16 - 15, 16), ''::bytea ORDER BY e.entry),
+        array_agg(e_tenants[e.entry] ORDER BY e.entry)
+      INTO e_events, e_leaves, e_salts, e_tenants
+      FROM unnest(string_to_array(e_events, E'\n')) WITH ORDINALITY AS e(event, entry) WHERE statuses[e.entry] = 0;
   END IF;
 
-  IF 1 = ANY (e_kind) THEN
+  offsets := sequences;
+  FOR tenant IN 1..cardinality(t_ids) LOOP
+    gained := t_lasts[tenant] - before;
+    IF gained > 0 THEN
+      committed[tenant] := greatest(committed[tenant], now_us);
+      grown := writ_grow(head_hashes[tenant], frontiers[tenant], sequences[tenant], committed[tenant],
+        substr(e_leaves, before * 32 + 1, gained * 32));
+      links := links || substr(grown, 1, gained * 32);
+      head_hashes[tenant] := substr(grown, gained * 32 - 31, 32);
+      frontiers[tenant] := substr(grown, gained * 32 + 1);
+      offsets[tenant] := sequences[tenant] - before;
+      sequences[tenant] := sequences[tenant] + gained;
+      before := t_lasts[tenant];
+    END IF;
+    hashes := hashes || head_hashes[tenant];
+  END LOOP;
+
+  WITH remembered AS (
+    INSERT INTO journal_batch (batch_id, committed, at) VALUES (p_batch, true, clock_timestamp())
+  ), charged AS (
+    UPDATE budget_charge b SET
+      window_start = s_windows[s],
+      charged = s_amounts[s] + CASE WHEN b.window_start = s_windows[s] THEN b.charged ELSE 0 END
+    FROM generate_series(1, cardinality(s_tenants)) AS s
+    WHERE b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16)
+  ), opened AS (
     INSERT INTO open_call (tenant_id, call_id, gateway_id, opened_us, state, counters, window_starts, amounts)
-      SELECT t_ids[e.tenant], e.call, p_gateway, database_ms * 1000, 'open',
-        substr(c_counters, e.first * 16 - 15, e.claims * 16),
-        c_window_start[e.first : e.first + e.claims - 1], c_amount[e.first : e.first + e.claims - 1]
-      FROM unnest(e_tenant, e_kind, e_call, e_first, e_claims, statuses)
-        AS e(tenant, kind, call, first, claims, status)
-      WHERE e.kind = 1 AND e.status = 0;
-  END IF;
-  IF length(e_salts) > 0 THEN
-    INSERT INTO call_salt (tenant_id, call_id, salt)
-      SELECT t_ids[e.tenant], e.call, substr(e_salts, e.ordinal::int4 * 16 - 15, 16)
-      FROM unnest(e_tenant, e_call, statuses) WITH ORDINALITY AS e(tenant, call, status, ordinal)
-      WHERE e.status = 0 AND substr(e_salts, e.ordinal::int4 * 16 - 15, 16) <> no_root;
-  END IF;
+      SELECT t_ids[a_tenants[a]], a_calls[a], p_gateway, now_ms * 1000, 'open',
+        substr(k_counters, h_firsts[a_holds[a]] * 16 - 15, (h_firsts[a_holds[a] + 1] - h_firsts[a_holds[a]]) * 16),
+        k_windows[h_firsts[a_holds[a]] : h_firsts[a_holds[a] + 1] - 1],
+        k_amounts[h_firsts[a_holds[a]] : h_firsts[a_holds[a] + 1] - 1]
+      FROM generate_series(1, cardinality(a_calls)) AS a
+  ), logged AS (
+    INSERT INTO audit_event (tenant_id, epoch, sequence, committed_us, event, leaf, hash, salt)
+      SELECT t_ids[e_tenants[e.entry]], epochs[e_tenants[e.entry]], offsets[e_tenants[e.entry]] + e.entry,
+        committed[e_tenants[e.entry]], e.event, substr(e_leaves, e.entry::int4 * 32 - 31, 32),
+        substr(links, e.entry::int4 * 32 - 31, 32), nullif(substr(e_salts, e.entry::int4 * 16 - 15, 16), no_root)
+      FROM unnest(string_to_array(e_events, E'\n')) WITH ORDINALITY AS e(event, entry)
+  )
+  UPDATE tenant_head h
+    SET sequence = sequences[t], hash = head_hashes[t], frontier = frontiers[t], last_committed_us = committed[t]
+    FROM generate_series(1, cardinality(t_ids)) AS t
+    WHERE h.tenant_id = t_ids[t] AND h.sequence <> sequences[t];
 
-  SELECT a.epochs, a.revisions, a.sequences, a.hashes, a.committed
-    INTO epochs, revisions, sequences, hashes, committed
-    FROM writ_append(t_ids, e_tenant, statuses, string_to_array(e_events, E'\n'), e_leaves) AS a;
+  IF cardinality(p_soft) > 0 THEN
+    SELECT array_agg(b.carved + b.charged ORDER BY p), array_agg(b.window_start ORDER BY p)
+      INTO soft_totals, soft_windows
+      FROM generate_series(1, cardinality(p_soft)) AS p
+      LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[p_soft[p]]]
+        AND b.counter = substr(s_counters, p_soft[p] * 16 - 15, 16);
+  END IF;
+  RETURN concat(now_ms, '|', epochs, '|', revisions, '|', sequences, '|', committed, '|', hashes, '|', statuses, '|',
+    refused_claims, '|', remaining, '|', soft_totals, '|', soft_windows);
 END $$;
 
 -- Claims a batch id as refused, unless it was committed. Takes the heads first, so that a transaction which still
@@ -470,9 +593,9 @@ CREATE FUNCTION writ_resolve_batch(p_batch uuid, p_tenants uuid[]) RETURNS text
 AS $$
 BEGIN
   PERFORM writ_lock_heads(p_tenants);
-  INSERT INTO journal_batch (batch_id, status, at) VALUES (p_batch, 'refused', clock_timestamp())
+  INSERT INTO journal_batch (batch_id, committed, at) VALUES (p_batch, false, clock_timestamp())
     ON CONFLICT (batch_id) DO NOTHING;
-  RETURN (SELECT status FROM journal_batch WHERE batch_id = p_batch);
+  RETURN (SELECT CASE WHEN committed THEN 'committed' ELSE 'refused' END FROM journal_batch WHERE batch_id = p_batch);
 END $$;
 
 -- Moves every other tenant's revision with the instance's, which the caller has locked.
@@ -488,10 +611,10 @@ END $$;
 
 -- One command: these objects as they now are, one revision, these events. p_values: JSON text, '' for an object that
 -- ends. p_expected: the version of the row, ended or not, 0 for one that never was. Without objects only the events are
--- appended.
+-- appended. p_salt: as for writ_append.
 CREATE FUNCTION writ_apply(
   p_tenant uuid, p_now_ms int8, p_kinds text[], p_ids text[], p_values text[], p_expected int8[],
-  p_events text[], p_leaves bytea,
+  p_events text[], p_leaves bytea, p_salt bytea DEFAULT NULL,
   OUT epoch int8, OUT revision int8, OUT sequence int8, OUT hash bytea, OUT committed_us int8
 )
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
@@ -548,13 +671,12 @@ BEGIN
     END IF;
     PERFORM pg_notify('writ_authority', p_tenant::text);
   END IF;
-  SELECT * INTO appended FROM writ_append(ARRAY[p_tenant], array_fill(1, ARRAY[cardinality(p_events)]),
-    array_fill(0, ARRAY[cardinality(p_events)]), p_events, p_leaves);
-  epoch := appended.epochs[1];
+  SELECT * INTO appended FROM writ_append(p_tenant, p_events, p_leaves, p_salt);
+  epoch := appended.epoch;
   revision := moved;
-  sequence := appended.sequences[1];
-  hash := appended.hashes;
-  committed_us := appended.committed[1];
+  sequence := appended.sequence;
+  hash := appended.hash;
+  committed_us := appended.committed_us;
 END $$;
 
 -- The head of a new tenant. The instance's head is held FOR SHARE until the transaction ends, so that a change of the
@@ -612,7 +734,7 @@ END $$;
 -- (carve, counter it comes out of). Answers recorded, exists, stale, refused (claim, remaining) or refused_nodes.
 CREATE FUNCTION writ_record_child(
   p_tenant uuid, p_epoch int8, p_revision int8, p_now_ms int8, p_node text, p_value text, p_events text[],
-  p_leaves bytea, p_call uuid, p_salt bytea, p_root bytea, p_nodes_max int4, p_path text[], p_expires_ms int8,
+  p_leaves bytea, p_salt bytea, p_root bytea, p_nodes_max int4, p_path text[], p_expires_ms int8,
   k_parents bytea, k_children bytea, k_window_start int8[], k_amount int8[], k_limit int8[],
   OUT status text, OUT claim int4, OUT remaining int8, OUT revision int8
 )
@@ -644,11 +766,11 @@ BEGIN
   -- Nothing is written before everything is known to fit, since a refusal commits.
   FOR k IN 1..cardinality(k_amount) LOOP
     parent := substr(k_parents, k * 16 - 15, 16);
-    SELECT * INTO counter_row FROM budget_counter b WHERE b.tenant_id = p_tenant AND b.counter = parent;
+    SELECT * INTO counter_row FROM budget_charge b WHERE b.tenant_id = p_tenant AND b.counter = parent;
     total := 0;
     IF counter_row.tenant_id IS NOT NULL THEN
-      total := counter_row.carved + CASE WHEN counter_row.window_start >= k_window_start[k]
-        THEN counter_row.used + counter_row.reserved + counter_row.unknown ELSE 0 END;
+      total := counter_row.carved
+        + CASE WHEN counter_row.window_start >= k_window_start[k] THEN counter_row.charged ELSE 0 END;
     END IF;
     FOR earlier IN 1..k - 1 LOOP
       IF substr(k_parents, earlier * 16 - 15, 16) = parent THEN
@@ -662,17 +784,17 @@ BEGIN
       RETURN;
     END IF;
   END LOOP;
-  IF (SELECT count(*) FROM budget_counter b WHERE b.tenant_id = p_tenant AND b.root = p_root)
+  IF (SELECT count(*) FROM budget_charge b WHERE b.tenant_id = p_tenant AND b.root = p_root)
     + (SELECT count(DISTINCT substr(k_parents, c.ordinal::int4 * 16 - 15, 16))
         FROM unnest(k_amount) WITH ORDINALITY AS c(amount, ordinal)
-        WHERE NOT EXISTS (SELECT FROM budget_counter b
+        WHERE NOT EXISTS (SELECT FROM budget_charge b
           WHERE b.tenant_id = p_tenant AND b.counter = substr(k_parents, c.ordinal::int4 * 16 - 15, 16)))
     > p_nodes_max THEN
     status := 'refused_nodes';
     RETURN;
   END IF;
   FOR k IN 1..cardinality(k_amount) LOOP
-    INSERT INTO budget_counter AS b (tenant_id, counter, root, window_start, carved)
+    INSERT INTO budget_charge AS b (tenant_id, counter, root, window_start, carved)
       VALUES (p_tenant, substr(k_parents, k * 16 - 15, 16), p_root, k_window_start[k], k_amount[k])
       ON CONFLICT (tenant_id, counter) DO UPDATE SET carved = b.carved + excluded.carved;
     INSERT INTO carve (tenant_id, node, parent_counter, child_counter, amount, path, expires_ms)
@@ -680,8 +802,7 @@ BEGIN
         p_path, p_expires_ms);
   END LOOP;
   SELECT a.revision INTO revision FROM writ_apply(p_tenant, p_now_ms, ARRAY['node'], ARRAY[p_node], ARRAY[p_value],
-    ARRAY[0::int8], p_events, p_leaves) AS a;
-  INSERT INTO call_salt (tenant_id, call_id, salt) VALUES (p_tenant, p_call, p_salt);
+    ARRAY[0::int8], p_events, p_leaves, p_salt) AS a;
   status := 'recorded';
 END $$;
 
@@ -717,7 +838,7 @@ AS $$
     CASE WHEN b.tenant_id IS NULL OR b.window_start < p.window_start THEN 0 ELSE b.used + b.unknown END AS spent,
     CASE WHEN r.id IS NULL THEN 'expired' ELSE 'revoked' END AS cause
   FROM carve c
-  JOIN budget_counter p ON p.tenant_id = c.tenant_id AND p.counter = c.parent_counter
+  JOIN budget_charge p ON p.tenant_id = c.tenant_id AND p.counter = c.parent_counter
   LEFT JOIN budget_counter b ON b.tenant_id = c.tenant_id AND b.counter = c.child_counter
   LEFT JOIN LATERAL (SELECT a.id FROM authority a
     WHERE a.tenant_id = c.tenant_id AND a.kind = 'revocation' AND a.id = ANY (c.path) LIMIT 1) AS r ON true
@@ -753,18 +874,14 @@ BEGIN
     IF child.reserved > 0 OR child.carved > 0 THEN
       RAISE EXCEPTION 'carve of % is in use', p_nodes[k] USING ERRCODE = 'WR005';
     END IF;
-    UPDATE budget_counter p SET
+    UPDATE budget_charge p SET
       carved = p.carved - gone.amount,
       window_start = greatest(p.window_start, coalesce(child.window_start, 0)),
-      used = CASE WHEN child.window_start > p.window_start THEN child.used
-        WHEN child.window_start = p.window_start THEN p.used + child.used ELSE p.used END,
-      unknown = CASE WHEN child.window_start > p.window_start THEN child.unknown
-        WHEN child.window_start = p.window_start THEN p.unknown + child.unknown ELSE p.unknown END,
-      reserved = CASE WHEN child.window_start > p.window_start THEN 0 ELSE p.reserved END
+      charged = CASE WHEN child.window_start > p.window_start THEN child.used + child.unknown
+        WHEN child.window_start = p.window_start THEN p.charged + child.used + child.unknown ELSE p.charged END
       WHERE p.tenant_id = p_tenant AND p.counter = gone.parent_counter;
   END LOOP;
-  RETURN (SELECT a.sequences[1] FROM writ_append(ARRAY[p_tenant], array_fill(1, ARRAY[cardinality(p_events)]),
-    array_fill(0, ARRAY[cardinality(p_events)]), p_events, p_leaves) AS a);
+  RETURN (SELECT a.sequence FROM writ_append(p_tenant, p_events, p_leaves, NULL) AS a);
 END $$;
 
 -- Says that a gateway is alive. Sweeps out what no longer matters: ids of batches older than an hour (a transaction
@@ -779,8 +896,10 @@ BEGIN
     VALUES (p_gateway, now_us, now_us, now_us + p_ttl_ms * 1000)
     ON CONFLICT (gateway_id) DO UPDATE SET renewed_us = excluded.renewed_us, expires_us = excluded.expires_us;
   DELETE FROM journal_batch b WHERE b.batch_id IN (
-    SELECT o.batch_id FROM journal_batch o WHERE o.at < clock_timestamp() - interval '1 hour'
-    ORDER BY o.at LIMIT 2000 FOR UPDATE SKIP LOCKED);
+    SELECT o.batch_id FROM journal_batch o
+    WHERE o.batch_id < (lpad(to_hex(now_us / 1000 - 3600000), 12, '0') || repeat('0', 20))::uuid
+      AND o.at < clock_timestamp() - interval '1 hour'
+    ORDER BY o.batch_id LIMIT 2000 FOR UPDATE SKIP LOCKED);
   expires_ms := (now_us + p_ttl_ms * 1000) / 1000;
   database_ms := now_us / 1000;
   live := (SELECT count(*) FROM gateway_lease l WHERE l.expires_us > now_us);
@@ -855,19 +974,20 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION writ_tenants(), writ_lock_heads(uuid[]), writ_changes_kept(), writ_instance()
   TO writ_gateway, writ_control;
 GRANT EXECUTE ON FUNCTION
-  writ_journal_commit(uuid, uuid, uuid[], int8[], int8[], int8[], bytea, int4[], int4[], uuid[], int8[], int8[], int4[],
-    text, bytea, bytea, int4[], int4[], int4[], bytea, bytea, int8[], int8[], int8[], int4[], int8[]),
+  writ_journal_commit(uuid, uuid, int8, uuid[], int4[], int8[], int8[], int8[], int8[], bytea, int4[], text, bytea, bytea,
+    int4[], uuid[], int4[], boolean, int4[], uuid[], int4[], int4[], bytea, int8[], int8[], int4[], bytea, bytea, int8[],
+    int8[], int8[], int4[], int4[], text),
   writ_resolve_batch(uuid, uuid[]),
-  writ_record_child(uuid, int8, int8, int8, text, text, text[], bytea, uuid, bytea, bytea, int4, text[], int8, bytea,
-    bytea, int8[], int8[], int8[]),
+  writ_record_child(uuid, int8, int8, int8, text, text, text[], bytea, bytea, bytea, int4, text[], int8, bytea, bytea,
+    int8[], int8[], int8[]),
   writ_ban_node(uuid, int8, text, text, text, bytea),
   writ_renew_lease(uuid, int8), writ_end_lease(uuid), writ_lapsed(int4), writ_still_lapsed(uuid, uuid[]),
   writ_take_lapsed_lease(uuid)
   TO writ_gateway;
 GRANT EXECUTE ON FUNCTION
-  writ_apply(uuid, int8, text[], text[], text[], int8[], text[], bytea), writ_create_tenant(uuid),
+  writ_apply(uuid, int8, text[], text[], text[], int8[], text[], bytea, bytea), writ_create_tenant(uuid),
   writ_open_epoch(uuid, int8), writ_refundable(uuid, int4), writ_refund(uuid, text[], bytea, text[], bytea),
-  writ_find_admin_key(text), writ_make_partitions(int4)
+  writ_find_admin_key(text), writ_make_partitions(int4), writ_erase_salts(uuid, int8, int8[])
   TO writ_control;
 GRANT EXECUTE ON FUNCTION writ_list_tenants(uuid, int4) TO writ_gateway, writ_control;
 

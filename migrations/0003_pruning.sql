@@ -31,6 +31,7 @@ DECLARE
   head record;
   now_ms int8;
   over_ms int8;
+  held bytea[];
   page_counters bytea[];
   page_calls uuid[];
 BEGIN
@@ -42,14 +43,17 @@ BEGIN
   -- A window that began before this is over, whichever it is; `total` begins at 0.
   over_ms := now_ms - 32 * day;
 
-  page_counters := ARRAY(SELECT b.counter FROM budget_counter b
+  held := ARRAY(SELECT DISTINCT substr(c.counters, p.n * 16 - 15, 16)
+    FROM open_call c, LATERAL generate_subscripts(c.amounts, 1) AS p(n)
+    WHERE c.tenant_id = p_tenant AND c.state = 'open');
+  page_counters := ARRAY(SELECT b.counter FROM budget_charge b
     WHERE b.tenant_id = p_tenant AND (p_after_counter IS NULL OR b.counter > p_after_counter)
     ORDER BY b.counter LIMIT p_limit);
   IF cardinality(page_counters) = p_limit THEN
     next_counter := page_counters[p_limit];
   END IF;
-  DELETE FROM budget_counter b
-    WHERE b.tenant_id = p_tenant AND b.counter = ANY (page_counters) AND b.carved = 0 AND b.reserved = 0
+  DELETE FROM budget_charge b
+    WHERE b.tenant_id = p_tenant AND b.counter = ANY (page_counters) AND b.carved = 0 AND b.counter <> ALL (held)
       AND NOT EXISTS (SELECT FROM carve c WHERE c.tenant_id = p_tenant AND c.child_counter = b.counter)
       -- The counters of a root that lives are counted: none of them goes before it.
       AND CASE WHEN b.root IS NULL THEN b.window_start > 0 AND b.window_start < over_ms
@@ -67,7 +71,7 @@ BEGIN
     WHERE c.tenant_id = p_tenant AND c.call_id = ANY (page_calls) AND c.state = 'unknown'
       AND c.opened_us < over_ms * 1000
       AND NOT EXISTS (SELECT FROM generate_subscripts(c.window_starts, 1) AS p(n)
-        JOIN budget_counter b ON b.tenant_id = p_tenant AND b.counter = substr(c.counters, p.n * 16 - 15, 16)
+        JOIN budget_charge b ON b.tenant_id = p_tenant AND b.counter = substr(c.counters, p.n * 16 - 15, 16)
           AND b.window_start = c.window_starts[p.n]);
   GET DIAGNOSTICS calls = ROW_COUNT;
 

@@ -111,8 +111,12 @@ describe("a check of a history names", () => {
   }
 
   test.each([
-    ["UPDATE budget_counter SET reserved = reserved + 1", "still reserved"],
-    ["UPDATE budget_counter SET used = used + 1", "the log"],
+    [
+      `INSERT INTO open_call SELECT b.tenant_id, b.tenant_id, b.tenant_id, 0, 'open', b.counter, ARRAY[b.window_start], '{1}'
+        FROM budget_charge b LIMIT 1`,
+      "still reserved",
+    ],
+    ["UPDATE budget_charge SET charged = charged + 1", "the log"],
     [
       `DELETE FROM audit_event WHERE sequence =
         (SELECT max(sequence) FROM audit_event WHERE event LIKE '%"call.completed"%')`,
@@ -121,7 +125,8 @@ describe("a check of a history names", () => {
     ["DELETE FROM audit_event WHERE sequence = 30", "removed_middle"],
     ["UPDATE audit_event SET event = event || ' ' WHERE sequence = 60", "mutated"],
     [
-      "INSERT INTO open_call SELECT tenant_id, call_id, call_id, 0, 'open', '', '{}', '{}' FROM call_salt LIMIT 1",
+      `INSERT INTO open_call SELECT tenant_id, tenant_id, tenant_id, 0, 'open', '', '{}', '{}'
+        FROM audit_event WHERE salt IS NOT NULL LIMIT 1`,
       "is still open",
     ],
     [

@@ -295,9 +295,11 @@ async function matchForwarded(
   const salts = new Map<string, Uint8Array>();
   for (const tenantId of tenants) {
     const rows = await options.db.transaction({ tenants: [tenantId], readOnly: true }, (q) =>
-      q.query<{ call_id: string; salt: Uint8Array }>("SELECT call_id, salt FROM call_salt WHERE tenant_id = $1::uuid", [
-        tenantId,
-      ]),
+      q.query<{ call_id: string; salt: Uint8Array }>(
+        `SELECT event::json ->> 'callId' AS call_id, salt FROM audit_event
+          WHERE tenant_id = $1::uuid AND salt IS NOT NULL`,
+        [tenantId],
+      ),
     );
     for (const row of rows) salts.set(row.call_id, row.salt);
   }

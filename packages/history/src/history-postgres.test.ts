@@ -3,7 +3,7 @@ import { INSTANCE_TENANT } from "@writ/contract";
 import { type Database, openPostgres } from "@writ/db";
 import { freshDatabase, sharedPostgres, startTcpProxy } from "@writ/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { commitIn, commitJournalUnderLock, type JournalBatch, resolveBatch } from "./commit-journal.ts";
+import { commitIn, commitJournalUnderLock, resolveBatch } from "./commit-journal.ts";
 import {
   commit,
   describeHistory,
@@ -19,6 +19,7 @@ import {
   readCounter,
   releaseKill,
 } from "./history.contract.ts";
+import type { JournalBatch } from "./journal-entry.ts";
 import { listenAuthority, readHeads, readSnapshot } from "./read-authority.ts";
 import { createTenant, ensureInstance, runCommand } from "./run-command.ts";
 

@@ -15,15 +15,9 @@ import {
 import type { Database, DatabaseRole } from "@writ/db";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  commitJournal,
-  commitJournalUnderLock,
-  type EntryResult,
-  type JournalBatchResult,
-  type JournalEntry,
-  resolveBatch,
-} from "./commit-journal.ts";
+import { commitJournal, commitJournalUnderLock, resolveBatch } from "./commit-journal.ts";
 import type { HeadMark } from "./head-mark.ts";
+import type { EntryResult, JournalBatchResult, JournalEntry } from "./journal-entry.ts";
 import { lapseLeases, renewLease } from "./lease.ts";
 import { banNode, type CarveClaim, recordChild } from "./narrow.ts";
 import { readChanges, readHeads, readSnapshot } from "./read-authority.ts";
@@ -467,6 +461,96 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         await expectWholeLog(control, moved);
       });
 
+      test("of several tenants answers each entry as a batch of its tenant alone would", async () => {
+        const step = fc.record({
+          tenant: fc.integer({ min: 0, max: 2 }),
+          kind: fc.constantFrom("allow", "ended", "stale", "expired", "denial", "record", "outcome", "late", "lost"),
+          pick: fc.nat({ max: 3 }),
+          outcome: fc.constantFrom("completed", "failed", "aborted", "unknown"),
+        } as const);
+        await fc.assert(
+          fc.asyncProperty(
+            fc.array(fc.array(step, { minLength: 1, maxLength: 24 }), { minLength: 1, maxLength: 4 }),
+            async (batches) => {
+              const makeWorld = async () => ({
+                tenants: [await makeTenant(control), await makeTenant(control), newId()],
+                counters: [newNode(), newNode(), newNode(), newNode()],
+                root: newNode(),
+                calls: new Map<number, string[]>(),
+              });
+              type World = Awaited<ReturnType<typeof makeWorld>>;
+              const toEntries = (
+                world: World,
+                { tenant, kind, pick, outcome }: (typeof batches)[0][0],
+              ): JournalEntry[] => {
+                const tenantId = world.tenants[tenant] as string; // 0 to 2
+                const { root } = world;
+                const scope = pick < 2 ? "node" : "agent";
+                const claims = [
+                  makeClaim(world.counters[pick] as string, { limit: 4, scope }), // 0 to 3
+                  makeClaim(world.counters[3] as string, { limit: 3, mode: "soft" }),
+                ];
+                const allow = makeAllow(tenantId, { claims, root, budgetNodesMax: 1, salt: randomBytes(16) });
+                const calls = world.calls.get(tenant) ?? [];
+                const callId = calls[pick % Math.max(calls.length, 1)] ?? newId();
+                switch (kind) {
+                  case "allow":
+                    world.calls.set(tenant, [allow.callId, ...calls].slice(0, 4));
+                    return [allow];
+                  case "ended":
+                    return [
+                      { ...allow, kind: "allow_ended" },
+                      { kind: "with_previous", tenantId, ...makeEvent(tenantId) },
+                    ];
+                  case "stale":
+                    return [{ ...allow, revision: 7 }];
+                  case "expired":
+                    return [{ ...allow, validUntilMs: 1 }];
+                  case "denial":
+                    return [{ kind, tenantId, callId, revision: 1, salt: randomBytes(16), ...makeEvent(tenantId) }];
+                  case "record":
+                    return [{ kind, tenantId, ...makeEvent(tenantId) }];
+                  case "outcome":
+                    return [{ kind, tenantId, callId, outcome, ...makeEvent(tenantId) }];
+                  case "late": {
+                    const known = outcome === "unknown" ? "completed" : outcome;
+                    return [{ kind: "late_outcome", tenantId, callId, outcome: known, ...makeEvent(tenantId) }];
+                  }
+                  case "lost":
+                    return [makeOutcome({ tenantId, callId: newId() }, outcome)];
+                }
+              };
+              const describeResult = ({ kind, ...rest }: EntryResult) =>
+                "exceeded" in rest && rest.exceeded !== undefined ? `${kind} ${rest.exceeded[0]?.used}` : kind;
+              const [mixed, alone] = [await makeWorld(), await makeWorld()];
+              for (const batch of batches) {
+                const entries = batch.flatMap((made) => toEntries(mixed, made));
+                const answered = (await commit(gateway, entries)).results.map(describeResult);
+                const expected: string[][] = [[], [], []];
+                for (const [index, tenantId] of alone.tenants.entries()) {
+                  const own = batch.filter(({ tenant }) => tenant === index).flatMap((made) => toEntries(alone, made));
+                  if (own.length === 0) continue;
+                  const result = await commit(gateway, own);
+                  expected[index] = result.results.map(describeResult);
+                  expect(own.every((entry) => entry.tenantId === tenantId)).toBe(true);
+                }
+                const asked = entries.map(({ tenantId }) => expected[mixed.tenants.indexOf(tenantId)]?.shift());
+                expect(answered).toEqual(asked);
+              }
+              for (const index of [0, 1]) {
+                for (const counter of [0, 1, 2, 3]) {
+                  const read = (world: World) =>
+                    readCounter(control, world.tenants[index] as string, world.counters[counter] as string);
+                  expect(await read(mixed)).toEqual(await read(alone));
+                }
+                await expectWholeLog(control, mixed.tenants[index] as string);
+              }
+            },
+          ),
+          { numRuns: 15 },
+        );
+      });
+
       test("refuses an allow whose time is over on the database's clock, and unknown tenants", async () => {
         const tenantId = await makeTenant(control);
         const result = await commit(gateway, [
@@ -483,9 +567,9 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         const refused = makeAllow(tenantId, { salt: randomBytes(16), revision: 7 });
         await commit(gateway, [kept, makeAllow(tenantId), refused]);
         const rows = await control.transaction({ tenants: [tenantId] }, (q) =>
-          q.query("SELECT call_id, salt FROM call_salt"),
+          q.query("SELECT event, salt FROM audit_event WHERE salt IS NOT NULL"),
         );
-        expect(rows).toEqual([{ call_id: kept.callId, salt: new Uint8Array(kept.salt ?? []) }]);
+        expect(rows).toEqual([{ event: kept.text, salt: new Uint8Array(kept.salt ?? []) }]);
       });
 
       test("decided under the lock commits on the revision that the lock shows", async () => {
@@ -589,6 +673,18 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         // A refused call takes nothing of its other claims either.
         expect(await readCounter(control, tenantId, own)).toMatchObject({ reserved: 2 });
         expect(await readCounter(control, tenantId, shared)).toMatchObject({ reserved: 5, used: 0 });
+      });
+
+      test("refuse with a call that is over at once what shares its fate", async () => {
+        const tenantId = await makeTenant(control);
+        const claims = [makeClaim(newNode(), { limit: 0 })];
+        const result = await commit(gateway, [
+          { ...makeAllow(tenantId, { claims }), kind: "allow_ended" },
+          { kind: "with_previous", tenantId, ...makeEvent(tenantId) },
+        ]);
+        const refused = { kind: "refused", claim: claims[0], remaining: 0 };
+        expect(result.results).toEqual([refused, refused]);
+        expect(await expectWholeLog(control, tenantId)).toBe(2);
       });
 
       test("admit what goes over a soft limit, and flag exactly that", async () => {
@@ -921,9 +1017,9 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
           "UPDATE tenant_head SET sequence = 0",
           "DELETE FROM tenant_head",
           "UPDATE authority SET version = 9",
-          "UPDATE budget_counter SET used = 0",
+          "UPDATE budget_charge SET charged = 0",
           "DELETE FROM journal_batch",
-          "SELECT writ_append('{}', '{}', '{}', '{}', '')",
+          "SELECT writ_append(NULL, NULL, NULL, NULL)",
         ];
         for (const db of [gateway, control]) {
           for (const statement of statements) {
@@ -931,7 +1027,11 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
             await expect(run, statement).rejects.toMatchObject({ sqlState: "42501" });
           }
         }
-        for (const statement of ["SELECT * FROM admin_key", "SELECT * FROM audit_event", "SELECT * FROM call_salt"]) {
+        for (const statement of [
+          "SELECT * FROM admin_key",
+          "SELECT * FROM audit_event",
+          "SELECT * FROM budget_charge",
+        ]) {
           const run = gateway.transaction({ tenants: [tenantId] }, (q) => q.query(statement));
           await expect(run, statement).rejects.toMatchObject({ sqlState: "42501" });
         }

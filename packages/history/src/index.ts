@@ -2,17 +2,19 @@ export {
   commitIn,
   commitJournal,
   commitJournalUnderLock,
-  type EntryResult,
   JOURNAL_ENTRIES_MAX,
-  type JournalBatch,
-  type JournalBatchResult,
-  type JournalEntry,
-  type JournalOutcome,
   type LockedTenant,
   resolveBatch,
   type UnderLock,
 } from "./commit-journal.ts";
 export { AUTHORITY_CHANNEL, type CommittedHead, type HeadMark } from "./head-mark.ts";
+export type {
+  EntryResult,
+  JournalBatch,
+  JournalBatchResult,
+  JournalEntry,
+  JournalOutcome,
+} from "./journal-entry.ts";
 export { endLease, LAPSED_CALLS_MAX, type LapsedCount, type Lease, lapseLeases, renewLease } from "./lease.ts";
 export {
   type BanNodeRequest,

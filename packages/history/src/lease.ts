@@ -5,7 +5,8 @@
 import { encodeEvent } from "@writ/audit";
 import { INSTANCE_TENANT } from "@writ/contract";
 import type { Database } from "@writ/db";
-import { commitIn, type JournalEntry } from "./commit-journal.ts";
+import { commitIn } from "./commit-journal.ts";
+import type { JournalEntry } from "./journal-entry.ts";
 
 /** Calls that one run ends at most, in transactions of `LAPSED_BATCH` each. */
 export const LAPSED_CALLS_MAX = 10_000;

@@ -6,7 +6,7 @@
 import { encodeEvent } from "@writ/audit";
 import type { AuditEvent, RecordedNode, Revocation } from "@writ/contract";
 import type { Database } from "@writ/db";
-import { packHex } from "./commit-journal.ts";
+import { packHex } from "./pack-hex.ts";
 
 /** Pairs of carve and parent counter that one recorded child may have. */
 export const CARVE_CLAIMS_MAX = 64;
@@ -61,8 +61,8 @@ export async function recordChild(db: Database, request: RecordChildRequest): Pr
   const encoded = request.events.map(encodeEvent);
   const rows = await db.query<{ status: string; claim: number; remaining: number; revision: number }>(
     `SELECT status, claim, remaining, revision FROM writ_record_child($1::uuid, $2::int8, $3::int8, $4::int8, $5, $6,
-       $7::text[], $8::bytea, $9::uuid, $10::bytea, $11::bytea, $12::int4, $13::text[], $14::int8, $15::bytea,
-       $16::bytea, $17::int8[], $18::int8[], $19::int8[])`,
+       $7::text[], $8::bytea, $9::bytea, $10::bytea, $11::int4, $12::text[], $13::int8, $14::bytea, $15::bytea,
+       $16::int8[], $17::int8[], $18::int8[])`,
     [
       request.tenantId,
       request.epoch,
@@ -72,7 +72,6 @@ export async function recordChild(db: Database, request: RecordChildRequest): Pr
       JSON.stringify(request.value),
       encoded.map((event) => event.text),
       Buffer.concat(encoded.map((event) => event.leaf)),
-      request.callId,
       request.salt,
       packHex([request.value.root]),
       request.budgetNodesMax,

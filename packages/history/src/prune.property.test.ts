@@ -414,7 +414,7 @@ describe.each(engines)("pruning on %s", (_name, start) => {
     const tenantId = await makeTenant(control);
     await migrate.transaction({ tenants: [tenantId] }, async (q) => {
       await q.query(
-        `INSERT INTO budget_counter (tenant_id, counter, window_start, used)
+        `INSERT INTO budget_charge (tenant_id, counter, window_start, charged)
           SELECT $1::uuid, substr(sha256(n::text::bytea), 1, 16), CASE WHEN n % 2 = 0 THEN 1 ELSE 0 END, 1
           FROM generate_series(1, 2500) AS n`,
         [tenantId],

@@ -4,7 +4,7 @@
  */
 import { encodeEvent } from "@writ/audit";
 import type { Database } from "@writ/db";
-import { packHex } from "./commit-journal.ts";
+import { packHex } from "./pack-hex.ts";
 
 /** Carves that one run refunds at most. */
 export const REFUNDS_PAGE_MAX = 200;
