@@ -970,6 +970,17 @@ BEGIN
   PERFORM set_config('writ.instance_wide', '', true);
 END $$;
 
+-- What counters hold in these windows, compared as a claim's limit is: what a carve lifted them to. The caller holds the
+-- head.
+CREATE FUNCTION writ_counter_totals(p_tenant uuid, p_counters bytea, p_window_start int8[]) RETURNS int8[]
+  LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+  SELECT array_agg(coalesce(b.carved
+      + CASE WHEN b.window_start >= w.window_start THEN b.charged ELSE 0 END, 0) ORDER BY w.ordinal)
+  FROM unnest(p_window_start) WITH ORDINALITY AS w(window_start, ordinal)
+  LEFT JOIN budget_charge b ON b.tenant_id = p_tenant AND b.counter = substr(p_counters, w.ordinal::int4 * 16 - 15, 16)
+$$;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION writ_tenants(), writ_lock_heads(uuid[]), writ_changes_kept(), writ_instance()
   TO writ_gateway, writ_control;
@@ -980,7 +991,7 @@ GRANT EXECUTE ON FUNCTION
   writ_resolve_batch(uuid, uuid[]),
   writ_record_child(uuid, int8, int8, int8, text, text, text[], bytea, bytea, bytea, int4, text[], int8, bytea, bytea,
     int8[], int8[], int8[]),
-  writ_ban_node(uuid, int8, text, text, text, bytea),
+  writ_ban_node(uuid, int8, text, text, text, bytea), writ_counter_totals(uuid, bytea, int8[]),
   writ_renew_lease(uuid, int8), writ_end_lease(uuid), writ_lapsed(int4), writ_still_lapsed(uuid, uuid[]),
   writ_take_lapsed_lease(uuid)
   TO writ_gateway;

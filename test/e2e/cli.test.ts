@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startWrit, type WritProcess } from "@writ/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "./rig.ts";
 
 const WRIT = fileURLToPath(new URL("../../packages/cli/bin/writ.mjs", import.meta.url));
 
@@ -207,6 +208,23 @@ describe("tokens", () => {
     expect(child).toMatchObject({ token: expect.stringMatching(/^writ_/), carves: [{ unit: "calls", amount: 2 }] });
     const refused = await writ("token", "attenuate", "--token-file", "carver", "--record", "--carve", "calls:total:9");
     expect(refused).toMatchObject({ code: 1, out: "", notes: expect.stringContaining("recorded nothing") });
+  });
+
+  test("a carve that lifts a counter over a soft limit is on record as budget.exceeded", async () => {
+    const minted = await json("token", "mint", "assistant", "--tools", "everything/*", "--calls", "9", "--out", "soft");
+    const node = String(minted["node"]);
+    await json("budget", "add", "node", node, "--limit", "3", "--window", "total", "--mode", "soft");
+    const carve = (amount: number) =>
+      json("token", "attenuate", "--token-file", "soft", "--record", "--carve", `calls:total:${amount}`);
+    await carve(3);
+    await carve(2);
+
+    const said = await eventually("the excess is on record", async () => {
+      const { out } = await writ("audit", "query", "--event", "budget.exceeded", "--json");
+      return out === "" ? undefined : out;
+    });
+    expect(said.trim().split("\n")).toHaveLength(1);
+    expect(JSON.parse(said)).toMatchObject({ event: { scopeId: node, limit: 3, used: 5, mode: "soft" } });
   });
 
   test("explain decides without a call, and a pipe gives the token", async () => {

@@ -189,7 +189,8 @@ export const EVENTS = {
   "budget.exceeded": {
     version: 1,
     category: "budget",
-    sentence: "An allowed call went over a soft limit; each gateway says so once a minute at most for each.",
+    sentence:
+      "An allowed call went over a soft limit, or a carve; each gateway says so once a minute at most for each, of calls and of carves.",
     fields: {
       callId: "string",
       scope: "string",

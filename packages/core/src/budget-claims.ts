@@ -137,6 +137,14 @@ export function carveClaims(options: ClaimOptions, carve: Carve): readonly Budge
   return claims.some(({ mode }) => mode === "hard") ? claims : undefined;
 }
 
+/** The soft limits that the same carve may lift the same counters over; one a counter. Nothing is taken by them. */
+export function carveSoftClaims(options: ClaimOptions, carve: Carve): readonly BudgetClaim[] {
+  const drafts = nodeDrafts(options).filter(
+    ({ unit, window, mode }) => unit === carve.unit && window === carve.window && mode === "soft",
+  );
+  return toClaims(options, drafts, carve.amount);
+}
+
 /** The limits on the nodes of the path, from the presenter up to the nearest one recorded as carved. */
 function nodeDrafts({ state, token, limits }: ClaimOptions): Draft[] {
   const drafts: Draft[] = [];

@@ -173,4 +173,26 @@ describe("the recording of a child", () => {
     world.state.apply([{ type: "put", object }], 9, [], 2);
     expect(refused({ id: "gone" })).toBe("deny token_revoked");
   });
+
+  it("names the soft limits of the counters that a carve is taken from, and only of those", () => {
+    const world = makeWorld(DAY);
+    const rule = (id: string, window: "day" | "total", limit: number): AuthorityObject => ({
+      kind: "budget",
+      id,
+      version: 1,
+      value: { scope: "node", scopeId: world.rootNode, unit: "calls", window, limit, mode: "soft" },
+    });
+    const rules = [rule("a", "day", 7), rule("b", "day", 5), rule("c", "total", 1)];
+    world.state.apply(
+      rules.map((object) => ({ type: "put", object })),
+      world.state.revision + 1,
+      [],
+      world.state.instanceRevision,
+    );
+    const carves = [{ unit: "calls", window: "day", amount: 6 }] as const;
+    const { claims, softClaims } = judged(world, world.rootText, { carves });
+    expect(claims).toMatchObject([{ mode: "hard", limit: 100, amount: 6 }]);
+    expect(softClaims).toMatchObject([{ mode: "soft", limit: 5, counter: claims[0]?.counter }]);
+    expect(judged(world, world.rootText).softClaims).toEqual([]);
+  });
 });

@@ -4,7 +4,7 @@
  */
 import { BUDGET_UNITS, type BudgetClaim, type Reason, type RecordedNode, WINDOWS } from "@writ/contract";
 import { parseCaveatText } from "@writ/token";
-import { carveClaims } from "./budget-claims.ts";
+import { carveClaims, carveSoftClaims } from "./budget-claims.ts";
 import { judge } from "./judge.ts";
 import type { AttenuationAttempt, AttenuationJudgement, Check } from "./judgement.ts";
 import type { TenantState } from "./tenant-state.ts";
@@ -18,7 +18,7 @@ const CARVES_MAX = BUDGET_UNITS.length * WINDOWS.length;
 export function judgeAttenuation(state: TenantState, attempt: AttenuationAttempt): AttenuationJudgement {
   const judgement = judge(state, attempt);
   const { decision } = judgement;
-  if (decision.kind !== "allow") return { ...judgement, record: undefined };
+  if (decision.kind !== "allow") return { ...judgement, record: undefined, softClaims: [] };
   const deny = ({ reason, detail, check }: Refusal): AttenuationJudgement => ({
     ...judgement,
     decision: {
@@ -32,6 +32,7 @@ export function judgeAttenuation(state: TenantState, attempt: AttenuationAttempt
     claims: [],
     check,
     record: undefined,
+    softClaims: [],
   });
   try {
     if (attempt.request.action !== "token.attenuate") {
@@ -47,6 +48,7 @@ export function judgeAttenuation(state: TenantState, attempt: AttenuationAttempt
       ...judgement,
       decision: { ...decision, reasons: [...decision.reasons, "attenuation_recorded"], validUntilMs },
       claims: taken.claims,
+      softClaims: taken.softClaims,
       record: { id: attempt.child.path.at(-1) ?? "", value: recordOf(state, attempt) },
     };
   } catch {
@@ -104,7 +106,7 @@ function childRefusal(state: TenantState, { token, request, child, nowMs }: Atte
 }
 
 type Taken =
-  | { readonly kind: "taken"; readonly claims: readonly BudgetClaim[] }
+  | { readonly kind: "taken"; readonly claims: readonly BudgetClaim[]; readonly softClaims: readonly BudgetClaim[] }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 function takeCarves(state: TenantState, { token, child, nowMs }: AttenuationAttempt): Taken {
@@ -114,6 +116,7 @@ function takeCarves(state: TenantState, { token, child, nowMs }: AttenuationAtte
   const isRecorded = token.path.every((node) => state.nearestRecorded([node]) === node);
   if (child.carves.length > 0 && !isRecorded) return refuse("a budget is set aside only from a recorded token");
   const claims: BudgetClaim[] = [];
+  const softClaims: BudgetClaim[] = [];
   const seen = new Set<string>();
   for (const carve of child.carves) {
     const { unit, window, amount } = carve;
@@ -124,8 +127,9 @@ function takeCarves(state: TenantState, { token, child, nowMs }: AttenuationAtte
     const taken = carveClaims({ state, token, limits: token.limits, nowMs }, carve);
     if (taken === undefined) return refuse("the parent has no budget of that unit and window");
     claims.push(...taken);
+    softClaims.push(...carveSoftClaims({ state, token, limits: token.limits, nowMs }, carve));
   }
-  return { kind: "taken", claims };
+  return { kind: "taken", claims, softClaims };
 }
 
 function recordOf(state: TenantState, { token, child, nowMs }: AttenuationAttempt): RecordedNode {

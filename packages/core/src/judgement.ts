@@ -91,4 +91,6 @@ export interface AttenuationAttempt extends Attempt {
 export interface AttenuationJudgement extends Judgement {
   /** What to record when the decision allows and every claim fits; undefined for denials. */
   readonly record: { readonly id: string; readonly value: RecordedNode } | undefined;
+  /** Soft limits of the counters that the claims take from: nothing is refused by them, but passing one is said. */
+  readonly softClaims: readonly BudgetClaim[];
 }

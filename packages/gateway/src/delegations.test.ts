@@ -20,7 +20,7 @@ const ENTRY = {
   outcome: { event: "call.completed" },
 };
 
-function makeDelegations(result: ChildResult = { kind: "recorded" }): {
+function makeDelegations(result: ChildResult = { kind: "recorded", exceeded: [] }): {
   readonly delegations: Delegations;
   readonly recorded: ChildRecord[];
   readonly clock: { nowMs: number };
@@ -38,6 +38,7 @@ function makeDelegations(result: ChildResult = { kind: "recorded" }): {
         return result;
       },
     },
+    record: () => undefined,
     tokenOf: ({ tokenDigest }: Authenticated) => ({ tenantId: "t", rootNode: tokenDigest, path: [tokenDigest] }),
   };
   // Nothing here looks at more of a token than its root, or makes a child that is read.
@@ -85,7 +86,7 @@ test("a delegation is turned away when 256 of its tenant are not done", async ()
 });
 
 test.each([
-  [{ kind: "recorded" }, { kind: "recorded" }],
+  [{ kind: "recorded", exceeded: [] }, { kind: "recorded" }],
   [{ kind: "stale" }, { kind: "withdrawn" }],
   [
     { kind: "refused", remaining: 3 },

@@ -5,9 +5,10 @@
  */
 import type { TokenHash, VerifiedToken } from "@writ/token";
 import type { Authenticated } from "./gate.ts";
+import { createExcessEvents } from "./journal/excess-events.ts";
 import type { JudgedChild } from "./judge-call.ts";
 import { type Child, makeChild } from "./make-child.ts";
-import type { AgentCall, Clock, Committed, DecisionEntry, Random, StatePort } from "./ports.ts";
+import type { AgentCall, Clock, Committed, DecisionEntry, JournalPort, Random, StatePort } from "./ports.ts";
 import type { ChildStore } from "./store/child-store.ts";
 
 export interface Delegations {
@@ -33,6 +34,8 @@ export interface DelegationsOptions {
   readonly state: StatePort;
   readonly hash: TokenHash;
   readonly children: ChildStore;
+  /** Puts an event on record that is bound to no decision. */
+  readonly record: JournalPort["record"];
   readonly tokenOf: (authenticated: Authenticated) => VerifiedToken;
 }
 
@@ -47,6 +50,7 @@ const CATCH_UP_MS = 5_000;
 export function createDelegations(options: DelegationsOptions): Delegations {
   const { clock, state, children } = options;
   const rate = createRate();
+  const excesses = createExcessEvents(options);
 
   return {
     begin(authenticated, call) {
@@ -64,6 +68,10 @@ export function createDelegations(options: DelegationsOptions): Delegations {
       const result = await children.record({ tenantId, callId, salt, revision, ...child, events });
       switch (result.kind) {
         case "recorded":
+          for (const excess of result.exceeded) {
+            const made = excesses.make({ tenantId, callId }, excess);
+            if (made.kind === "event") options.record(made.event);
+          }
           await state.catchUp(tenantId, AbortSignal.timeout(CATCH_UP_MS));
           return { entry, result: { kind: "recorded" } };
         case "stale":

@@ -152,7 +152,15 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
   const { tokenOf } = authenticator;
   const judge = createJudge({ state: states, clock, random, audience: options.audience, gatewayId, tokenOf });
   const { children } = history;
-  const delegations = createDelegations({ clock, random, state: states, hash: tokenHash, children, tokenOf });
+  const delegations = createDelegations({
+    clock,
+    random,
+    state: states,
+    hash: tokenHash,
+    children,
+    record: journal.record,
+    tokenOf,
+  });
   const deps = {
     clock,
     random,

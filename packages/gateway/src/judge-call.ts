@@ -47,7 +47,7 @@ export interface Judged {
   denyAs(reason: Reason, check: string, data: Denial["data"]): Judged;
 }
 
-export interface JudgedChild extends Pick<ChildRecord, "record" | "path" | "carves"> {
+export interface JudgedChild extends Pick<ChildRecord, "record" | "path" | "carves" | "soft"> {
   /** `token.attenuated`. */
   readonly event: AuditEvent;
 }
@@ -131,6 +131,7 @@ export function createJudge(options: JudgeOptions): Judge {
               record: judgement.record,
               path: child.judged.path,
               carves: carvesOf(state, child.node, judgement.claims),
+              soft: judgement.softClaims ?? [],
               event: attenuated(attempt, token, nowMs, judgement.record),
             },
       hold:
@@ -342,7 +343,7 @@ function judgeWith(
   state: TenantState,
   attempt: CoreAttempt,
   child: Child | undefined,
-): Judgement & Partial<Pick<AttenuationJudgement, "record">> {
+): Judgement & Partial<Pick<AttenuationJudgement, "record" | "softClaims">> {
   if (child?.kind === "made") return judgeAttenuation(state, { ...attempt, child: child.judged });
   return judge(state, attempt);
 }

@@ -19,7 +19,7 @@ import { commitJournal, commitJournalUnderLock, resolveBatch } from "./commit-jo
 import type { HeadMark } from "./head-mark.ts";
 import type { EntryResult, JournalBatchResult, JournalEntry } from "./journal-entry.ts";
 import { lapseLeases, renewLease } from "./lease.ts";
-import { banNode, type CarveClaim, recordChild } from "./narrow.ts";
+import { banNode, type CarveClaim, recordChild, type SoftLimit } from "./narrow.ts";
 import { readChanges, readHeads, readSnapshot } from "./read-authority.ts";
 import { listTenants, readEvents, readHead } from "./read-log.ts";
 import { refundCarves } from "./refund-carves.ts";
@@ -855,6 +855,7 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         path: [node, root],
         budgetNodesMax: 10,
         carves,
+        soft: [] as readonly SoftLimit[],
         callId: newId(),
         salt: randomBytes(16),
         events: [
@@ -908,7 +909,7 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         const [node, parentCounter, childCounter] = [newNode(), newNode(), newNode()];
         const carve = { parentCounter, childCounter, windowStartMs: 0, amount: 4, limit: 10 };
         const child = makeChild(tenantId, root, node, [carve]);
-        expect(await recordChild(gateway, child)).toEqual({ kind: "recorded", revision: 3 });
+        expect(await recordChild(gateway, child)).toEqual({ kind: "recorded", revision: 3, exceeded: [] });
         expect((await recordChild(gateway, child)).kind).toBe("stale");
         expect((await recordChild(gateway, { ...child, revision: 3 })).kind).toBe("exists");
 
@@ -942,6 +943,29 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         expect(result).toEqual({ kind: "refused", carve, remaining: 2 });
         expect(await readCounter(control, tenantId, parentCounter)).toMatchObject({ carved: 0 });
         expect((await readHead(control, tenantId))?.revision).toBe(2);
+      });
+
+      test("says which soft limits a carve lifted their counters over, and none that it refused", async () => {
+        const tenantId = await makeTenant(control);
+        const root = await makeRoot(tenantId);
+        const [parentCounter, other] = [newNode(), newNode()];
+        const spent = makeAllow(tenantId, { revision: 2, claims: [makeClaim(parentCounter, { amount: 2 })] });
+        await commit(gateway, [spent]);
+        const carve = { parentCounter, childCounter: newNode(), windowStartMs: 0, amount: 3, limit: 9 };
+        const soft = [
+          { counter: parentCounter, windowStartMs: 0, limit: 5 },
+          { counter: parentCounter, windowStartMs: 0, limit: 4 },
+          // In a window that has not begun only what is set aside counts.
+          { counter: parentCounter, windowStartMs: 60_000, limit: 3 },
+          { counter: other, windowStartMs: 0, limit: 0 },
+        ];
+        const child = { ...makeChild(tenantId, root, newNode(), [carve]), soft };
+        expect(await recordChild(gateway, child)).toMatchObject({
+          kind: "recorded",
+          exceeded: [{ index: 1, used: 5 }],
+        });
+        const more = { ...makeChild(tenantId, root, newNode(), [{ ...carve, amount: 5 }]), soft, revision: 3 };
+        expect(await recordChild(gateway, more)).toMatchObject({ kind: "refused" });
       });
 
       test("keeps a carve set aside when the parent's window begins anew", async () => {

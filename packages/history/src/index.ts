@@ -24,6 +24,7 @@ export {
   type RecordChildRequest,
   type RecordChildResult,
   recordChild,
+  type SoftLimit,
 } from "./narrow.ts";
 export {
   endExpired,

@@ -5,7 +5,7 @@
  */
 import { encodeEvent } from "@writ/audit";
 import type { AuditEvent, RecordedNode, Revocation } from "@writ/contract";
-import type { Database } from "@writ/db";
+import type { Database, Queryable } from "@writ/db";
 import { packHex } from "./pack-hex.ts";
 
 /** Pairs of carve and parent counter that one recorded child may have. */
@@ -23,6 +23,14 @@ export interface CarveClaim {
   readonly limit: number;
 }
 
+/** What a counter is compared with when carves have been taken from it. */
+export interface SoftLimit {
+  /** Hex. */
+  readonly counter: string;
+  readonly windowStartMs: number;
+  readonly limit: number;
+}
+
 export interface RecordChildRequest {
   readonly tenantId: string;
   /** Of the state that the caller judged on. */
@@ -36,6 +44,8 @@ export interface RecordChildRequest {
   readonly path: readonly string[];
   readonly budgetNodesMax: number;
   readonly carves: readonly CarveClaim[];
+  /** Soft limits of the same counters: whether the carves lifted them over is in the answer. */
+  readonly soft: readonly SoftLimit[];
   /** The call that asked for it, and the salt of the digests in its events. */
   readonly callId: string;
   readonly salt: Uint8Array;
@@ -44,7 +54,12 @@ export interface RecordChildRequest {
 }
 
 export type RecordChildResult =
-  | { readonly kind: "recorded"; readonly revision: number }
+  /** `exceeded`: the places of the soft limits that were passed, and what their counters hold now. */
+  | {
+      readonly kind: "recorded";
+      readonly revision: number;
+      readonly exceeded: readonly { readonly index: number; readonly used: number }[];
+    }
   /** It was recorded before; nothing changed. */
   | { readonly kind: "exists" }
   | { readonly kind: "stale" }
@@ -53,13 +68,34 @@ export type RecordChildResult =
 
 /** Records a child of a token and sets aside what it carves out of the budgets above it: all of it or nothing. */
 export async function recordChild(db: Database, request: RecordChildRequest): Promise<RecordChildResult> {
+  if (request.soft.length === 0) return recordChildIn(db, request);
+  return db.transaction({ tenants: [request.tenantId] }, async (q) => {
+    const result = await recordChildIn(q, request);
+    if (result.kind !== "recorded") return result;
+    const rows = await q.query<{ totals: number[] }>(
+      "SELECT writ_counter_totals($1::uuid, $2::bytea, $3::int8[]) AS totals",
+      [
+        request.tenantId,
+        packHex(request.soft.map(({ counter }) => counter)),
+        request.soft.map(({ windowStartMs }) => windowStartMs),
+      ],
+    );
+    const exceeded = request.soft.flatMap(({ limit }, index) => {
+      const used = rows[0]?.totals[index] ?? 0;
+      return used > limit ? [{ index, used }] : [];
+    });
+    return { ...result, exceeded };
+  });
+}
+
+async function recordChildIn(q: Pick<Queryable, "query">, request: RecordChildRequest): Promise<RecordChildResult> {
   const { carves } = request;
   if (carves.length > CARVE_CLAIMS_MAX) throw new TypeError(`a child has at most ${CARVE_CLAIMS_MAX} carve claims`);
   if (!request.events.some((event) => event.event === "token.attenuated")) {
     throw new TypeError("a recorded child has its event");
   }
   const encoded = request.events.map(encodeEvent);
-  const rows = await db.query<{ status: string; claim: number; remaining: number; revision: number }>(
+  const rows = await q.query<{ status: string; claim: number; remaining: number; revision: number }>(
     `SELECT status, claim, remaining, revision FROM writ_record_child($1::uuid, $2::int8, $3::int8, $4::int8, $5, $6,
        $7::text[], $8::bytea, $9::bytea, $10::bytea, $11::int4, $12::text[], $13::int8, $14::bytea, $15::bytea,
        $16::int8[], $17::int8[], $18::int8[])`,
@@ -87,7 +123,7 @@ export async function recordChild(db: Database, request: RecordChildRequest): Pr
   const row = rows[0];
   switch (row?.status) {
     case "recorded":
-      return { kind: "recorded", revision: row.revision };
+      return { kind: "recorded", revision: row.revision, exceeded: [] };
     case "exists":
     case "stale":
     case "refused_nodes":

@@ -112,6 +112,7 @@ describe.each(engines)("pruning on %s", (_name, start) => {
       path: [node, root],
       budgetNodesMax: NODES_MAX,
       carves: carve === undefined ? [] : [{ ...carve, windowStartMs: 0, limit: LIMIT }],
+      soft: [],
       callId: newId(),
       salt: randomBytes(16),
       events: [{ event: "token.attenuated", id: newId(), timeMs: Date.now(), tenantId, fields }],

@@ -1,5 +1,5 @@
 /** What recording a child token needs of the database: one narrowing command, with its decision's event. */
-import type { AuditEvent, RecordedNode } from "@writ/contract";
+import type { AuditEvent, BudgetClaim, BudgetExcess, RecordedNode } from "@writ/contract";
 import type { CarveClaim } from "@writ/history";
 
 export interface ChildRecord {
@@ -14,12 +14,14 @@ export interface ChildRecord {
   readonly path: readonly string[];
   /** What is set aside, out of which counters. */
   readonly carves: readonly CarveClaim[];
+  /** Soft limits that the carves may lift their counters over. */
+  readonly soft: readonly BudgetClaim[];
   /** The decision's event, then the child's. */
   readonly events: readonly AuditEvent[];
 }
 
 export type ChildResult =
-  | { readonly kind: "recorded" }
+  | { readonly kind: "recorded"; readonly exceeded: readonly BudgetExcess[] }
   /** Authority has moved since; nothing was recorded. */
   | { readonly kind: "stale" }
   /** A counter has too little left; nothing was recorded. */

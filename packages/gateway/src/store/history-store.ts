@@ -157,13 +157,19 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
             path: [...child.path].reverse(),
             budgetNodesMax: state.get("tenant", child.tenantId)?.budgetNodesMax ?? 0,
             carves: child.carves,
+            soft: child.soft,
             callId: child.callId,
             salt: child.salt,
             events: child.events,
           });
           switch (result.kind) {
-            case "recorded":
-              return { kind: "recorded" };
+            case "recorded": {
+              const exceeded = result.exceeded.flatMap(({ index, used }) => {
+                const claim = child.soft[index];
+                return claim === undefined ? [] : [{ claim, used, windowStartMs: claim.windowStartMs }];
+              });
+              return { kind: "recorded", exceeded };
+            }
             case "exists":
             case "stale":
               return { kind: "stale" };
