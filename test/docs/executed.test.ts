@@ -4,7 +4,7 @@ import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { startWrit } from "@writ/testkit";
+import { pathWithCurl, startWrit } from "@writ/testkit";
 import { describe, expect, test } from "vitest";
 import { readFencedBlocks } from "./fenced-blocks.ts";
 
@@ -48,7 +48,7 @@ describe.each([
     const writ = await startWrit({ command: "serve", directory, env: { WRIT_DATA_DIR: join(directory, ".writ") } });
     try {
       const env = {
-        PATH: process.env["PATH"] ?? "",
+        PATH: await pathWithCurl(process.env["PATH"] ?? ""),
         HOME: directory,
         WRIT_ADMIN_URL: writ.adminUrl,
         WRIT_GATEWAY_URL: writ.gatewayUrl,

@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { pathWithCurl } from "@writ/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { freePort, REPOSITORY, statelessCall } from "./rig.ts";
 
@@ -159,7 +160,8 @@ describe("npm start", () => {
       "denied by the rules",
     ]);
     const answers: unknown[] = [];
-    for (const command of commands) answers.push(JSON.parse((await run("sh", ["-c", command])).stdout));
+    const env = { ...process.env, PATH: await pathWithCurl(process.env["PATH"] ?? "") };
+    for (const command of commands) answers.push(JSON.parse((await run("sh", ["-c", command], { env })).stdout));
     expect(answers).toEqual([
       { jsonrpc: "2.0", id: 1, result: { resultType: "complete", content: [{ type: "text", text: "Echo: hello" }] } },
       {

@@ -17,6 +17,7 @@ export {
   serveMcpUpstreamOnLines,
   startMcpUpstream,
 } from "./mcp-upstream.ts";
+export { pathWithCurl } from "./path-with-curl.ts";
 export {
   type PostgresServer,
   type PostgresServerOptions,
