@@ -339,6 +339,7 @@ async function makeCore(parts: {
   const upstreams = injector.wrap<UpstreamPort>(
     "UpstreamPort",
     {
+      capabilities: (request) => parts.upstreams.capabilities(request),
       async hold(request) {
         const slot = await parts.upstreams.hold(request);
         const faulty = injector.wrap<Slot>("Slot", slot, { sync: [], async: ["send"], failure: upstreamFailure });
@@ -351,7 +352,7 @@ async function makeCore(parts: {
         };
       },
     },
-    { sync: [], async: ["hold"], failure: upstreamFailure },
+    { sync: [], async: ["hold", "capabilities"], failure: upstreamFailure },
   );
   const tokenHash = makeTokenHash(sha256);
   const authenticator = createAuthenticator({

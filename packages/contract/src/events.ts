@@ -45,6 +45,7 @@ export const EVENTS = {
       protocol: "string",
       upstream: "string",
       tool: "string",
+      resource: "string",
       definition: "string",
       revision: "integer",
       policy: "string",
@@ -58,6 +59,7 @@ export const EVENTS = {
     optional: [
       "check",
       "tool",
+      "resource",
       "definition",
       "policy",
       "validUntil",

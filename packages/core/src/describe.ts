@@ -7,13 +7,18 @@ import type { TenantState } from "./tenant-state.ts";
 
 /** The access request of an attempt, with what authority knows of it: the actor chain and the pinned definition. */
 export function describe(state: TenantState, input: DescribeInput): AccessRequest {
-  const { token, action, upstream, tool } = input;
+  const { token, action, upstream, tool, named } = input;
   const chain = actorChain(state, token);
   const pinned = action === "tool.call" ? state.get("tool", `${upstream}/${tool}`) : undefined;
   return {
     subject: { agentId: chain.at(-1) ?? token.agentId, principalId: token.principalId, actorChain: chain },
     action,
-    resource: { upstream, kind: RESOURCE_KINDS[action], name: tool, definitionDigest: pinned?.digest ?? "" },
+    resource: {
+      upstream,
+      kind: named?.kind ?? RESOURCE_KINDS[action],
+      name: named?.name ?? tool,
+      definitionDigest: pinned?.digest ?? "",
+    },
     context: { callId: input.callId, protocol: input.protocol, timeMs: input.nowMs, arguments: input.arguments },
   };
 }
@@ -37,6 +42,8 @@ const RESOURCE_KINDS: Readonly<Record<Action, Resource["kind"]>> = {
   "token.attenuate": "token",
 };
 
+const NAMED: ReadonlySet<Resource["kind"]> = new Set(["tool", "resource", "prompt"]);
+
 /** What an access request lacks for a decision about this token, in words; undefined when it is complete. */
 export function incompleteness(
   request: AccessRequest,
@@ -51,9 +58,12 @@ export function incompleteness(
   if (subject.actorChain.length !== chain.length || subject.actorChain.some((id, index) => id !== chain[index])) {
     return "the actor chain is not the recorded one";
   }
-  if (resource.kind !== RESOURCE_KINDS[action]) return "the resource is of another kind than the action's";
+  // What is completed is an argument of a prompt, or a variable of a resource template.
+  const isTemplate = action === "completion" && resource.kind === "resource";
+  if (resource.kind !== RESOURCE_KINDS[action] && !isTemplate)
+    return "the resource is of another kind than the action's";
   if ((resource.upstream === "") !== (action === "token.attenuate")) return "the upstream is missing or out of place";
-  if (action === "tool.call" && resource.name === "") return "the tool is missing";
+  if (resource.name === "" && NAMED.has(resource.kind)) return `the ${resource.kind} is missing`;
   if (context.callId === "" || !Number.isFinite(context.timeMs)) return "the call's id or time is missing";
   if (typeof context.arguments !== "object" || context.arguments === null) return "the arguments are missing";
   return undefined;

@@ -8,9 +8,9 @@
  * of one, so that nothing is decided again without a look at revocation. A tool that a presenter may not know of is
  * answered the same whether or not it exists; so a lock on one tool speaks only to those who may see the tool.
  */
-import { isCharged, type Obligation, type Reason, type RootToken, type Tool } from "@writ/contract";
+import { isCharged, type Obligation, type Reason, type Resource, type RootToken, type Tool } from "@writ/contract";
 import type { PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
-import { clearCaveats, listsTool, type VerifiedToken } from "@writ/token";
+import { clearCaveats, listsAction, listsTool, type VerifiedToken } from "@writ/token";
 import { actorChain } from "./actor-chain.ts";
 import { callClaims } from "./budget-claims.ts";
 import { incompleteness } from "./describe.ts";
@@ -55,6 +55,41 @@ export function listTools(state: TenantState, attempt: Attempt): ToolListing {
   } catch {
     // A check that throws denies, and what is denied is not listed.
     return { kind: "listed", tools: [] };
+  }
+}
+
+/** Which action an element of a list is shown for. */
+const SHOWN_FOR = { resource: "resource.read", prompt: "prompt.get" } as const;
+
+/**
+ * Which of the resources or prompts that an upstream lists the presenter may know of: in the order of `names`. Like
+ * `listTools`, but of names that authority does not know.
+ */
+export function listNamed(
+  state: TenantState,
+  attempt: Attempt,
+  { kind, names }: { readonly kind: "resource" | "prompt"; readonly names: readonly string[] },
+): readonly ("listed" | "hidden")[] {
+  try {
+    const view = viewOf(state, attempt);
+    const action = SHOWN_FOR[kind];
+    const { policy } = state;
+    const { upstream } = attempt.request.resource;
+    const stands =
+      standingDenial(view) === undefined &&
+      policy.kind === "active" &&
+      state.upstreamByName(upstream)?.value.status === "active" &&
+      listsAction(attempt.token, action) === "listed";
+    if (!stands) return names.map(() => "hidden");
+    const inputs = view.chain.map((agentId) => policyInput(view, agentId));
+    return names.map((name) => {
+      const resource = { upstream, kind, name, definitionDigest: "" };
+      const isHidden = inputs.some((input) => policy.port.listable({ ...input, action, resource }).kind === "no");
+      return isHidden ? "hidden" : "listed";
+    });
+  } catch {
+    // A check that throws denies, and what is denied is not listed.
+    return names.map(() => "hidden");
   }
 }
 
@@ -360,9 +395,12 @@ function policyDenial(view: View, port: PolicyPort, result: PolicyResult): Denia
   return { reason: result.reason, detail: "", hidden, ruleId: result.ruleId };
 }
 
-/** Whether the attempt's tool is hidden from some agent of the chain; what cannot be said hides. */
+/** The kinds of resource that are answered as unknown to whom no rule could allow them. */
+const HIDEABLE: ReadonlySet<Resource["kind"]> = new Set(["tool", "resource", "prompt"]);
+
+/** Whether what is attempted is hidden from some agent of the chain; what cannot be said hides. */
 function isHiddenByPolicy(view: View, port: PolicyPort): boolean {
-  if (view.attempt.request.action !== "tool.call") return false;
+  if (!HIDEABLE.has(view.attempt.request.resource.kind)) return false;
   try {
     return view.chain.some((agentId) => port.listable(policyInput(view, agentId)).kind === "no");
   } catch {

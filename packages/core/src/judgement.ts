@@ -69,6 +69,8 @@ export interface DescribeInput {
   readonly upstream: string;
   /** The tool's name; "" where the action has none. */
   readonly tool: string;
+  /** Of an action on a resource or prompt: which. */
+  readonly named?: { readonly kind: "resource" | "prompt"; readonly name: string } | undefined;
   readonly arguments: JsonObject;
   readonly callId: string;
   readonly protocol: RequestContext["protocol"];

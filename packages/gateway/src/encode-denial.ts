@@ -17,7 +17,7 @@ type Manner =
   | "json_rpc_status"
   /** A JSON-RPC error over HTTP 200, with the reason, what to look up, and the call's id. */
   | "explained"
-  /** As if there were no such tool. */
+  /** As if there were no such tool, resource or prompt. */
   | "hidden_tool"
   /** As if there were no such upstream. */
   | "hidden_upstream";
@@ -52,6 +52,10 @@ export interface DenialContext {
   readonly idText: string;
   /** The tool as the agent named it. */
   readonly tool: string;
+  /** The resource or prompt as the agent named it, where the attempt is about one. */
+  readonly named?: { readonly kind: "resource" | "prompt"; readonly name: string } | undefined;
+  /** Whether the agent speaks MCP 2026-07-28, which has another code for a resource that does not exist. */
+  readonly stateless?: boolean;
   /** URL of the protected resource metadata (RFC 9728). */
   readonly resourceMetadataUrl: string;
 }
@@ -63,6 +67,8 @@ export function encodeDenial(denial: Pick<Denial, "reason" | "hidden" | "data">,
   const headers: Record<string, string> = callId === undefined ? {} : { "writ-call-id": callId };
   switch (mannerOf(reason, denial.hidden)) {
     case "hidden_tool":
+      if (context.named !== undefined)
+        return jsonRpcError(200, headers, context.idText, unknown(context.named, context));
       if (context.tool === "") return makeProblem("upstream_unknown", { headers, callId });
       return jsonRpcError(200, headers, context.idText, {
         code: REASONS.tool_unknown.jsonRpc,
@@ -85,6 +91,15 @@ export function encodeDenial(denial: Pick<Denial, "reason" | "hidden" | "data">,
     case "explained":
       return explained(200, headers, reason, denial, context);
   }
+}
+
+/** How servers speak of a resource or prompt that does not exist. */
+function unknown(
+  { kind, name }: { readonly kind: "resource" | "prompt"; readonly name: string },
+  { stateless }: Pick<DenialContext, "stateless">,
+): Readonly<Record<string, unknown>> {
+  if (kind === "prompt") return { code: -32602, message: `Unknown prompt: ${name}` };
+  return { code: stateless === true ? -32602 : -32002, message: "Resource not found", data: { uri: name } };
 }
 
 /** The answer to a call that was denied, over plain HTTP. */

@@ -75,6 +75,7 @@ function makeWorld(parts: {
       record() {},
     },
     upstreams: {
+      capabilities: async () => "{}",
       hold: async () => ({
         async send(message: { name: string }) {
           sent.push(message.name);

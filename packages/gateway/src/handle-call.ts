@@ -22,6 +22,7 @@ import {
   type Committed,
   type DecisionEntry,
   Failure,
+  type HoldRequest,
   type OutcomeEntry,
   type Ports,
   type SendOutcome,
@@ -41,6 +42,8 @@ export interface HandleCallDeps extends Ports {
   readonly closedReason: () => Reason | undefined;
 }
 
+/** The lists that an upstream gives and that hold only what their reader may know of. */
+const FILTERED: ReadonlySet<AgentCall["action"]> = new Set(["resource.list", "prompt.list"]);
 /** An allow that is not sent within this time of its commit is aborted. */
 const SEND_WITHIN_MS = 250;
 /** How long a call may wait for a slot and session of its upstream. */
@@ -192,7 +195,7 @@ async function allow(
 ): Promise<CallEnd | Again> {
   let slot: Slot | undefined;
   try {
-    if (judged.hold !== undefined) {
+    if (judged.hold !== undefined && attempt.call.message !== undefined) {
       try {
         slot = await deps.upstreams.hold({ ...judged.hold, waitMs: HOLD_WAIT_MS, signal: cut.signal });
       } catch (error) {
@@ -229,10 +232,10 @@ async function goOn(deps: HandleCallDeps, attempt: Attempt, judged: Judged, held
     case "committed":
       if (entry.kind === "deny") return deniedAs(attempt.callId, entry);
       return attempt.call.message === undefined
-        ? answerLocally(deps, attempt, held.sink)
+        ? answerLocally(deps, attempt, held, judged.hold)
         : send(deps, attempt, { ...held, message: attempt.call.message });
     case "recorded":
-      return answerLocally(deps, attempt, held.sink);
+      return answerLocally(deps, attempt, held, undefined);
     case "refused": {
       const data = budgetData(result.claim, result.remaining);
       return recordDenial(deps, attempt, judged.denyAs("budget_exhausted", "budget", data));
@@ -260,10 +263,28 @@ function isSameHold(held: Judged["hold"], wanted: Judged["hold"]): boolean {
 }
 
 /** An answer of Writ's own: a list, a session, a recorded child. Its outcome was committed with its decision. */
-async function answerLocally(deps: HandleCallDeps, attempt: Attempt, sink: CallSink): Promise<CallEnd> {
+async function answerLocally(
+  deps: HandleCallDeps,
+  attempt: Attempt,
+  { sink, cut }: Pick<Held, "sink" | "cut">,
+  server: Judged["hold"],
+): Promise<CallEnd> {
   sink.allowed(attempt.callId);
-  await sink.local(deps.judge.answer(attempt));
+  await sink.local(
+    server === undefined ? deps.judge.answer(attempt) : await capabilitiesOf(deps, { ...server, signal: cut.signal }),
+  );
   return { kind: "answered", callId: attempt.callId };
+}
+
+/** What the server behind a session can do; "" when that cannot be learnt now, which does not keep it from opening. */
+async function capabilitiesOf(deps: HandleCallDeps, request: Omit<HoldRequest, "waitMs">): Promise<string> {
+  try {
+    return await deps.upstreams.capabilities({ ...request, waitMs: HOLD_WAIT_MS });
+  } catch (error) {
+    // A failure of the upstream: the session tells of nothing that depends on its server.
+    if (error instanceof Failure && error.reason === "upstream_unavailable") return "";
+    throw error;
+  }
 }
 
 async function send(
@@ -326,9 +347,11 @@ async function send(
         notification: (method, params) => (cutter.signal.aborted ? undefined : sink.notification(method, params)),
         response: (member, json) => {
           if (cutter.signal.aborted) return;
-          digest = deps.judge.digest(attempt, json);
+          const told =
+            member === "result" && FILTERED.has(attempt.call.action) ? deps.judge.filter(attempt, json) : json;
+          digest = deps.judge.digest(attempt, told);
           answered = true;
-          return sink.response(member, json);
+          return sink.response(member, told);
         },
       },
       cutter.signal,

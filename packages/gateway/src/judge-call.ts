@@ -12,11 +12,13 @@ import {
   type Judgement,
   judge,
   judgeAttenuation,
+  listNamed,
   listTools,
   type TenantState,
 } from "@writ/core";
 import type { VerifiedToken } from "@writ/token";
 import type { Denial } from "./denial.ts";
+import { filterList } from "./filter-list.ts";
 import type { Authenticated } from "./gate.ts";
 import type { Child } from "./make-child.ts";
 import type { AgentCall, Clock, DecisionEntry, HoldRequest, Random, StatePort } from "./ports.ts";
@@ -38,7 +40,7 @@ export interface Judged {
   readonly entry: DecisionEntry;
   /** The first reason of the decision. */
   readonly reason: Reason;
-  /** What must be held before the commit; undefined for answers that Writ gives itself. */
+  /** What must be held before the commit, or asked behind it; undefined for what concerns no upstream's server. */
   readonly hold: Omit<HoldRequest, "waitMs" | "signal"> | undefined;
   readonly recordedNode: string;
   /** Of an allowed delegation: what goes on record with the decision, or not at all. */
@@ -56,6 +58,8 @@ export interface Judge {
   (attempt: Attempt): Judged;
   /** The answer that Writ itself gives to an allowed list, session or delegation. */
   answer(attempt: Attempt): string;
+  /** A page of an upstream's list (JSON text of a result) without what the presenter may not know of. */
+  filter(attempt: Attempt, json: string): string;
   /** Salted digest of an answer. */
   digest(attempt: Attempt, text: string): string;
 }
@@ -84,6 +88,7 @@ export function createJudge(options: JudgeOptions): Judge {
       action: call.action,
       upstream: call.upstream,
       tool: call.tool,
+      named: call.named,
       arguments: call.arguments,
       callId: attempt.callId,
       protocol: call.protocol,
@@ -135,7 +140,7 @@ export function createJudge(options: JudgeOptions): Judge {
               event: attenuated(attempt, token, nowMs, judgement.record),
             },
       hold:
-        call.message === undefined || upstream === undefined
+        (call.message === undefined && call.action !== "mcp.session") || upstream === undefined
           ? undefined
           : {
               tenantId: state.tenantId,
@@ -260,6 +265,8 @@ export function createJudge(options: JudgeOptions): Judge {
         protocol: call.protocol,
         upstream: upstream === undefined ? undefined : call.upstream,
         tool: tool === "" ? undefined : tool,
+        // Nothing that authority knows: it is the agent's own word.
+        resource: call.named === undefined ? undefined : `sha256:${saltedDigest(salt, call.named.name)}`,
         definition: pinned?.digest,
         revision: state?.revision ?? 0,
         policy: policyDigest === "" ? undefined : policyDigest,
@@ -332,6 +339,17 @@ export function createJudge(options: JudgeOptions): Judge {
       const listing = listTools(state, { token, request, audience, nowMs });
       return listing.kind === "listed" ? `[${listing.tools.map((tool) => tool.definition).join(",")}]` : "[]";
     },
+    filter(attempt: Attempt, json: string): string {
+      const { call } = attempt;
+      const state = options.state.current(attempt.authenticated.tenantId);
+      if (state === undefined) return "{}";
+      const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
+      const token = tokenOf(attempt.authenticated);
+      const { action, upstream, protocol } = call;
+      const described = { token, action, upstream, protocol, tool: "", arguments: call.arguments, nowMs } as const;
+      const request = describe(state, { ...described, callId: attempt.callId });
+      return filterList(json, (kind, names) => listNamed(state, { token, request, audience, nowMs }, { kind, names }));
+    },
     digest(attempt: Attempt, text: string): string {
       return saltedDigest(attempt.salt, text);
     },
@@ -368,7 +386,7 @@ function describeChild({ text: token, node, judged }: Extract<Child, { kind: "ma
 /**
  * What the decision rested on, as one JSON text: an array of the format's version, call, time, revision, policy digest,
  * the token (its path of nodes, and each segment's caveats), action, protocol, upstream, tool, definition digest and
- * the arguments' text. The event commits to it with a salted digest.
+ * the arguments' text; of an action on a resource or prompt also which. The event commits to it with a salted digest.
  */
 function describeInput(parts: {
   readonly attempt: Attempt;
@@ -382,8 +400,9 @@ function describeInput(parts: {
   const { call, callId } = parts.attempt;
   // An identifier of ours has nothing to escape.
   const before = `[1,"${callId}",${parts.nowMs},${parts.revision},${JSON.stringify(parts.policyDigest)}`;
-  const { action, protocol, upstream, tool, argumentsText } = call;
-  const after = JSON.stringify([action, protocol, upstream, tool, parts.definitionDigest, argumentsText]);
+  const { action, protocol, upstream, tool, argumentsText, named } = call;
+  const known = [action, protocol, upstream, tool, parts.definitionDigest, argumentsText];
+  const after = JSON.stringify(named === undefined ? known : [...known, named.kind, named.name]);
   return `${before},${parts.token},${after.slice(1)}`;
 }
 

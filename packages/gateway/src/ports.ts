@@ -2,7 +2,7 @@
  * The interfaces that `handleCall` needs and nothing else gives it. Every one that does I/O takes an AbortSignal or
  * has a bound of its own; every one may throw a `Failure`, which `handleCall` turns into a denial.
  */
-import type { AuditEvent, BudgetClaim, Carve, JsonObject, Reason, Upstream } from "@writ/contract";
+import type { Action, AuditEvent, BudgetClaim, Carve, JsonObject, Reason, Upstream } from "@writ/contract";
 import type { TenantState } from "@writ/core";
 import type { Denial } from "./denial.ts";
 
@@ -117,7 +117,7 @@ export interface UpstreamMessage {
   readonly params: string;
   /** Whether progress notifications are wanted; the upstream side makes the token. */
   readonly progress: boolean;
-  /** The tool's name, for protocols that route by header. */
+  /** The name of the tool or prompt, or the URI, for protocols that route by header; "" where there is none. */
   readonly name: string;
 }
 
@@ -149,6 +149,11 @@ export interface Slot {
 export interface UpstreamPort {
   /** Failure `upstream_unavailable` when no slot or session can be had within `waitMs`. */
   hold(request: HoldRequest): Promise<Slot>;
+  /**
+   * JSON text of what the server says that it can do, from a session that is open or is opened for it; takes no slot.
+   * Failure `upstream_unavailable`.
+   */
+  capabilities(request: HoldRequest): Promise<string>;
 }
 
 export interface HoldRequest {
@@ -163,16 +168,21 @@ export interface HoldRequest {
   readonly signal: AbortSignal;
 }
 
+/** What an agent can attempt at this gateway: the actions of the closed list that an adapter makes calls of. */
+export type AgentAction = Exclude<Action, "model.generate" | "model.list" | "http.request">;
+
 /** The call as the protocol adapter read it: what will be judged and what will be sent, from the same bytes. */
 export interface AgentCall {
   readonly protocol: "mcp" | "api";
-  readonly action: "tool.call" | "tool.list" | "mcp.session" | "token.attenuate";
+  readonly action: AgentAction;
   readonly upstream: string;
   readonly tool: string;
+  /** Of an action on a resource or prompt: its URI or name. */
+  readonly named?: { readonly kind: "resource" | "prompt"; readonly name: string } | undefined;
   readonly arguments: JsonObject;
   /** JSON text of the arguments exactly as received, for the salted digest; "" where there are none. */
   readonly argumentsText: string;
-  /** For tool.call: what goes upstream once allowed. */
+  /** What goes upstream once allowed; undefined where Writ answers by itself. */
   readonly message: UpstreamMessage | undefined;
   /** For token.attenuate: the child that is asked for. */
   readonly child: ChildRequest | undefined;

@@ -1,5 +1,5 @@
 /**
- * Compiles a rules file to a policy: closures behind an index by tool, upstream and agent, so that a decision looks
+ * Compiles a rules file to a policy: closures behind an index by name, upstream and agent, so that a decision looks
  * only at rules that may concern it. The meaning of rules is decided here and nowhere else:
  *
  * - A matching deny wins over a matching step_up, that over a matching allow; nothing matches → deny.
@@ -191,13 +191,17 @@ function evaluateArguments(rule: Rule, args: JsonObject): "holds" | "fails" | "u
 
 function matcherOf(match: RuleMatch): Matcher {
   const parts: Matcher[] = [];
-  const { agents, principals, labels, actions, upstreams, tools } = match;
+  const { agents, principals, labels, actions, upstreams } = match;
   if (actions !== undefined) parts.push((input) => actions.has(input.action));
-  if (tools !== undefined) {
+  for (const [kind, patterns] of [
+    ["tool", match.tools],
+    ["resource", match.resources],
+    ["prompt", match.prompts],
+  ] as const) {
+    if (patterns === undefined) continue;
     parts.push(
-      (input) =>
-        input.resource.kind === "tool" &&
-        tools.some((tool) => tool.matches(input.resource.upstream, input.resource.name)),
+      ({ resource }) =>
+        resource.kind === kind && patterns.some((pattern) => pattern.matches(resource.upstream, resource.name)),
     );
   }
   if (upstreams !== undefined) parts.push((input) => anyName(upstreams, input.resource.upstream));
@@ -229,7 +233,7 @@ interface RuleIndex {
 const NO_BUCKETS: readonly [] = [];
 
 function buildIndex(rules: readonly Rule[], effect: Effect): RuleIndex {
-  const byTool = new Map<string, CompiledRule[]>();
+  const byName = new Map<string, CompiledRule[]>();
   const byUpstream = new Map<string, CompiledRule[]>();
   const byAgent = new Map<string, CompiledRule[]>();
   const byPrincipal = new Map<string, CompiledRule[]>();
@@ -237,11 +241,12 @@ function buildIndex(rules: readonly Rule[], effect: Effect): RuleIndex {
   for (const [index, rule] of rules.entries()) {
     if (rule.effect !== effect) continue;
     const compiled = { index, rule, matches: matcherOf(rule.match) };
-    const { tools, upstreams, agents, principals } = rule.match;
+    const { upstreams, agents, principals } = rule.match;
+    const named = rule.match.tools ?? rule.match.resources ?? rule.match.prompts;
     const choices: readonly (readonly [Map<string, CompiledRule[]>, readonly (string | undefined)[] | undefined])[] = [
       // Neither an upstream's name nor a pattern's first part contains a slash, so the joined text is unambiguous.
-      [byTool, tools?.map(({ upstream, tool }) => (upstream && tool ? `${upstream}/${tool}` : undefined))],
-      [byUpstream, tools?.map(({ upstream }) => upstream)],
+      [byName, named?.map(({ upstream, tool }) => (upstream && tool ? `${upstream}/${tool}` : undefined))],
+      [byUpstream, named?.map(({ upstream }) => upstream)],
       [byUpstream, upstreams?.map(({ exact }) => exact)],
       [byAgent, agents?.map(({ exact }) => exact)],
       [byPrincipal, principals?.map(({ exact }) => exact)],
@@ -262,7 +267,7 @@ function buildIndex(rules: readonly Rule[], effect: Effect): RuleIndex {
   return {
     buckets({ resource, subject }) {
       return [
-        byTool.size === 0 ? undefined : byTool.get(`${resource.upstream}/${resource.name}`),
+        byName.size === 0 ? undefined : byName.get(`${resource.upstream}/${resource.name}`),
         byUpstream.get(resource.upstream),
         byAgent.get(subject.agent.name),
         byPrincipal.get(subject.principal.name),

@@ -14,6 +14,8 @@ interface PolicyCase {
     readonly action?: PolicyInput["action"];
     readonly upstream?: string;
     readonly tool?: string;
+    readonly resource?: string;
+    readonly prompt?: string;
     readonly arguments?: string;
     readonly time?: string;
   };
@@ -42,15 +44,16 @@ function inputOf({ input }: PolicyCase): PolicyInput {
   const name = input.agent ?? "assistant";
   const agent = { id: name, name, labels: input.labels ?? {} };
   const principal = input.principal ?? "alice";
-  const tool = input.tool ?? "";
+  const kinds = ["tool", "resource", "prompt"] as const;
+  const kind = kinds.find((named) => input[named] !== undefined);
   return {
     version: 1,
     subject: { agent, principal: { id: principal, name: principal, type: "person" }, actorChain: [agent] },
     action: input.action ?? "tool.call",
     resource: {
       upstream: input.upstream ?? "everything",
-      kind: tool === "" ? "catalogue" : "tool",
-      name: tool,
+      kind: kind ?? "catalogue",
+      name: (kind && input[kind]) ?? "",
       definitionDigest: "",
     },
     context: {

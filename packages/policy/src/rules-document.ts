@@ -69,6 +69,9 @@ export interface RuleMatch {
   readonly actions: ReadonlySet<Action> | undefined;
   readonly upstreams: readonly NamePattern[] | undefined;
   readonly tools: readonly ToolPattern[] | undefined;
+  /** `upstream/URI`, where `*` stands for any run, slashes included. */
+  readonly resources: readonly ToolPattern[] | undefined;
+  readonly prompts: readonly ToolPattern[] | undefined;
 }
 
 export interface Rule {
@@ -90,7 +93,9 @@ export interface RuleTest {
     readonly labels: Readonly<Record<string, string>>;
     readonly action: Action;
     readonly upstream: string;
-    readonly tool: string;
+    readonly kind: "tool" | "resource" | "prompt" | "catalogue";
+    /** The name of the tool or prompt, or the URI; "" of a catalogue. */
+    readonly name: string;
     readonly arguments: JsonObject;
     /** Milliseconds since the epoch. */
     readonly timeMs: number;
@@ -313,7 +318,9 @@ function readDocument(reader: Reader, contents: Node | null): { rules: readonly 
 }
 
 const RULE_KEYS = ["id", "effect", "description", "match", "when"];
-const MATCH_KEYS = ["agent", "principal", "labels", "action", "upstream", "tool"];
+const MATCH_KEYS = ["agent", "principal", "labels", "action", "upstream", "tool", "resource", "prompt"];
+/** The keys that name something of an upstream; a call has one of them at most. */
+const NAMED_KEYS = ["tool", "resource", "prompt"] as const;
 const TIME_KEYS = ["days", "between", "zone", "from", "until"];
 
 function readRule(reader: Reader, node: Node): Rule | undefined {
@@ -357,15 +364,14 @@ function readMatch(reader: Reader, key: Node, node: Node | null, effect: Effect 
     else if (isAction(text)) known.add(text);
     else reader.problem(at, `unknown action "${text}"`, suggestWord(text, ACTIONS));
   }
-  const tools: ToolPattern[] = [];
-  const toolTexts = readTexts(reader, members.get("tool"), "tool");
-  for (const { text, node: at } of toolTexts ?? []) {
-    const pattern = compileToolPattern(text);
-    if (pattern === undefined)
-      reader.problem(at, `"${text}" names no tool`, "write upstream/tool, * stands for any run");
-    else tools.push(pattern);
+  const tools = readPatterns(reader, members.get("tool"), "tool");
+  const resources = readPatterns(reader, members.get("resource"), "resource");
+  const prompts = readPatterns(reader, members.get("prompt"), "prompt");
+  const named = NAMED_KEYS.filter((name) => members.has(name));
+  if (named.length > 1) {
+    reader.problem(node ?? key, `no call has a ${named.join(" and a ")}, so the rule would match nothing`, SEPARATE);
   }
-  if (actions === undefined && toolTexts === undefined && effect !== "deny") {
+  if (actions === undefined && named.length === 0 && effect !== "deny") {
     reader.problem(
       node ?? key,
       "the rule names neither an action nor a tool, so it would reach actions that are yet to come",
@@ -379,8 +385,30 @@ function readMatch(reader: Reader, key: Node, node: Node | null, effect: Effect 
     upstreams: readNames(reader, members.get("upstream"), "upstream"),
     labels: labels && readLabelMatch(reader, labels.key, labels.value),
     actions: actions && known,
-    tools: toolTexts && tools,
+    tools,
+    resources,
+    prompts,
   };
+}
+
+const SEPARATE = "write a rule for each";
+const NAMED_HINTS = { tool: "upstream/tool", resource: "upstream/URI", prompt: "upstream/prompt" } as const;
+
+function readPatterns(
+  reader: Reader,
+  member: { readonly key: Node; readonly value: Node | null } | undefined,
+  what: (typeof NAMED_KEYS)[number],
+): readonly ToolPattern[] | undefined {
+  const texts = readTexts(reader, member, what);
+  if (texts === undefined) return undefined;
+  const patterns: ToolPattern[] = [];
+  for (const { text, node } of texts) {
+    const pattern = compileToolPattern(text);
+    if (pattern === undefined) {
+      reader.problem(node, `"${text}" names no ${what}`, `write ${NAMED_HINTS[what]}, * stands for any run`);
+    } else patterns.push(pattern);
+  }
+  return patterns;
 }
 
 function readNames(
@@ -495,7 +523,8 @@ function readTime(reader: Reader, key: Node, node: Node | null): TimeWindow | un
 
 // --- tests ------------------------------------------------------------------------------------------------------
 
-const CALL_KEYS = ["agent", "principal", "labels", "action", "upstream", "tool", "arguments", "time"];
+const CALL_KEYS = [...MATCH_KEYS, "arguments", "time"];
+const NAMED_ACTIONS = { tool: "tool.call", resource: "resource.read", prompt: "prompt.get" } as const;
 
 function readTest(reader: Reader, node: Node, ruleIds: ReadonlySet<string>): RuleTest | undefined {
   const members = readMembers(reader, node, undefined, "a test", ["name", "call", "expect"]);
@@ -523,13 +552,16 @@ function readCall(reader: Reader, parent: Node, node: Node | null | undefined): 
       labels[name] = readText(reader, member.value, member.key, `the label ${name}`) ?? "";
     }
   }
-  const action = members.has("action") ? text("action") : "tool.call";
+  const named = NAMED_KEYS.filter((name) => members.has(name));
+  const [kind] = named;
+  if (named.length > 1) reader.problem(node, `no call has a ${named.join(" and a ")}`, SEPARATE);
+  const action = members.has("action") ? text("action") : NAMED_ACTIONS[kind ?? "tool"];
   if (!isAction(action))
     reader.problem(members.get("action")?.value, `unknown action "${action}"`, suggestWord(action, ACTIONS));
-  const tool = text("tool");
-  const slash = tool.indexOf("/");
-  if (tool !== "" && (slash < 1 || slash === tool.length - 1)) {
-    reader.problem(members.get("tool")?.value, `"${tool}" names no tool`, "write upstream/tool");
+  const name = kind === undefined ? "" : text(kind);
+  const slash = name.indexOf("/");
+  if (kind !== undefined && name !== "" && (slash < 1 || slash === name.length - 1)) {
+    reader.problem(members.get(kind)?.value, `"${name}" names no ${kind}`, `write ${NAMED_HINTS[kind]}`);
   }
   const args = members.get("arguments");
   const argumentsJson = args === undefined ? Object.create(null) : readJson(reader, args.value, args.key);
@@ -546,8 +578,9 @@ function readCall(reader: Reader, parent: Node, node: Node | null | undefined): 
     principal: text("principal"),
     labels,
     action,
-    upstream: tool === "" ? text("upstream") : tool.slice(0, slash),
-    tool: tool.slice(slash + 1),
+    upstream: name === "" ? text("upstream") : name.slice(0, slash),
+    kind: name === "" ? "catalogue" : (kind ?? "catalogue"),
+    name: name.slice(slash + 1),
     arguments: argumentsJson,
     timeMs: time,
   };

@@ -46,12 +46,7 @@ function inputOf({ call }: RuleTest): PolicyInput {
       actorChain: [agent],
     },
     action: call.action,
-    resource: {
-      upstream: call.upstream,
-      kind: call.tool === "" ? "catalogue" : "tool",
-      name: call.tool,
-      definitionDigest: "",
-    },
+    resource: { upstream: call.upstream, kind: call.kind, name: call.name, definitionDigest: "" },
     context: { protocol: "mcp", timeMs: call.timeMs, mintedCaveats: [], arguments: call.arguments },
   };
 }

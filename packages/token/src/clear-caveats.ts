@@ -6,7 +6,7 @@
  * actions), then which tool, then its arguments: so a tool that is excluded is told apart from an unknown one only
  * by a token that is good in every other respect for that tool's upstream.
  */
-import { type AccessRequest, isCharged, type JsonObject, type Reason } from "@writ/contract";
+import { type AccessRequest, type Action, isCharged, type JsonObject, type Reason } from "@writ/contract";
 import type { CaveatMeaning } from "./parse-caveat.ts";
 import type { NodeLimit, VerifiedToken } from "./verify-token.ts";
 
@@ -64,6 +64,15 @@ export function listsTool(token: VerifiedToken, upstream: string, tool: string):
     else if (excludesTool(meaning, name) !== undefined) listed = "hidden";
   }
   return listed;
+}
+
+/** Whether a list shown to this token's holder has anything that `action` would be attempted on. */
+export function listsAction(token: VerifiedToken, action: Action): "listed" | "hidden" {
+  for (const meaning of meanings(token)) {
+    if (meaning.kind === "unknown" || meaning.kind === "malformed") return "hidden";
+    if (meaning.kind === "actions" && !meaning.actions.has(action)) return "hidden";
+  }
+  return "listed";
 }
 
 /**

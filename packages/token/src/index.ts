@@ -1,5 +1,12 @@
 export { type AttenuateOptions, type Attenuation, attenuateToken } from "./attenuate-token.ts";
-export { type Clearing, type ClearingAttempt, clearCaveats, listsTool, remainingDepth } from "./clear-caveats.ts";
+export {
+  type Clearing,
+  type ClearingAttempt,
+  clearCaveats,
+  listsAction,
+  listsTool,
+  remainingDepth,
+} from "./clear-caveats.ts";
 export {
   type DecodedToken,
   decodeToken,

@@ -90,6 +90,6 @@ describe("a first start on the embedded database", () => {
     const checked = validatePolicy(STARTER_RULES);
     expect(checked.problems).toEqual([]);
     expect(checked.tests.filter((one) => !one.passed)).toEqual([]);
-    expect(checked.tests.length).toBe(3);
+    expect(checked.tests.length).toBe(5);
   });
 });

@@ -5,9 +5,9 @@ version: 1
 rules:
   - id: list-and-connect
     effect: allow
-    description: Agents may open sessions and list tools; a list holds only what its caller may call.
+    description: Agents may open sessions and list; a list holds only what its caller may use.
     match:
-      action: [mcp.session, tool.list]
+      action: [mcp.session, tool.list, resource.list, prompt.list]
 
   - id: harmless-tools
     effect: allow
@@ -21,6 +21,13 @@ rules:
         - everything/get-structured-content
         - everything/get-tiny-image
         - everything/trigger-long-running-operation
+
+  - id: documents
+    effect: allow
+    description: Resources of the reference server, which are its own documents.
+    match:
+      action: resource.read
+      resource: everything/demo://resource/*
 
   - id: delegation
     effect: allow
@@ -45,6 +52,12 @@ tests:
   - name: a secret is not echoed
     call: { agent: assistant, tool: everything/echo, arguments: { message: secret plan } }
     expect: { deny: policy_denied, rule: no-secrets-in-echo }
+  - name: a document is read
+    call: { agent: assistant, resource: "everything/demo://resource/static/document/architecture.md" }
+    expect: { allow: policy_allow, rule: documents }
+  - name: an upstream that is added later is read only after a rule allows it
+    call: { agent: assistant, resource: "files/file:///data/report.txt" }
+    expect: { deny: policy_default_deny }
   - name: the environment is not shown
     call: { agent: assistant, tool: everything/get-env, arguments: {} }
     expect: { deny: policy_default_deny }

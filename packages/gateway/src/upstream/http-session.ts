@@ -186,7 +186,7 @@ function makeSession(
 
   function headersFor(message: UpstreamMessage): string[] {
     if (!stateless) return headers;
-    const mirrored = message.name === "" ? [] : options.mirrored(message.name);
+    const mirrored = message.method === "tools/call" ? options.mirrored(message.name) : [];
     return headers.concat(
       statelessHeaders(message.method, message.name),
       Object.entries(mirrorArguments(mirrored, message.params)).flat(),

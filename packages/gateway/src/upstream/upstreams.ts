@@ -401,6 +401,24 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 
   return {
     hold,
+    async capabilities(request) {
+      if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
+      const entry = entryFor(request.tenantId, request.upstreamId, request.upstream);
+      const place = placeFor(entry, request.upstream, request.isolationKey);
+      place.running += 1;
+      try {
+        const session = await waitUntil(place, request.signal, clock.monotonicMs() + request.waitMs);
+        if (session === undefined) throw new Failure("upstream_unavailable", "no session was ready in time");
+        return session.capabilities;
+      } catch (error) {
+        // Whatever kept the session from opening is said in the port's own words.
+        if (error instanceof Failure) throw error;
+        throw new Failure("upstream_unavailable", "the upstream's session could not be opened", { cause: error });
+      } finally {
+        giveBack(entry, place);
+        if (entries.get(entry.key) !== entry) retire(entry);
+      }
+    },
     async readCatalogue(tenantId, upstreamId, upstream, signal) {
       if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
       const entry = entryFor(tenantId, upstreamId, upstream);

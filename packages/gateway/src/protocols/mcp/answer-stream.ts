@@ -2,7 +2,7 @@
  * The answer to one MCP request: a JSON body, or a stream of server-sent events once that is wanted or the answer
  * takes long. Nothing goes out before the call was allowed. Texts from upstream are framed, never re-serialised.
  */
-import { findMember, membersOf, withMember } from "../../json-members.ts";
+import { findMember, membersOf, valueText, withMember } from "../../json-members.ts";
 import { type Exchange, streamHeaders } from "../../server/data-listener.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 
@@ -13,6 +13,8 @@ export interface AnswerStreamOptions {
   readonly progressToken: string | undefined;
   /** Whether the agent speaks the stateless revision, whose results say that they are complete. */
   readonly stateless: boolean;
+  /** Whether the stateless revision has results of this request say for how long and whom they may be kept. */
+  readonly cacheable?: boolean;
   readonly accepts: { readonly json: boolean; readonly stream: boolean };
   /** At each beat a comment goes out; a waiting JSON answer becomes a stream then. */
   readonly keepAlive: KeepAlive;
@@ -80,7 +82,7 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
       if (answered) return;
       answered = true;
       end();
-      const told = member === "result" && options.stateless ? complete(json) : json;
+      const told = options.stateless ? toStateless(member, json, options.cacheable === true) : json;
       const text = `{"jsonrpc":"2.0","id":${idText},"${member}":${told}}`;
       if (!streaming) {
         exchange.answer(200, { ...headers, "content-type": "application/json" }, text);
@@ -100,6 +102,23 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
 function event(json: string): string {
   const data = /[\r\n]/.test(json) ? json.replaceAll(/\r\n|\r|\n/g, "\ndata: ") : json;
   return `event: message\ndata: ${data}\n\n`;
+}
+
+/**
+ * An answer in the words of the stateless revision, whichever one its upstream speaks. What Writ lists depends on the
+ * caller and on authority that may move at any time: it is for nobody else, and for no longer than now.
+ */
+function toStateless(member: "result" | "error", json: string, cacheable: boolean): string {
+  if (member === "error") return withKnownCode(json);
+  const told = complete(json);
+  return cacheable ? withMember(withMember(told, "cacheScope", '"private"'), "ttlMs", "0") : told;
+}
+
+/** Older revisions have a code of its own for a resource that does not exist (-32002). */
+function withKnownCode(error: string): string {
+  if (!error.includes("-32002")) return error;
+  const code = findMember(membersOf(error), "code");
+  return code !== undefined && valueText(error, code) === "-32002" ? withMember(error, "code", "-32602") : error;
 }
 
 /** An upstream of an older revision does not say that its result is complete; the stateless revision demands it. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeHeaderValue, decodeMessage, keyOf, readToolCall } from "./decode.ts";
+import { decodeHeaderValue, decodeMessage, keyOf } from "./decode.ts";
+import { type MethodReading, readMethod } from "./read-method.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -15,13 +16,17 @@ describe("the decoder of MCP messages", () => {
 
   test("answers any JSON with a message or a fault, and never throws", () => {
     const part = fc.option(fc.jsonValue(), { nil: undefined });
-    const message = fc.record({ jsonrpc: fc.constantFrom("2.0", "1.0"), id: part, method: part, params: part });
+    const method = fc.oneof(
+      part,
+      fc.constantFrom("tools/call", "resources/read", "resources/list", "prompts/get", "completion/complete"),
+    );
+    const message = fc.record({ jsonrpc: fc.constantFrom("2.0", "1.0"), id: part, method, params: part });
     fc.assert(
       fc.property(message, (value) => {
         const decoded = decodeMessage(bytes(JSON.stringify(value)));
         if (decoded.kind === "request") {
           expect(keyOf(value.id as never)).toBe(decoded.idKey);
-          readToolCall(decoded);
+          readMethod(decoded);
         }
       }),
     );
@@ -30,13 +35,13 @@ describe("the decoder of MCP messages", () => {
   test("refuses a call whose members a reader that ignores case would take for its arguments", () => {
     // `{"name":"pay","Arguments":{"amount":1000000}}` was judged as a call without arguments and sent as it was; a
     // server that reads names without regard to case takes `Arguments` for the arguments.
-    const call = (params: object): ReturnType<typeof readToolCall> => {
+    const call = (params: object): MethodReading => {
       const decoded = decodeMessage(bytes(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params })));
-      return decoded.kind === "request" ? readToolCall(decoded) : undefined;
+      return decoded.kind === "request" ? readMethod(decoded) : { kind: "unknown" };
     };
-    expect(call({ name: "pay", arguments: { amount: 1 }, _meta: { progressToken: 1 } })?.tool).toBe("pay");
+    expect(call({ name: "pay", arguments: { amount: 1 }, _meta: { progressToken: 1 } })).toMatchObject({ tool: "pay" });
     for (const member of ["Arguments", "ARGUMENTS", "argument\u017f", "_META"]) {
-      expect(call({ name: "pay", [member]: { amount: 1_000_000 } }), member).toBeUndefined();
+      expect(call({ name: "pay", [member]: { amount: 1_000_000 } }), member).toEqual({ kind: "fault" });
     }
   });
 

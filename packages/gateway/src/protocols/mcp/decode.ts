@@ -2,15 +2,7 @@
  * Reads one JSON-RPC message of MCP from the bytes of a body. What is judged and what is sent come from the same
  * bytes: `params` stays text, only the progress token is cut out of it. A fault is a value; nothing is thrown.
  */
-import {
-  ExactNumber,
-  foldName,
-  type JsonObject,
-  type JsonValue,
-  memberCut,
-  parseStrictJson,
-  type Reason,
-} from "@writ/contract";
+import { ExactNumber, type JsonObject, type JsonValue, memberCut, parseStrictJson, type Reason } from "@writ/contract";
 
 export const STATELESS_REVISION = "2026-07-28";
 export const SESSION_REVISIONS: readonly string[] = ["2025-11-25", "2025-06-18", "2025-03-26"];
@@ -21,7 +13,7 @@ export const PROTOCOL_VERSION = "io.modelcontextprotocol/protocolVersion";
 export const CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
 
 const ID_BYTES_MAX = 256;
-const NAME_LENGTH_MAX = 256;
+const METHOD_LENGTH_MAX = 256;
 const SPANS = ["id", "params", "params.arguments", "params._meta.progressToken"] as const;
 
 export interface McpRequest {
@@ -58,7 +50,7 @@ export function decodeMessage(bytes: Uint8Array): McpMessage {
     return { kind: "fault", reason: "fault_request", idText: "null" };
   }
   const { method, params } = value;
-  if (value["jsonrpc"] !== "2.0" || typeof method !== "string" || method.length > NAME_LENGTH_MAX) {
+  if (value["jsonrpc"] !== "2.0" || typeof method !== "string" || method.length > METHOD_LENGTH_MAX) {
     return { kind: "fault", reason: "fault_request", idText };
   }
   if (params !== undefined && !isObject(params)) return { kind: "fault", reason: "fault_params", idText };
@@ -99,29 +91,6 @@ export function keyOf(id: JsonValue | undefined): string | undefined {
 
 export function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
-}
-
-/** Members of the parameters of a `tools/call` that name what is done; the text goes to the upstream as it came. */
-const CALL_MEMBERS: ReadonlySet<string> = new Set(["name", "arguments", "_meta"]);
-const CALL_MEMBERS_FOLDED: ReadonlySet<string> = new Set([...CALL_MEMBERS].map(foldName));
-
-/** Members that change what a call does and that nothing judges yet: long-running tasks, answers to an upstream. */
-const CALL_MEMBERS_REFUSED: ReadonlySet<string> = new Set(["task", "inputResponses", "requestState"].map(foldName));
-
-/** The tool and arguments of a `tools/call`; undefined when they are of another shape. */
-export function readToolCall(
-  request: McpRequest,
-): { readonly tool: string; readonly arguments: JsonObject } | undefined {
-  const { name, arguments: args } = request.params;
-  if (typeof name !== "string" || name === "" || name.length > NAME_LENGTH_MAX) return undefined;
-  for (const member of Object.keys(request.params)) {
-    if (CALL_MEMBERS.has(member)) continue;
-    const folded = foldName(member);
-    // A reader that ignores case would take the member for one that was not judged (`Arguments`).
-    if (CALL_MEMBERS_FOLDED.has(folded) || CALL_MEMBERS_REFUSED.has(folded)) return undefined;
-  }
-  if (args === undefined) return { tool: name, arguments: NOTHING };
-  return isObject(args) ? { tool: name, arguments: args } : undefined;
 }
 
 /** A header that may be in the sentinel form of MCP 2026-07-28 ("Value Encoding"); undefined when it cannot be read. */

@@ -428,8 +428,8 @@ describe("the MCP adapter", () => {
     }
     const answer = await post(
       url,
-      `{"jsonrpc":"2.0","id":1,"method":"resources/list","params":{${META}}}`,
-      stateless("resources/list"),
+      `{"jsonrpc":"2.0","id":1,"method":"no/such","params":{${META}}}`,
+      stateless("no/such"),
     );
     expect(answer.status).toBe(404);
     expect(JSON.parse(answer.text).error.code).toBe(-32601);

@@ -20,7 +20,6 @@ import {
   keyOf,
   type McpRequest,
   PROTOCOL_VERSION,
-  readToolCall,
   SESSION_REVISION,
   SESSION_REVISIONS,
   STATELESS_REVISION,
@@ -33,6 +32,8 @@ import {
   type McpSession,
   type McpSessionLimits,
 } from "./mcp-sessions.ts";
+import { readMethod } from "./read-method.ts";
+import { passedCapabilities } from "./server-capabilities.ts";
 
 export interface McpRoutesOptions {
   readonly gate: Gate;
@@ -178,8 +179,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         return initialize(turn, request, accepts, { ...base, ...empty, action: "mcp.session" });
       case "server/discover":
         if (!stateless) break;
-        return attempt(turn, request, accepts, era, { ...base, ...empty, action: "mcp.session" }, () => ({
-          json: `{"resultType":"complete","supportedVersions":["${STATELESS_REVISION}"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`,
+        return attempt(turn, request, accepts, era, { ...base, ...empty, action: "mcp.session" }, (server) => ({
+          json: `{"resultType":"complete","supportedVersions":["${STATELESS_REVISION}"],"capabilities":${passedCapabilities(server)},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`,
           headers: {},
         }));
       case "ping":
@@ -199,18 +200,22 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
             : `{"tools":${tools}}`,
           headers: {},
         }));
-      case "tools/call": {
-        const call = readToolCall(request);
-        if (call === undefined) return fault(turn, "fault_params", request.idText);
-        const progress = request.progressToken !== undefined && accepts.stream;
-        return attempt(turn, request, accepts, era, {
-          ...base,
-          ...call,
-          action: "tool.call",
-          argumentsText: request.argumentsText,
-          message: { method: "tools/call", params: request.paramsText, progress, name: call.tool },
-        });
-      }
+    }
+    const reading = readMethod(request);
+    if (reading.kind === "fault") return fault(turn, "fault_params", request.idText);
+    if (reading.kind === "call") {
+      const { action, tool, named, arguments: args, argumentsText, name } = reading;
+      const progress = request.progressToken !== undefined && accepts.stream;
+      const message = { method: request.method, params: request.paramsText, progress, name };
+      return attempt(turn, request, accepts, era, {
+        ...base,
+        action,
+        tool,
+        named,
+        arguments: args,
+        argumentsText,
+        message,
+      });
     }
     jsonRpc(turn, stateless ? 404 : 200, request.idText, { code: -32601, message: "Method not found" });
   }
@@ -223,11 +228,11 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const revision = SESSION_REVISIONS.includes(asked) ? asked : SESSION_REVISION;
     const { tokenDigest, tenantId, agentId } = turn.authenticated;
     const agent = `${tenantId.length}:${tenantId}${agentId}`;
-    return attempt(turn, request, accepts, { kind: "session", session: undefined }, call, () => {
+    return attempt(turn, request, accepts, { kind: "session", session: undefined }, call, (server) => {
       const session = sessions.open({ tokenDigest, agent, upstream: turn.upstream, revision });
       if (session === undefined) return undefined;
       return {
-        json: `{"protocolVersion":"${revision}","capabilities":{"tools":{}},"serverInfo":${serverInfo}}`,
+        json: `{"protocolVersion":"${revision}","capabilities":${passedCapabilities(server)},"serverInfo":${serverInfo}}`,
         headers: { "mcp-session-id": session.id },
       };
     });
@@ -247,7 +252,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const inFlight = era.kind === "session" && era.session !== undefined ? era.session.inFlight : inFlightOf(exchange);
     const first = inFlight.get(request.idKey);
     if (first !== undefined) {
-      const context = { callId: first.callId, idText, tool: call.tool, resourceMetadataUrl };
+      const { tool, named } = call;
+      const context = { callId: first.callId, idText, tool, named, resourceMetadataUrl };
       return exchange.problem(encodeDenial({ reason: "duplicate_in_flight", hidden: false, data: {} }, context));
     }
     if (inFlight.size >= inFlightMax) return fault(turn, "gateway_overloaded", idText);
@@ -259,6 +265,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       idText,
       progressToken: request.progressToken,
       stateless: era.kind === "stateless",
+      cacheable: CACHEABLE.has(request.method),
       accepts,
       keepAlive,
     });
@@ -266,7 +273,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       allowed(callId) {
         flight.callId = callId;
         // What Writ answers by itself may add a header, and is never a stream.
-        if (call.action === "tool.call") stream.allowed({ "writ-call-id": callId });
+        if (call.message !== undefined) stream.allowed({ "writ-call-id": callId });
       },
       notification: (method, params) => stream.notification(method, params),
       response: (member, json) => stream.response(member, json),
@@ -286,18 +293,27 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     };
     try {
       const end = await gate.handleCall(turn.authenticated, call, sink, flight.cut);
-      finish(turn, request, call, stream, end);
+      finish(turn, request, era, call, stream, end);
     } finally {
       stream.end();
       inFlight.delete(request.idKey);
     }
   }
 
-  function finish(turn: Turn, request: McpRequest, call: AgentCall, stream: AnswerStream, end: CallEnd): void {
+  function finish(
+    turn: Turn,
+    request: McpRequest,
+    era: Era,
+    { tool, named }: AgentCall,
+    stream: AnswerStream,
+    end: CallEnd,
+  ): void {
     const { exchange, resourceMetadataUrl } = turn;
     const { idText } = request;
     if (end.kind === "denied") {
-      exchange.problem(encodeDenial(end.denial, { callId: end.callId, idText, tool: call.tool, resourceMetadataUrl }));
+      const stateless = era.kind === "stateless";
+      const context = { callId: end.callId, idText, tool, named, stateless, resourceMetadataUrl };
+      exchange.problem(encodeDenial(end.denial, context));
     } else if (end.kind === "broken" && !stream.answered()) {
       const error = encodeBroken(end.reason, end.callId);
       if (stream.begun()) {
@@ -328,6 +344,14 @@ interface Accepts {
   readonly json: boolean;
   readonly stream: boolean;
 }
+
+/** Requests whose results of the stateless revision say for how long and whom they may be kept. */
+const CACHEABLE: ReadonlySet<string> = new Set([
+  "resources/list",
+  "resources/templates/list",
+  "resources/read",
+  "prompts/list",
+]);
 
 const NO_ARGUMENTS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
 

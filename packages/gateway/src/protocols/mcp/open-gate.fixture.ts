@@ -44,7 +44,7 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
     }
     if (call.action === "mcp.session") {
       sink.allowed(callId);
-      await sink.local("{}");
+      await sink.local(await options.upstreams.capabilities({ ...held(upstream), signal }));
       return { kind: "answered", callId };
     }
     if (call.action === "tool.list") {
@@ -54,15 +54,7 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
       return { kind: "answered", callId };
     }
     if (call.message === undefined) throw new TypeError("a tool call without a message");
-    const slot = await options.upstreams.hold({
-      tenantId: "t",
-      upstreamId: upstream.name,
-      upstream,
-      isolationKey: "",
-      agentKey: "",
-      waitMs: 10_000,
-      signal,
-    });
+    const slot = await options.upstreams.hold({ ...held(upstream), signal });
     try {
       sink.allowed(callId);
       const outcome = await slot.send(call.message, sink, signal);
@@ -71,6 +63,11 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
     } finally {
       slot.release();
     }
+  }
+
+  function held(upstream: Upstream) {
+    const shared = { isolationKey: "", agentKey: "", waitMs: 10_000 } as const;
+    return { tenantId: "t", upstreamId: upstream.name, upstream, ...shared };
   }
 
   return {

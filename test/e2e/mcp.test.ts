@@ -1,0 +1,141 @@
+/**
+ * What MCP has besides tools, through Writ as directly: the official reference server over stdio and Streamable HTTP, the
+ * official SDKs 1.x and 2.x in both eras. What rules do not allow is as if it did not exist.
+ */
+import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
+import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { applyRules, type Rig, startEverything, startRig, TENANT } from "./rig.ts";
+
+const RULES = `version: 1
+rules:
+  - id: connect
+    effect: allow
+    match: { action: [mcp.session, tool.list, resource.list, prompt.list] }
+  - id: documents
+    effect: allow
+    match: { resource: ["everything/demo://resource/*", "remote/demo://resource/*"] }
+  - id: not-the-startup
+    effect: deny
+    match: { resource: "*/demo://resource/static/document/startup.md" }
+  - id: prompts
+    effect: allow
+    match: { prompt: ["*/simple-prompt", "*/completable-prompt"] }
+`;
+
+let rig: Rig;
+let everything: Awaited<ReturnType<typeof startEverything>>;
+let token: string;
+
+beforeAll(async () => {
+  everything = await startEverything();
+  rig = await startRig();
+  await rig.addUpstream("remote", everything.url);
+  await applyRules(rig.admin, TENANT, RULES);
+  token = await rig.mint();
+});
+afterAll(async () => {
+  await rig?.close();
+  await everything?.close();
+});
+
+const clients = [
+  {
+    name: "the official SDK 1.x",
+    async connect(url: string, bearer: string) {
+      const client = new ClientV1({ name: "test", version: "1" });
+      const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
+      // The SDK's own types disagree with exactOptionalPropertyTypes about its own transport.
+      await client.connect(new TransportV1(new URL(url), { requestInit }) as Parameters<typeof client.connect>[0]);
+      return client;
+    },
+  },
+  ...(["legacy", "auto"] as const).map((mode) => ({
+    name: `the official SDK 2.x (${mode})`,
+    async connect(url: string, bearer: string) {
+      const client = new ClientV2({ name: "test", version: "1" }, { versionNegotiation: { mode } });
+      const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
+      await client.connect(new TransportV2(new URL(url), { requestInit }));
+      return client;
+    },
+  })),
+];
+
+const ARCHITECTURE = "demo://resource/static/document/architecture.md";
+const STARTUP = "demo://resource/static/document/startup.md";
+
+describe.each(clients)("$name", ({ connect }) => {
+  describe.each(["everything", "remote"])("on the reference server as %s", (upstream) => {
+    test("is told that the server has resources, prompts and completion", async () => {
+      const client = await connect(rig.url(upstream), token);
+      expect(client.getServerCapabilities()).toMatchObject({ tools: {}, resources: {}, prompts: {}, completions: {} });
+      await client.close();
+    });
+
+    test("lists the resources, templates and prompts that a rule allows, and no others", async () => {
+      const client = await connect(rig.url(upstream), token);
+      const uris = (await client.listResources()).resources.map(({ uri }) => uri);
+      expect(uris).toContain(ARCHITECTURE);
+      expect(uris).not.toContain(STARTUP);
+      const templates = (await client.listResourceTemplates()).resourceTemplates.map(({ uriTemplate }) => uriTemplate);
+      expect(templates).toContain("demo://resource/dynamic/text/{resourceId}");
+      const prompts = (await client.listPrompts()).prompts.map(({ name }) => name);
+      expect(prompts.sort()).toEqual(["completable-prompt", "simple-prompt"]);
+      await client.close();
+    });
+
+    test("reads a resource, gets a prompt and completes an argument", async () => {
+      const client = await connect(rig.url(upstream), token);
+      const read = await client.readResource({ uri: ARCHITECTURE });
+      expect(read.contents[0]).toMatchObject({ uri: ARCHITECTURE, text: expect.stringContaining("Architecture") });
+      const prompt = await client.getPrompt({ name: "simple-prompt" });
+      expect(prompt.messages[0]?.role).toBe("user");
+      const ref = { type: "ref/prompt", name: "completable-prompt" } as const;
+      const { completion } = await client.complete({ ref, argument: { name: "department", value: "E" } });
+      expect(completion.values).toContain("Engineering");
+      await client.close();
+    });
+
+    test("gets the answer of one that does not exist to what no rule allows", async () => {
+      const client = await connect(rig.url(upstream), token);
+      // The SDK 2.x reads the code of the older revisions as that of the newest one.
+      const code = client instanceof ClientV1 ? -32002 : -32602;
+      await expect(client.readResource({ uri: STARTUP })).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining("Resource not found"),
+      });
+      await expect(client.getPrompt({ name: "args-prompt", arguments: { city: "x" } })).rejects.toMatchObject({
+        code: -32602,
+        message: expect.stringContaining("Unknown prompt: args-prompt"),
+      });
+      await client.close();
+    });
+
+    test("is held to the actions of its token", async () => {
+      const weaker = await rig.mint([{ actions: ["mcp.session", "resource.list", "prompt.list", "prompt.get"] }]);
+      const client = await connect(rig.url(upstream), weaker);
+      expect((await client.listResources()).resources).toEqual([]);
+      expect((await client.listPrompts()).prompts).toHaveLength(2);
+      await expect(client.readResource({ uri: ARCHITECTURE })).rejects.toMatchObject({
+        code: -32010,
+        data: { reason: "caveat_action" },
+      });
+      await client.close();
+    });
+  });
+});
+
+test("each is on record before it reached the server, uncharged and without the names that agents gave", async () => {
+  const [sdk] = clients;
+  const client = await sdk?.connect(rig.url("everything"), token);
+  await client?.readResource({ uri: ARCHITECTURE });
+  await client?.readResource({ uri: ARCHITECTURE });
+  await client?.close();
+  const events = (await rig.events()).filter(({ fields }) => fields["action"] === "resource.read");
+  const last = events.at(-1);
+  expect(last?.fields).toMatchObject({ decision: "allow", ruleId: "documents", upstream: "everything" });
+  expect(last?.fields["resource"]).toMatch(/^sha256:/);
+  expect(last?.fields).not.toHaveProperty("claims");
+  for (const { line } of events) expect(line).not.toContain("demo://");
+});
