@@ -5,8 +5,13 @@
 import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { applyRules, type Rig, startEverything, startRig, TENANT } from "./rig.ts";
+import { applyRules, EVERYTHING, type Rig, startEverything, startRig, TENANT } from "./rig.ts";
 
 const RULES = `version: 1
 rules:
@@ -123,6 +128,85 @@ describe.each(clients)("$name", ({ connect }) => {
       });
       await client.close();
     });
+  });
+});
+
+/** A client of the official SDK 1.x that answers whatever it is asked. */
+async function connectAnswering(url: string, bearer: string): Promise<{ client: ClientV1; readonly asked: unknown[] }> {
+  const asked: unknown[] = [];
+  const capabilities = { sampling: {}, elicitation: {}, roots: {} };
+  const client = new ClientV1({ name: "test", version: "1" }, { capabilities });
+  client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => {
+    asked.push(params.messages);
+    return { model: "m", role: "assistant" as const, content: { type: "text" as const, text: "sampled here" } };
+  });
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+    asked.push(params.message);
+    return { action: "accept" as const, content: { name: "Ada" } };
+  });
+  client.setRequestHandler(ListRootsRequestSchema, () => {
+    asked.push("roots");
+    return { roots: [{ uri: "file:///home/ada", name: "home" }] };
+  });
+  const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
+  // The SDK's own types disagree with exactOptionalPropertyTypes about its own transport.
+  await client.connect(new TransportV1(new URL(url), { requestInit }) as Parameters<typeof client.connect>[0]);
+  return { client, asked };
+}
+
+const ASKING = `version: 1
+rules:
+  - { id: connect, effect: allow, match: { action: [mcp.session, tool.list] } }
+  - { id: tools, effect: allow, match: { tool: "*/*" } }
+  - { id: questions, effect: allow, match: { action: [client.sample, client.elicit, client.roots], upstream: [remote, alone] } }
+`;
+
+describe("what a server asks its client", () => {
+  beforeAll(async () => {
+    const params = { tenant: TENANT };
+    const transport = { type: "stdio", command: process.execPath, args: [EVERYTHING], env: {} } as const;
+    for (const name of ["alone", "together"]) {
+      const isolation = name === "alone" ? ("session" as const) : ("principal" as const);
+      const { id } = await rig.admin.call("upstreams.create", { params, body: { name, transport, isolation } });
+      await rig.admin.call("upstreams.pin", { params: { ...params, id } });
+    }
+    await rig.addUpstream("strict", everything.url);
+    await applyRules(rig.admin, TENANT, ASKING);
+  });
+  afterAll(() => applyRules(rig.admin, TENANT, RULES));
+
+  test.each(["remote", "alone"])("reaches it from %s, and its answer goes back", async (upstream) => {
+    const { client, asked } = await connectAnswering(rig.url(upstream), token);
+    const sampled = await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "why" } });
+    expect(JSON.stringify(sampled.content)).toContain("sampled here");
+    expect(JSON.stringify(asked)).toContain("why");
+    const elicited = await client.callTool({ name: "trigger-elicitation-request", arguments: {} });
+    expect(JSON.stringify(elicited.content)).toContain("Ada");
+    await client.close();
+    const decided = (await rig.events()).filter(({ fields }) => String(fields["action"]).startsWith("client."));
+    expect(decided.map(({ fields }) => fields["action"])).toEqual(
+      expect.arrayContaining(["client.sample", "client.elicit"]),
+    );
+    for (const { line } of decided) expect(line).not.toContain("why");
+  });
+
+  test("does not reach it where no rule allows the question: to the server it has no such method", async () => {
+    const { client, asked } = await connectAnswering(rig.url("strict"), token);
+    const sampled = await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "why" } });
+    expect(sampled.isError).toBe(true);
+    expect(JSON.stringify(sampled.content)).toContain("Method not found");
+    expect(asked).toEqual([]);
+    await client.close();
+    const last = (await rig.events()).filter(({ fields }) => fields["action"] === "client.sample").at(-1);
+    expect(last?.fields).toMatchObject({ decision: "deny", upstream: "strict" });
+  });
+
+  test("trap-40 does not reach it where the pipe of a child is shared: it might be another agent's", async () => {
+    const { client, asked } = await connectAnswering(rig.url("together"), token);
+    const sampled = await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "why" } });
+    expect(sampled.isError).toBe(true);
+    expect(asked).toEqual([]);
+    await client.close();
   });
 });
 

@@ -11,7 +11,7 @@ import { type McpUpstream, startMcpUpstream, startWrit, type WritProcess } from 
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 /** The tenant that a first start makes. */
 export const TENANT = "default";
-const EVERYTHING = `${REPOSITORY}node_modules/@modelcontextprotocol/server-everything/dist/index.js`;
+export const EVERYTHING = `${REPOSITORY}node_modules/@modelcontextprotocol/server-everything/dist/index.js`;
 
 /** Tools of all upstreams may be called but one, which so is hidden. */
 export const RULES = `version: 1

@@ -126,6 +126,11 @@ export const REASONS = {
   },
   upstream_unavailable: { http: 503, jsonRpc: -32019, sentence: "The upstream has no free slot or does not answer." },
   upstream_failed: { http: 502, jsonRpc: -32019, sentence: "The upstream failed after the call was sent." },
+  upstream_input_refused: {
+    http: 403,
+    jsonRpc: -32014,
+    sentence: "The upstream asked for input that the agent may not be asked for.",
+  },
   gateway_draining: { http: 503, jsonRpc: -32019, sentence: "The gateway is stopping; try again at another one." },
   gateway_overloaded: {
     http: 503,

@@ -10,15 +10,26 @@
  *
  * A delegation waits for its turn before it is judged, and commits together with the child that it puts on record.
  */
-import { type AuditEvent, type BudgetClaim, makeUuidv7, REASONS, type Reason } from "@writ/contract";
+import {
+  type AuditEvent,
+  type BudgetClaim,
+  isJsonObject,
+  makeUuidv7,
+  parseStrictJsonText,
+  REASONS,
+  type Reason,
+} from "@writ/contract";
 import type { Delegations } from "./delegations.ts";
 import type { Denial } from "./denial.ts";
 import type { DenialLimit } from "./denial-limit.ts";
+import { encodeBroken } from "./encode-denial.ts";
 import type { Authenticated, CallEnd, CallSink } from "./gate.ts";
+import { type Question, readInputRequests } from "./input-requests.ts";
 import type { Attempt, Judge, Judged } from "./judge-call.ts";
 import type { OpenCall, OpenCalls } from "./open-calls.ts";
 import {
   type AgentCall,
+  type ClientAnswer,
   type Committed,
   type DecisionEntry,
   Failure,
@@ -345,8 +356,17 @@ async function send(
       message,
       {
         notification: (method, params) => (cutter.signal.aborted ? undefined : sink.notification(method, params)),
+        request: (method, params) => askAgent(deps, attempt, { method, params }, sink, cutter.signal),
         response: (member, json) => {
           if (cutter.signal.aborted) return;
+          if (member === "result" && message.input === true) {
+            const asked = readInputRequests(json);
+            if (asked !== undefined) {
+              answered = true;
+              digest = deps.judge.digest(attempt, json);
+              return passInputRequests(deps, attempt, { asked, json }, sink, cutter.signal);
+            }
+          }
           const told =
             member === "result" && FILTERED.has(attempt.call.action) ? deps.judge.filter(attempt, json) : json;
           digest = deps.judge.digest(attempt, told);
@@ -411,6 +431,98 @@ async function send(
   if (answered) return { kind: "answered", callId };
   const reason = cutReason ?? (outcome.kind === "aborted" ? "upstream_unavailable" : "upstream_failed");
   return { kind: "broken", callId, reason, detail: REASONS[reason].sentence };
+}
+
+/** What an upstream asks an agent for, as actions. */
+const CLIENT_ACTIONS: ReadonlyMap<string, AgentCall["action"]> = new Map([
+  ["sampling/createMessage", "client.sample"],
+  ["elicitation/create", "client.elicit"],
+  ["roots/list", "client.roots"],
+]);
+
+const NOT_ALLOWED: ClientAnswer = { member: "error", json: '{"code":-32601,"message":"Method not found"}' };
+
+/**
+ * An upstream asks the agent something while it works on a call of that agent: an attempt of its own, on record before
+ * the agent sees it. A refusal is answered like a method that the agent does not have. Never rejects.
+ */
+async function askAgent(
+  deps: HandleCallDeps,
+  attempt: Attempt,
+  question: Question,
+  sink: CallSink,
+  signal: AbortSignal,
+): Promise<ClientAnswer> {
+  if (sink.request === undefined) return NOT_ALLOWED;
+  let answer = NOT_ALLOWED;
+  const judged = await decideQuestion(deps, attempt, question, signal, async () => {
+    answer = (await sink.request?.(question.method, question.params)) ?? NOT_ALLOWED;
+  });
+  return judged === "allowed" ? answer : NOT_ALLOWED;
+}
+
+/** An answer that asks the agent for input: it passes when all that it asks for is allowed, and otherwise not at all. */
+async function passInputRequests(
+  deps: HandleCallDeps,
+  attempt: Attempt,
+  { asked, json }: { readonly asked: readonly Question[]; readonly json: string },
+  sink: CallSink,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const question of asked) {
+    const judged = await decideQuestion(deps, attempt, question, signal, async () => undefined);
+    if (signal.aborted) return;
+    if (judged !== "allowed") {
+      return sink.response("error", encodeBroken("upstream_input_refused", attempt.callId));
+    }
+  }
+  return sink.response("result", json);
+}
+
+/** Decides about one question, has it asked when it is allowed, and looks again before the answer is used. */
+async function decideQuestion(
+  deps: HandleCallDeps,
+  { authenticated, call }: Attempt,
+  { method, params }: Question,
+  signal: AbortSignal,
+  ask: () => Promise<void>,
+): Promise<"allowed" | "refused"> {
+  const action = CLIENT_ACTIONS.get(method);
+  const read = parseStrictJsonText(params);
+  if (action === undefined || read.kind === "fault" || !isJsonObject(read.value)) return "refused";
+  const question: AgentCall = {
+    protocol: call.protocol,
+    action,
+    upstream: call.upstream,
+    tool: "",
+    arguments: read.value,
+    argumentsText: params,
+    message: undefined,
+    child: undefined,
+    mcpSession: call.mcpSession,
+  };
+  const cut = new AbortController();
+  const onAbort = (): void => cut.abort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const nothing = (): void => undefined;
+    const sink = { allowed: nothing, notification: nothing, response: nothing, local: ask };
+    const end = await handleCall(deps, authenticated, question, sink, cut);
+    if (end.kind !== "answered" || signal.aborted) return "refused";
+    // An answer may take as long as a person does.
+    const salt = new Uint8Array(16);
+    const again = deps.judge({
+      authenticated,
+      call: question,
+      callId: end.callId,
+      salt,
+      notBeforeMs: 0,
+      child: undefined,
+    });
+    return again.kind === "allow" ? "allowed" : "refused";
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /**

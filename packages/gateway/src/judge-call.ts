@@ -148,6 +148,7 @@ export function createJudge(options: JudgeOptions): Judge {
               upstream: upstream.value,
               isolationKey: isolationKey(upstream.value.isolation, token, call),
               agentKey: token.agentId,
+              ...(call.clientCapabilities === undefined ? {} : { clientCapabilities: call.clientCapabilities }),
             },
       entry: {
         kind: "allow",

@@ -119,12 +119,30 @@ export interface UpstreamMessage {
   readonly progress: boolean;
   /** The name of the tool or prompt, or the URI, for protocols that route by header; "" where there is none. */
   readonly name: string;
+  /**
+   * JSON text of what the agent can be asked for, as far as Writ passes such requests on; absent: nothing. Only upstreams
+   * of the stateless revision are told with each request.
+   */
+  readonly clientCapabilities?: string;
+  /** Whether the agent can be answered that its input is required. */
+  readonly input?: boolean;
+}
+
+/** What an agent answers to a request of an upstream: JSON text of the value of `result` or `error`. */
+export interface ClientAnswer {
+  readonly member: "result" | "error";
+  readonly json: string;
 }
 
 /** Where the parts of one answer go, in order. A method that returns a promise is back-pressure. */
 export interface AnswerSink {
   /** JSON text of the `params` of a notification that belongs to this call, its progress token removed. */
   notification(method: string, params: string): void | Promise<void>;
+  /**
+   * The upstream asks the agent something on behalf of this call; absent where nobody can be asked. Never rejects. What
+   * the agent may be asked has been decided when this is called by `handleCall`, not when an upstream calls it.
+   */
+  request?(method: string, params: string): Promise<ClientAnswer>;
   /** JSON text of the value of `result` or `error` of the response. Called at most once, last. */
   response(member: "result" | "error", json: string): void | Promise<void>;
 }
@@ -164,6 +182,8 @@ export interface HoldRequest {
   readonly isolationKey: string;
   /** Whose call it is: where calls wait for a slot, agents take turns. */
   readonly agentKey: string;
+  /** JSON text of what the agent can be asked for; agents of whom it differs share no session. Absent: nothing. */
+  readonly clientCapabilities?: string;
   readonly waitMs: number;
   readonly signal: AbortSignal;
 }
@@ -188,6 +208,8 @@ export interface AgentCall {
   readonly child: ChildRequest | undefined;
   /** The MCP session, where the revision has one; for isolation "session". */
   readonly mcpSession: string | undefined;
+  /** JSON text of what the agent can be asked for, in one of few spellings; absent: nothing. */
+  readonly clientCapabilities?: string;
 }
 
 /** A child of the presented token, as a holder asks for it. */

@@ -9,9 +9,12 @@ import { type AnswerSink, Failure, type SendOutcome, type UpstreamMessage } from
 import { type Exchange, type ExchangeRequest, exchange } from "./http-exchange.ts";
 import type { UpstreamLimits } from "./limits.ts";
 import {
+  answerText,
+  CLIENT_METHODS,
   cancelledText,
   headerValue,
   isComplete,
+  METHOD_NOT_FOUND,
   ownParams,
   readNotification,
   readOpening,
@@ -55,7 +58,7 @@ export async function openHttpSession(options: HttpSessionOptions): Promise<Upst
   const opening = await ask(
     options,
     "initialize",
-    `{"protocolVersion":"${SESSION_REVISION}","capabilities":{},"clientInfo":${JSON.stringify(client)}}`,
+    `{"protocolVersion":"${SESSION_REVISION}","capabilities":${options.clientCapabilities},"clientInfo":${JSON.stringify(client)}}`,
     1,
     [],
   );
@@ -193,18 +196,21 @@ function makeSession(
     );
   }
 
-  /** Servers of the session revisions may ask; only a ping has an answer that needs no decision. */
-  function answerServer(idText: string, method: string): void {
+  /** Servers of the session revisions may ask; only a ping has an answer that needs no agent. */
+  function answerServer(
+    { idText, method, params }: { readonly idText: string; readonly method: string; readonly params: string },
+    ask: AnswerSink["request"],
+  ): void {
     if (stateless || serverRequests >= limits.serverRequestsMax) return;
     serverRequests += 1;
-    const answer =
-      method === "ping"
-        ? `{"jsonrpc":"2.0","id":${idText},"result":{}}`
-        : `{"jsonrpc":"2.0","id":${idText},"error":{"code":-32601,"message":"Method not found"}}`;
-    // Nobody waits for it; `post` never rejects.
-    void post(options, answer, sessionHeaders(revision, sessionId), [ended.signal]).then(() => {
+    // Nobody waits for it: neither the agent's answer nor `post` rejects.
+    void (async () => {
+      let answer = METHOD_NOT_FOUND;
+      if (method === "ping") answer = { member: "result", json: "{}" };
+      else if (ask !== undefined && CLIENT_METHODS.has(method)) answer = await ask(method, params);
+      await post(options, answerText(idText, answer), sessionHeaders(revision, sessionId), [ended.signal]);
       serverRequests -= 1;
-    });
+    })();
   }
 
   async function send(message: UpstreamMessage, sink: AnswerSink, sendOptions: SendOptions): Promise<SendOutcome> {
@@ -231,7 +237,7 @@ function makeSession(
               fault = `the upstream sent a message that cannot be read: ${part.detail}`;
               return "last";
             case "request":
-              answerServer(part.idText, part.method);
+              answerServer(part, sink.request);
               return "more";
             case "notification": {
               const about = readNotification(part);
@@ -248,7 +254,7 @@ function makeSession(
             }
             case "response": {
               if (part.id !== id) return "more";
-              fault = refusal(part.member, part.json);
+              fault = refusal(part.member, part.json, message.input === true);
               if (fault !== undefined) return "last";
               answered = part.member;
               const passed = sink.response(part.member, part.json);
@@ -284,9 +290,9 @@ function makeSession(
   }
 
   /** Answers that are about Writ and the upstream, not about the agent's call. */
-  function refusal(member: "result" | "error", json: string): string | undefined {
+  function refusal(member: "result" | "error", json: string, input: boolean): string | undefined {
     if (member === "result") {
-      return isComplete(json) ? undefined : "the upstream asked for input, which is not passed on";
+      return input || isComplete(json) ? undefined : "the upstream asked for input, which is not passed on";
     }
     const code = findMember(membersOf(json), "code");
     const value = code === undefined ? 0 : Number(valueText(json, code));

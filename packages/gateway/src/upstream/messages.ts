@@ -3,7 +3,7 @@
  * taken apart by spans, so that a result reaches the agent byte for byte. No I/O.
  */
 import { findMember, membersOf, valueText, withMember, withoutMember } from "../json-members.ts";
-import type { UpstreamMessage } from "../ports.ts";
+import type { ClientAnswer, UpstreamMessage } from "../ports.ts";
 
 export const STATELESS_REVISION = "2026-07-28";
 export const SESSION_REVISION = "2025-11-25";
@@ -19,18 +19,18 @@ export interface Implementation {
 
 /** `_meta` of a request that Writ makes for itself on the stateless revision, as the JSON text of `params`. */
 export function ownParams(client: Implementation): string {
-  return withStatelessMeta("{}", client);
+  return withStatelessMeta("{}", client, "{}");
 }
 
 /**
- * Sets what the stateless revision demands of each request. Towards the upstream Writ is the client: it names its own
- * capabilities (none), because whatever an upstream would ask of the agent is an action that has not been decided.
+ * Sets what the stateless revision demands of each request. Towards the upstream Writ is the client: it names those
+ * capabilities of the agent that it passes requests for, each of which is an action that is decided.
  */
-function withStatelessMeta(params: string, client: Implementation): string {
+function withStatelessMeta(params: string, client: Implementation, capabilities: string): string {
   const meta = findMember(membersOf(params), "_meta");
   let text = meta === undefined ? "{}" : valueText(params, meta);
   if (!text.startsWith("{")) text = "{}";
-  text = withMember(text, `${META}clientCapabilities`, "{}");
+  text = withMember(text, `${META}clientCapabilities`, capabilities);
   if (findMember(membersOf(text), `${META}clientInfo`) === undefined) {
     text = withMember(text, `${META}clientInfo`, JSON.stringify(client));
   }
@@ -45,7 +45,7 @@ export function requestText(
   options: { readonly stateless: boolean; readonly client: Implementation },
 ): string {
   let params = message.params === "" ? "{}" : message.params;
-  if (options.stateless) params = withStatelessMeta(params, options.client);
+  if (options.stateless) params = withStatelessMeta(params, options.client, message.clientCapabilities ?? "{}");
   if (message.progress) {
     const meta = findMember(membersOf(params), "_meta");
     const text = meta === undefined ? "{}" : valueText(params, meta);
@@ -63,7 +63,7 @@ export type ServerMessage =
   | { readonly kind: "response"; readonly id: number; readonly member: "result" | "error"; readonly json: string }
   | { readonly kind: "notification"; readonly method: string; readonly params: string }
   /** The server asks something; `idText` is the JSON text of its id. */
-  | { readonly kind: "request"; readonly idText: string; readonly method: string }
+  | { readonly kind: "request"; readonly idText: string; readonly method: string; readonly params: string }
   | { readonly kind: "unreadable"; readonly detail: string };
 
 const ENVELOPE = new Set(["jsonrpc", "id", "method", "params", "result", "error"]);
@@ -88,8 +88,8 @@ export function readServerMessage(text: string): ServerMessage {
   if (method !== undefined) {
     const name: unknown = JSON.parse(method);
     if (typeof name !== "string") return { kind: "unreadable", detail: "the method is not a string" };
-    if (id !== undefined) return { kind: "request", idText: id, method: name };
     if (!params.startsWith("{")) return { kind: "unreadable", detail: "the params are not an object" };
+    if (id !== undefined) return { kind: "request", idText: id, method: name, params };
     return { kind: "notification", method: name, params };
   }
   if ((result === undefined) === (error === undefined))
@@ -120,9 +120,26 @@ export function readNotification(message: {
   };
 }
 
+/** What a server may ask the agent for, each an action that is decided; anything else is not a method here. */
+export const CLIENT_METHODS: ReadonlySet<string> = new Set([
+  "sampling/createMessage",
+  "elicitation/create",
+  "roots/list",
+]);
+
+/** The answer to a request of a server, for the id that it chose. */
+export function answerText(idText: string, answer: ClientAnswer): string {
+  return `{"jsonrpc":"2.0","id":${idText},"${answer.member}":${answer.json}}`;
+}
+
+export const METHOD_NOT_FOUND: ClientAnswer = {
+  member: "error",
+  json: '{"code":-32601,"message":"Method not found"}',
+};
+
 /**
  * Whether a result is the end of its call. One that asks the agent for input would be an action of its own
- * (`client.elicit`, `client.sample`, `client.roots`), which nothing has decided.
+ * (`client.elicit`, `client.sample`, `client.roots`), and is passed only to an agent that knows such answers.
  */
 export function isComplete(result: string): boolean {
   // A name can be spelt with escapes; without any it stands in the text as it is.

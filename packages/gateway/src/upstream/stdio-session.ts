@@ -4,11 +4,14 @@
  * caller's business; a call is never repeated.
  */
 import { findMember, membersOf, valueText } from "../json-members.ts";
-import { type AnswerSink, Failure, type SendOutcome, type UpstreamMessage } from "../ports.ts";
+import { type AnswerSink, type ClientAnswer, Failure, type SendOutcome, type UpstreamMessage } from "../ports.ts";
 import type { UpstreamLimits } from "./limits.ts";
 import {
+  answerText,
+  CLIENT_METHODS,
   cancelledText,
   isComplete,
+  METHOD_NOT_FOUND,
   ownParams,
   readNotification,
   readOpening,
@@ -29,6 +32,8 @@ export interface StdioSessionOptions extends SessionContext {
   readonly limits: UpstreamLimits;
   readonly era: "stateless" | "session" | undefined;
   readonly signal: AbortSignal;
+  /** Whether one agent's session has the child for itself. */
+  readonly alone: boolean;
   /** Once, when the session can be used no longer. */
   readonly onEnd: (detail: string, wanted: boolean) => void;
 }
@@ -39,6 +44,8 @@ const STUCK = "the child does not read its stdin";
 interface Flight {
   /** Whether the child can have read the request; whatever it says before that is none of its answers. */
   sent(): boolean;
+  /** Asks the agent whose call it is; undefined where nobody can be asked. */
+  readonly ask: AnswerSink["request"];
   message(part: ReturnType<typeof readServerMessage>, bytes: number): void;
   broken(detail: string): void;
 }
@@ -78,16 +85,9 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       return;
     }
     if (part.kind === "request" && serverRequests < limits.serverRequestsMax) {
-      serverRequests += 1;
-      const answered =
-        part.method === "ping"
-          ? `{"jsonrpc":"2.0","id":${part.idText},"result":{}}`
-          : `{"jsonrpc":"2.0","id":${part.idText},"error":{"code":-32601,"message":"Method not found"}}`;
-      if (child.heldBytes() < limits.stdinHeldBytesMax) child.write(answered);
-      // A child may ask again as soon as it has read the answer; what piles up is bounded by its own pipe.
-      setImmediate(() => {
-        serverRequests -= 1;
-      });
+      const ask = part.method === "ping" ? undefined : askedBy(part.method);
+      void answerChild(part.idText, ask === undefined ? undefined : ask(part.method, part.params), part.method);
+      if (ask !== undefined) return;
     }
     const nowMs = performance.now();
     if (nowMs - strayFromMs > 1000) {
@@ -96,6 +96,27 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     }
     stray += 1;
     if (stray > limits.strayMessagesMax) child.kill("the child sends messages that belong to no call");
+  }
+
+  /**
+   * Who is asked: nothing on the pipe says for which call the child asks. In a session that one agent has for itself it
+   * is that agent, on the call that it made last; elsewhere one agent might be asked another's question.
+   */
+  function askedBy(method: string): AnswerSink["request"] {
+    if (!options.alone || !CLIENT_METHODS.has(method)) return undefined;
+    return [...flights.values()].findLast((flight) => flight.sent() && flight.ask !== undefined)?.ask;
+  }
+
+  /** Never rejects. A child may ask again as soon as it has read the answer; what piles up is bounded by its own pipe. */
+  async function answerChild(idText: string, asked: Promise<ClientAnswer> | undefined, method: string): Promise<void> {
+    serverRequests += 1;
+    const ours: ClientAnswer = method === "ping" ? { member: "result", json: "{}" } : METHOD_NOT_FOUND;
+    const answer = (await asked) ?? ours;
+    const text = answerText(idText, answer).replaceAll(/[\r\n]/g, " ");
+    if (ended === undefined && child.heldBytes() + text.length < limits.stdinHeldBytesMax) child.write(text);
+    setImmediate(() => {
+      serverRequests -= 1;
+    });
   }
 
   function flightOf(part: ReturnType<typeof readServerMessage>): Flight | undefined {
@@ -120,6 +141,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       options.signal.addEventListener("abort", onAbort, { once: true });
       flights.set(id, {
         sent: () => true,
+        ask: undefined,
         message(part) {
           if (part.kind === "response") done(part.member, part.json);
         },
@@ -156,7 +178,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
   if (!known) {
     const answer = await ask(
       "initialize",
-      `{"protocolVersion":"${SESSION_REVISION}","capabilities":{},"clientInfo":${JSON.stringify(client)}}`,
+      `{"protocolVersion":"${SESSION_REVISION}","capabilities":${options.clientCapabilities},"clientInfo":${JSON.stringify(client)}}`,
       limits.openTimeoutMs,
     );
     if (answer.member !== "result") await refuse(answer.json);
@@ -234,6 +256,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       sendOptions.signal.addEventListener("abort", onAbort, { once: true });
       flights.set(id, {
         broken,
+        ask: sink.request,
         sent: () => line?.place() === "left",
         message(part, length) {
           bytes += length;
@@ -251,7 +274,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
             flights.delete(id);
             const member = part.member;
             const json = part.json;
-            if (member === "result" && !isComplete(json)) {
+            if (member === "result" && message.input !== true && !isComplete(json)) {
               return finish({
                 kind: "failed",
                 detail: "the upstream asked for input, which is not passed on",

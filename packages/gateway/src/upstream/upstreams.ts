@@ -58,6 +58,8 @@ export interface Upstreams extends UpstreamPort {
 
 /** Isolation key of the gateway's own sessions; callers' keys cannot begin with this character. */
 const GATEWAY_KEY = "\u0000gateway";
+/** Servers list some tools only to whom they may ask; for a list that is read, anything may be asked, and is refused. */
+const ASKABLE = '{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}';
 /** Connections beyond the slots: for cancellations, answers to a server and the gateway's own reads. */
 const SPARE_CONNECTIONS = 4;
 const SWEEP_MS = 10_000;
@@ -202,7 +204,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (entry.places.size + entry.leaving.size === 0) forget(entry);
   }
 
-  function placeFor(entry: Entry, upstream: Upstream, key: string): Place {
+  function placeFor(entry: Entry, upstream: Upstream, key: string, clientCapabilities = "{}"): Place {
     const present = entry.places.get(key);
     if (present !== undefined && (present.session === undefined || present.session.alive())) return present;
     if (present !== undefined) leave(entry, key, present);
@@ -211,7 +213,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     }
     if (entry.places.size >= limits.sessionsPerUpstreamMax) makeRoom([entry]);
     if (upstream.transport.type === "stdio") makeRoomForChild(entry.tenantId);
-    const opening = open(entry, upstream);
+    const opening = open(entry, upstream, clientCapabilities);
     const place: Place = {
       opening,
       session: undefined,
@@ -236,6 +238,12 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       },
     );
     return place;
+  }
+
+  /** Agents who can be asked for different things share no session: its server is told once what it may ask for. */
+  function placeForCall(entry: Entry, { upstream, isolationKey, clientCapabilities }: HoldRequest): Place {
+    if (clientCapabilities === undefined) return placeFor(entry, upstream, isolationKey);
+    return placeFor(entry, upstream, `${isolationKey}\u0000${clientCapabilities}`, clientCapabilities);
   }
 
   function childCount(): number {
@@ -293,9 +301,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     entry.notBeforeMs = clock.nowMs() + Math.ceil(wait * share);
   }
 
-  async function open(entry: Entry, upstream: Upstream): Promise<UpstreamSession> {
+  async function open(entry: Entry, upstream: Upstream, clientCapabilities: string): Promise<UpstreamSession> {
     const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(limits.openTimeoutMs)]);
-    const shared = { client, log, limits, era: entry.era, signal };
+    const shared = { client, clientCapabilities, log, limits, era: entry.era, signal };
     const { transport } = upstream;
     if (transport.type === "http") {
       if (entry.pool === undefined || entry.url === undefined) throw new TypeError("an HTTP upstream without a pool");
@@ -324,6 +332,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       args,
       env,
       cwd: options.childDirectory,
+      alone: upstream.isolation === "session",
       onEnd(detail, wanted) {
         countChild(entry.tenantId, -1);
         log("upstream.child_ended", { upstream: upstream.name, detail });
@@ -361,7 +370,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
     let place: Place | undefined;
     try {
-      place = placeFor(entry, request.upstream, request.isolationKey);
+      place = placeForCall(entry, request);
       place.running += 1;
       const session = place.session ?? (await waitUntil(place, request.signal, deadline));
       if (session === undefined) throw new Failure("upstream_unavailable", "no session was ready in time");
@@ -404,7 +413,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     async capabilities(request) {
       if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
       const entry = entryFor(request.tenantId, request.upstreamId, request.upstream);
-      const place = placeFor(entry, request.upstream, request.isolationKey);
+      const place = placeForCall(entry, request);
       place.running += 1;
       try {
         const session = await waitUntil(place, request.signal, clock.monotonicMs() + request.waitMs);
@@ -422,7 +431,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     async readCatalogue(tenantId, upstreamId, upstream, signal) {
       if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
       const entry = entryFor(tenantId, upstreamId, upstream);
-      const place = placeFor(entry, upstream, GATEWAY_KEY);
+      const place = placeFor(entry, upstream, GATEWAY_KEY, ASKABLE);
       place.running += 1;
       try {
         const session = await waitFor(place, signal);

@@ -25,6 +25,8 @@ export interface AnswerStream {
   allowed(headers: Readonly<Record<string, string>>): void;
   notification(method: string, params: string): void | Promise<void>;
   response(member: "result" | "error", json: string): void | Promise<void>;
+  /** A request to the agent, as JSON text; "unheard" where the agent takes no stream. */
+  request(text: string): "sent" | "unheard";
   /** Whether a byte of an answer has gone out. */
   begun(): boolean;
   /** Whether `response` was called. */
@@ -77,6 +79,13 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
       const own =
         method === "notifications/progress" ? withMember(params, "progressToken", options.progressToken ?? "") : params;
       return exchange.write(event(`{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${own}}`));
+    },
+    request(text) {
+      if (!accepts.stream || answered) return "unheard";
+      begin();
+      // Whoever reads slowly is cut by the listener's own limit.
+      void exchange.write(event(text));
+      return "sent";
     },
     response(member, json) {
       if (answered) return;

@@ -3,18 +3,23 @@
  * bytes: `params` stays text, only the progress token is cut out of it. A fault is a value; nothing is thrown.
  */
 import { ExactNumber, type JsonObject, type JsonValue, memberCut, parseStrictJson, type Reason } from "@writ/contract";
+import { elementsOf, type JsonSpan } from "../../json-members.ts";
 
 export const STATELESS_REVISION = "2026-07-28";
 export const SESSION_REVISIONS: readonly string[] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 /** The revision offered when a client asks for one that is not known. */
 export const SESSION_REVISION = "2025-11-25";
+/** The only revision that has batches. */
+export const BATCH_REVISION = "2025-03-26";
 
 export const PROTOCOL_VERSION = "io.modelcontextprotocol/protocolVersion";
 export const CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
 
 const ID_BYTES_MAX = 256;
 const METHOD_LENGTH_MAX = 256;
-const SPANS = ["id", "params", "params.arguments", "params._meta.progressToken"] as const;
+const SPANS = ["id", "params", "params.arguments", "params._meta.progressToken", "result", "error"] as const;
+/** Members of a batch, where the revision has them. */
+export const BATCH_MEMBERS_MAX = 20;
 
 export interface McpRequest {
   readonly kind: "request";
@@ -33,6 +38,10 @@ export interface McpRequest {
 export type McpMessage =
   | McpRequest
   | { readonly kind: "notification"; readonly method: string; readonly params: JsonObject }
+  /** The answer to a request of an upstream; JSON text as it came. */
+  | { readonly kind: "response"; readonly idKey: string; readonly member: "result" | "error"; readonly json: string }
+  /** Several messages, each as bytes; only the oldest session revision has them. */
+  | { readonly kind: "batch"; readonly members: readonly Uint8Array[] }
   | { readonly kind: "fault"; readonly reason: Reason; readonly idText: string };
 
 const NOTHING: JsonObject = Object.freeze(Object.create(null) as JsonObject);
@@ -41,13 +50,16 @@ export function decodeMessage(bytes: Uint8Array): McpMessage {
   const json = parseStrictJson(bytes, { spans: SPANS, depthMax: 64 });
   if (json.kind === "fault") return { kind: "fault", reason: "fault_json", idText: "null" };
   const { value, text, spans } = json;
-  // A list is a batch: refused in every revision here, because its parts could not be answered apart.
+  if (Array.isArray(value)) return readBatch(value, text);
   if (!isObject(value)) return { kind: "fault", reason: "fault_request", idText: "null" };
   const idSpan = spans.get("id");
   const idText = idSpan === undefined ? "null" : text.slice(idSpan.start, idSpan.end);
   const idKey = keyOf(value["id"]);
   if (idSpan !== undefined && (idKey === undefined || idText.length > ID_BYTES_MAX)) {
     return { kind: "fault", reason: "fault_request", idText: "null" };
+  }
+  if (value["method"] === undefined && value["jsonrpc"] === "2.0" && idKey !== undefined) {
+    return readResponse(value, { text, idKey, idText, result: spans.get("result"), error: spans.get("error") });
   }
   const { method, params } = value;
   if (value["jsonrpc"] !== "2.0" || typeof method !== "string" || method.length > METHOD_LENGTH_MAX) {
@@ -80,6 +92,35 @@ export function decodeMessage(bytes: Uint8Array): McpMessage {
     argumentsText: argumentsSpan === undefined ? "" : text.slice(argumentsSpan.start, argumentsSpan.end),
     progressToken,
   };
+}
+
+const encoder = new TextEncoder();
+
+/** The text has one reading as a whole, so each of its elements has one, too. */
+function readBatch(value: readonly JsonValue[], text: string): McpMessage {
+  if (value.length === 0 || value.length > BATCH_MEMBERS_MAX) {
+    return { kind: "fault", reason: "fault_request", idText: "null" };
+  }
+  return { kind: "batch", members: elementsOf(text).map(({ start, end }) => encoder.encode(text.slice(start, end))) };
+}
+
+function readResponse(
+  value: JsonObject,
+  parts: {
+    readonly text: string;
+    readonly idKey: string;
+    readonly idText: string;
+    readonly result: JsonSpan | undefined;
+    readonly error: JsonSpan | undefined;
+  },
+): McpMessage {
+  const { result, error } = parts;
+  const span = result ?? error;
+  const member = result === undefined ? "error" : "result";
+  if (span === undefined || (result !== undefined && error !== undefined) || !isObject(value[member])) {
+    return { kind: "fault", reason: "fault_request", idText: parts.idText };
+  }
+  return { kind: "response", idKey: parts.idKey, member, json: parts.text.slice(span.start, span.end) };
 }
 
 /** A request's id, or a reference to one, so that `1` and `"1"` differ and nothing else does; undefined: not an id. */

@@ -101,13 +101,17 @@ async function post(url: string, body: string, headers: Record<string, string> =
 const INITIALIZE =
   '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}';
 
-async function openSession(url: string, headers: Record<string, string> = {}): Promise<Record<string, string>> {
-  const answer = await post(url, INITIALIZE, headers);
+async function openSession(
+  url: string,
+  headers: Record<string, string> = {},
+  revision = "2025-11-25",
+): Promise<Record<string, string>> {
+  const answer = await post(url, INITIALIZE.replace("2025-11-25", revision), headers);
   expect(answer.status).toBe(200);
   return {
     ...headers,
     "mcp-session-id": answer.headers.get("mcp-session-id") ?? "",
-    "mcp-protocol-version": "2025-11-25",
+    "mcp-protocol-version": revision,
   };
 }
 
@@ -434,6 +438,72 @@ describe("the MCP adapter", () => {
     expect(answer.status).toBe(404);
     expect(JSON.parse(answer.text).error.code).toBe(-32601);
     expect((await fetch(url, { headers: { authorization: "Bearer good" } })).status).toBe(405);
+  });
+
+  describe("a batch", () => {
+    const call = (id: number, message: string): string =>
+      `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"echo","arguments":{"message":"${message}"}}}`;
+
+    test("of revision 2025-03-26 has each member judged as a call, and one answer with all of theirs", async () => {
+      const { url, gate } = await start({
+        deny: (one) => (one.arguments["message"] === "b" ? denial("caveat_args") : undefined),
+      });
+      const headers = await openSession(url, {}, "2025-03-26");
+      const seen = gate.calls.length;
+      const notification = '{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}';
+      const answer = await post(
+        url,
+        `[${call(7, "a")}, ${notification},${call(8, "b")},{"id":9},${INITIALIZE}]`,
+        headers,
+      );
+      expect(answer.status).toBe(200);
+      const members = JSON.parse(answer.text) as { id: unknown; result?: unknown; error?: { code: number } }[];
+      expect(members.map(({ id }) => id)).toEqual([7, 8, 9, 1]);
+      expect(members[0]?.result).toMatchObject({ content: [{ text: "a" }] });
+      expect(members[1]?.error?.code).toBe(-32010);
+      expect(members[2]?.error?.code).toBe(-32600);
+      expect(members[3]?.error?.code).toBe(-32600);
+      expect(gate.calls.slice(seen).map(({ action }) => action)).toEqual(["tool.call", "tool.call"]);
+    });
+
+    test("of notifications alone has no answer", async () => {
+      const { url } = await start();
+      const headers = await openSession(url, {}, "2025-03-26");
+      const answer = await post(url, '[{"jsonrpc":"2.0","method":"notifications/cancelled","params":{}}]', headers);
+      expect(answer).toMatchObject({ status: 202, text: "" });
+    });
+
+    test.each([
+      ["of a later revision", "2025-06-18", `[${call(1, "a")}]`],
+      ["without a member", "2025-03-26", "[]"],
+      ["of more than 20", "2025-03-26", `[${Array.from({ length: 21 }, (_, id) => call(id, "a")).join(",")}]`],
+    ])("%s is refused whole", async (_, revision, body) => {
+      const { url, gate } = await start();
+      const headers = await openSession(url, {}, revision);
+      const seen = gate.calls.length;
+      expect((await post(url, body, headers)).status).toBe(400);
+      expect(gate.calls.length).toBe(seen);
+    });
+
+    test("with one id twice is answered for the first and refused for the second", async () => {
+      const { url } = await start();
+      const headers = await openSession(url, {}, "2025-03-26");
+      const { text } = await post(url, `[${call(1, "a")},${call(1, "b")}]`, headers);
+      const [first, second] = JSON.parse(text) as { result?: unknown; error?: { code: number } }[];
+      expect(first?.result).toBeDefined();
+      expect(second?.error?.code).toBe(-32009);
+    });
+  });
+
+  test("an answer to a question that nobody asked is taken and ignored, and needs a session", async () => {
+    const { url, gate } = await start();
+    const answer = '{"jsonrpc":"2.0","id":"guessed","result":{}}';
+    expect((await post(url, answer)).status).toBe(400);
+    const headers = await openSession(url);
+    const seen = gate.calls.length;
+    expect((await post(url, answer, headers)).status).toBe(202);
+    expect((await post(url, '{"jsonrpc":"2.0","id":"x","result":{},"error":{}}', headers)).status).toBe(400);
+    expect(gate.calls.length).toBe(seen);
   });
 
   test("an unknown upstream is one that does not exist", async () => {

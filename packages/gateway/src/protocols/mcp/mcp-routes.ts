@@ -9,15 +9,19 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { JsonObject, JsonValue, Reason } from "@writ/contract";
 import { type DenialContext, encodeBroken, encodeDenial } from "../../encode-denial.ts";
 import type { Authenticated, CallEnd, CallSink, Gate } from "../../gate.ts";
-import type { AgentCall, Clock, Random } from "../../ports.ts";
+import type { AgentCall, ClientAnswer, Clock, Random } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
 import { type AnswerStream, createAnswerStream } from "./answer-stream.ts";
+import { createBatchMember } from "./batch-member.ts";
+import { askable } from "./client-capabilities.ts";
 import {
+  BATCH_REVISION,
   CLIENT_CAPABILITIES,
   decodeHeaderValue,
   decodeMessage,
   isObject,
   keyOf,
+  type McpMessage,
   type McpRequest,
   PROTOCOL_VERSION,
   SESSION_REVISION,
@@ -63,10 +67,10 @@ type Era = { readonly kind: "stateless" } | { readonly kind: "session"; readonly
 
 export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   const { gate, clock, random } = options;
-  const sessions = createMcpSessions({ clock, random, limits: options.sessionLimits ?? MCP_SESSION_LIMITS });
+  const limits = options.sessionLimits ?? MCP_SESSION_LIMITS;
+  const sessions = createMcpSessions({ clock, random, limits });
   const keepAlive = createKeepAlive(clock, options.keepAliveMs ?? KEEP_ALIVE_MS);
   const serverInfo = JSON.stringify({ name: "writ", version: options.version });
-  const inFlightMax = (options.sessionLimits ?? MCP_SESSION_LIMITS).inFlightMax;
   /** Requests in flight of connections that use no session. */
   const connections = new WeakMap<object, Map<string, InFlight>>();
 
@@ -118,11 +122,61 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const body = await exchange.readBody();
     if (body.kind === "fault") return fault(turn, body.reason, "null");
     const message = decodeMessage(body.bytes);
+    return message.kind === "batch"
+      ? batch(turn, message.members, accepts)
+      : receive(turn, message, accepts, undefined);
+  }
+
+  /**
+   * Several messages at once, of the one revision that has them: each is received as if it had come alone. The answers go
+   * back together, after the last of them.
+   */
+  async function batch(turn: Turn, members: readonly Uint8Array[], accepts: Accepts): Promise<void> {
+    const session = findSession(turn);
+    if (session === undefined) return noSession(turn, "null");
+    if (session.revision !== BATCH_REVISION) return fault(turn, "fault_request", "null");
+    const answers = await Promise.all(
+      members.map(async (bytes) => {
+        const message = decodeMessage(bytes);
+        const idText = message.kind === "request" || message.kind === "fault" ? message.idText : "null";
+        const member = createBatchMember(turn.exchange, idText);
+        if (message.kind === "batch" || (message.kind === "request" && message.method === "initialize")) {
+          fault({ ...turn, exchange: member.exchange }, "fault_request", idText);
+        } else {
+          await receive({ ...turn, exchange: member.exchange }, message, { json: true, stream: false }, session);
+        }
+        return member.answer();
+      }),
+    );
+    const told = answers.filter((answer) => answer !== undefined);
+    const { exchange } = turn;
+    if (told.length === 0) return exchange.answer(202, {}, "");
+    const text = `[${told.join(",")}]`;
+    if (accepts.json) return exchange.answer(200, { "content-type": "application/json" }, text);
+    exchange.answer(200, { "content-type": "text/event-stream" }, `event: message\ndata: ${text}\n\n`);
+  }
+
+  /** One message; `own` is its session where that has been found already. */
+  async function receive(
+    turn: Turn,
+    message: Exclude<McpMessage, { kind: "batch" }>,
+    accepts: Accepts,
+    own: McpSession | undefined,
+  ): Promise<void> {
+    const { exchange } = turn;
+    const { headers } = exchange.request;
     if (message.kind === "fault") return fault(turn, message.reason, message.idText);
 
+    if (message.kind === "response") {
+      const session = own ?? findSession(turn);
+      if (session === undefined) return noSession(turn, "null");
+      // Only what this session was asked and has not answered; anything else is ignored.
+      session.asked.get(message.idKey)?.({ member: message.member, json: message.json });
+      return exchange.answer(202, {}, "");
+    }
     if (message.kind === "notification") {
       if (eraOf(headers, message.params) === "stateless") return exchange.answer(202, {}, "");
-      const session = findSession(turn);
+      const session = own ?? findSession(turn);
       if (session === undefined) return noSession(turn, "null");
       // Only the sender's own request, and only while it is in flight; anything else is ignored, as MCP says.
       if (message.method === "notifications/cancelled") {
@@ -141,7 +195,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     if (version === "unknown") return fault(turn, "fault_header", message.idText);
     if (message.method === "initialize")
       return dispatch(turn, message, accepts, { kind: "session", session: undefined });
-    const session = findSession(turn);
+    const session = own ?? findSession(turn);
     if (session === undefined) return noSession(turn, message.idText);
     return dispatch(turn, message, accepts, { kind: "session", session });
   }
@@ -171,7 +225,14 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   async function dispatch(turn: Turn, request: McpRequest, accepts: Accepts, era: Era): Promise<void> {
     const stateless = era.kind === "stateless";
     const mcpSession = era.kind === "session" ? era.session?.id : undefined;
-    const base = { protocol: "mcp", upstream: turn.upstream, mcpSession, child: undefined } as const;
+    const capabilities = era.kind === "session" ? era.session?.clientCapabilities : undefined;
+    const base = {
+      protocol: "mcp",
+      upstream: turn.upstream,
+      mcpSession,
+      child: undefined,
+      ...(capabilities === undefined ? {} : { clientCapabilities: capabilities }),
+    } as const;
     const empty = { tool: "", arguments: NO_ARGUMENTS, argumentsText: "", message: undefined } as const;
     switch (request.method) {
       case "initialize":
@@ -201,12 +262,19 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
           headers: {},
         }));
     }
-    const reading = readMethod(request);
+    const asked = stateless ? askable(readClientCapabilities(request)) : undefined;
+    const reading = readMethod(request, { input: stateless });
     if (reading.kind === "fault") return fault(turn, "fault_params", request.idText);
     if (reading.kind === "call") {
       const { action, tool, named, arguments: args, argumentsText, name } = reading;
       const progress = request.progressToken !== undefined && accepts.stream;
-      const message = { method: request.method, params: request.paramsText, progress, name };
+      const message = {
+        method: request.method,
+        params: request.paramsText,
+        progress,
+        name,
+        ...(asked === undefined ? {} : { clientCapabilities: asked, input: INPUT_METHODS.has(request.method) }),
+      };
       return attempt(turn, request, accepts, era, {
         ...base,
         action,
@@ -222,14 +290,22 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
 
   async function initialize(turn: Turn, request: McpRequest, accepts: Accepts, call: AgentCall): Promise<void> {
     const asked = request.params["protocolVersion"];
-    if (typeof asked !== "string" || !isObject(request.params["capabilities"])) {
+    const { capabilities } = request.params;
+    if (typeof asked !== "string" || !isObject(capabilities)) {
       return fault(turn, "fault_params", request.idText);
     }
     const revision = SESSION_REVISIONS.includes(asked) ? asked : SESSION_REVISION;
     const { tokenDigest, tenantId, agentId } = turn.authenticated;
     const agent = `${tenantId.length}:${tenantId}${agentId}`;
-    return attempt(turn, request, accepts, { kind: "session", session: undefined }, call, (server) => {
-      const session = sessions.open({ tokenDigest, agent, upstream: turn.upstream, revision });
+    const clientCapabilities = askable(capabilities);
+    const id = sessions.makeId();
+    const opening = {
+      ...call,
+      mcpSession: id,
+      ...(clientCapabilities === undefined ? {} : { clientCapabilities }),
+    };
+    return attempt(turn, request, accepts, { kind: "session", session: undefined }, opening, (server) => {
+      const session = sessions.open({ id, tokenDigest, agent, upstream: turn.upstream, revision, clientCapabilities });
       if (session === undefined) return undefined;
       return {
         json: `{"protocolVersion":"${revision}","capabilities":${passedCapabilities(server)},"serverInfo":${serverInfo}}`,
@@ -256,7 +332,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       const context = { callId: first.callId, idText, tool, named, resourceMetadataUrl };
       return exchange.problem(encodeDenial({ reason: "duplicate_in_flight", hidden: false, data: {} }, context));
     }
-    if (inFlight.size >= inFlightMax) return fault(turn, "gateway_overloaded", idText);
+    if (inFlight.size >= limits.inFlightMax) return fault(turn, "gateway_overloaded", idText);
     const flight: InFlight = { cut: exchange.cut, callId: undefined };
     inFlight.set(request.idKey, flight);
 
@@ -276,6 +352,9 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         if (call.message !== undefined) stream.allowed({ "writ-call-id": callId });
       },
       notification: (method, params) => stream.notification(method, params),
+      ...(era.kind === "session" && era.session?.clientCapabilities !== undefined
+        ? { request: askOn(era.session, era.session.clientCapabilities, stream, exchange.cut.signal) }
+        : {}),
       response: (member, json) => stream.response(member, json),
       local(json) {
         const answer = local(json);
@@ -325,6 +404,34 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     }
   }
 
+  /** Asks the client of a session on the stream of one of its requests, under an id that nobody else knows. */
+  function askOn(
+    session: McpSession,
+    capabilities: string,
+    stream: AnswerStream,
+    signal: AbortSignal,
+  ): (method: string, params: string) => Promise<ClientAnswer> {
+    return (method, params) => {
+      const capability = method.slice(0, method.indexOf("/"));
+      if (!capabilities.includes(`"${capability}"`)) return Promise.resolve(NOT_OFFERED);
+      if (session.asked.size >= limits.askedMax || signal.aborted) return Promise.resolve(NOT_OFFERED);
+      const id = sessions.makeId();
+      const key = keyOf(id) ?? "";
+      return new Promise((resolve) => {
+        const answer = (given: ClientAnswer): void => {
+          session.asked.delete(key);
+          signal.removeEventListener("abort", gone);
+          resolve(given);
+        };
+        const gone = (): void => answer(NOT_OFFERED);
+        signal.addEventListener("abort", gone, { once: true });
+        session.asked.set(key, answer);
+        const text = `{"jsonrpc":"2.0","id":"${id}","method":"${method}","params":${params}}`;
+        if (stream.request(text) === "unheard") answer(NOT_OFFERED);
+      });
+    };
+  }
+
   function inFlightOf(exchange: Exchange): Map<string, InFlight> {
     const { socket } = exchange.request;
     const known = connections.get(socket);
@@ -352,6 +459,18 @@ const CACHEABLE: ReadonlySet<string> = new Set([
   "resources/read",
   "prompts/list",
 ]);
+
+/** Requests that may be answered by asking for input. */
+const INPUT_METHODS: ReadonlySet<string> = new Set(["tools/call", "resources/read", "prompts/get"]);
+
+/** To an upstream: the agent does not have this method, or cannot be asked now. */
+const NOT_OFFERED: ClientAnswer = { member: "error", json: '{"code":-32601,"message":"Method not found"}' };
+
+function readClientCapabilities({ params }: McpRequest): JsonObject {
+  const meta = params["_meta"];
+  const capabilities = isObject(meta) ? meta[CLIENT_CAPABILITIES] : undefined;
+  return isObject(capabilities) ? capabilities : NO_ARGUMENTS;
+}
 
 const NO_ARGUMENTS: JsonObject = Object.freeze(Object.create(null) as JsonObject);
 

@@ -10,10 +10,29 @@ test("an agent with many attenuated tokens does not push out the sessions of ano
     limits: { ...MCP_SESSION_LIMITS, sessionsMax: 8, sessionsPerAgentMax: 4 },
   });
   const owner = { tokenDigest: "other", upstream: "up" };
-  const kept = sessions.open({ ...owner, agent: "other", revision: "2025-11-25" });
+  const opened = { revision: "2025-11-25", clientCapabilities: undefined } as const;
+  const kept = sessions.open({ ...owner, ...opened, agent: "other", id: sessions.makeId() });
   for (let count = 0; count < 20; count += 1) {
-    sessions.open({ tokenDigest: `made-${count}`, agent: "many", upstream: "up", revision: "2025-11-25" });
+    const id = sessions.makeId();
+    sessions.open({ ...opened, id, tokenDigest: `made-${count}`, agent: "many", upstream: "up" });
   }
   expect(sessions.size()).toBe(5);
   expect(sessions.find(kept?.id ?? "", owner)).toBe(kept);
+});
+
+test("trap-28 a session's id is 128 random bits and nothing else", () => {
+  const bytes: Uint8Array[] = [];
+  const sessions = createMcpSessions({
+    clock: { nowMs: () => 1, monotonicMs: () => 1 },
+    random: {
+      bytes(length) {
+        bytes.push(randomBytes(length));
+        return bytes.at(-1) ?? new Uint8Array();
+      },
+    },
+    limits: MCP_SESSION_LIMITS,
+  });
+  const ids = Array.from({ length: 100 }, () => sessions.makeId());
+  expect(ids).toEqual(bytes.map((drawn) => Buffer.from(drawn).toString("base64url")));
+  expect(bytes.every(({ length }) => length === 16)).toBe(true);
 });

@@ -2,7 +2,7 @@
  * The sessions of the revisions that have them: unguessable, bound to the exact token and endpoint that opened them,
  * bounded in number and idle time. A session grants nothing: every request on it is judged by its own token.
  */
-import type { Clock, Random } from "../../ports.ts";
+import type { ClientAnswer, Clock, Random } from "../../ports.ts";
 
 export interface McpSession {
   readonly id: string;
@@ -10,8 +10,12 @@ export interface McpSession {
   readonly agent: string;
   readonly upstream: string;
   readonly revision: string;
+  /** JSON text of what its client can be asked for, in one of few spellings; undefined: nothing. */
+  readonly clientCapabilities: string | undefined;
   /** Requests in flight by the key of their id. */
   readonly inFlight: Map<string, InFlight>;
+  /** What upstreams have asked the client and it has not answered yet, by the key of the id that Writ gave it. */
+  readonly asked: Map<string, (answer: ClientAnswer) => void>;
   lastUsedMs: number;
 }
 
@@ -20,6 +24,8 @@ export interface InFlight {
   callId: string | undefined;
 }
 
+const ENDED: ClientAnswer = { member: "error", json: '{"code":-32000,"message":"The session has ended"}' };
+
 export interface McpSessions {
   open(owner: {
     readonly tokenDigest: string;
@@ -27,7 +33,12 @@ export interface McpSessions {
     readonly agent: string;
     readonly upstream: string;
     readonly revision: string;
+    readonly clientCapabilities: string | undefined;
+    /** From `makeId`. */
+    readonly id: string;
   }): McpSession | undefined;
+  /** An identifier that nobody can guess. */
+  makeId(): string;
   /** The session, for the token and endpoint that opened it only; to anybody else it does not exist. */
   find(id: string, owner: { readonly tokenDigest: string; readonly upstream: string }): McpSession | undefined;
   end(session: McpSession): void;
@@ -40,6 +51,8 @@ export interface McpSessionLimits {
   readonly sessionsPerAgentMax: number;
   readonly sessionIdleMs: number;
   readonly inFlightMax: number;
+  /** Requests of upstreams to the client of one session that wait for its answer. */
+  readonly askedMax: number;
 }
 
 export const MCP_SESSION_LIMITS: McpSessionLimits = {
@@ -47,6 +60,7 @@ export const MCP_SESSION_LIMITS: McpSessionLimits = {
   sessionsPerAgentMax: 1000,
   sessionIdleMs: 30 * 60_000,
   inFlightMax: 256,
+  askedMax: 32,
 };
 
 export function createMcpSessions(options: {
@@ -66,6 +80,8 @@ export function createMcpSessions(options: {
     if (own?.size === 0) byAgent.delete(session.agent);
     for (const flight of session.inFlight.values()) flight.cut.abort();
     session.inFlight.clear();
+    for (const answer of session.asked.values()) answer(ENDED);
+    session.asked.clear();
   }
 
   function endIdle(): void {
@@ -84,7 +100,8 @@ export function createMcpSessions(options: {
   return {
     size: () => sessions.size,
     end,
-    open({ tokenDigest, agent, upstream, revision }) {
+    makeId: () => Buffer.from(random.bytes(16)).toString("base64url"),
+    open({ tokenDigest, agent, upstream, revision, clientCapabilities, id }) {
       endIdle();
       const own = byAgent.get(agent) ?? new Set();
       if (own.size >= limits.sessionsPerAgentMax || sessions.size >= limits.sessionsMax) {
@@ -92,14 +109,15 @@ export function createMcpSessions(options: {
         if (victim === undefined) return undefined;
         end(victim);
       }
-      const id = Buffer.from(random.bytes(16)).toString("base64url");
       const session: McpSession = {
         id,
         tokenDigest,
         agent,
         upstream,
         revision,
+        clientCapabilities,
         inFlight: new Map(),
+        asked: new Map(),
         lastUsedMs: clock.monotonicMs(),
       };
       sessions.set(id, session);

@@ -47,13 +47,17 @@ function membersNamed(...names: readonly string[]): Members {
   return { known, folded: new Set([...known].map(foldName)) };
 }
 
-/** Members that change what a request does and that nothing judges yet: long-running tasks, answers to an upstream. */
-const REFUSED: ReadonlySet<string> = new Set(["task", "inputResponses", "requestState"].map(foldName));
+/** A member that changes what a request does and that nothing judges yet: long-running tasks. */
+const REFUSED: ReadonlySet<string> = new Set(["task"].map(foldName));
+/** What goes back to an upstream that asked for input: of one revision, and of requests that may be asked so only. */
+const ANSWERS: ReadonlySet<string> = new Set(["inputResponses", "requestState"]);
+const ANSWERS_FOLDED: ReadonlySet<string> = new Set([...ANSWERS].map(foldName));
 
-export function readMethod(request: McpRequest): MethodReading {
+/** `input`: whether the agent may send what an upstream asked it for. */
+export function readMethod(request: McpRequest, { input = false }: { readonly input?: boolean } = {}): MethodReading {
   const members = Object.hasOwn(MEMBERS, request.method) ? MEMBERS[request.method as keyof typeof MEMBERS] : undefined;
   if (members === undefined) return { kind: "unknown" };
-  if (!isReadable(request.params, members)) return FAULT;
+  if (!isReadable(request.params, members, input)) return FAULT;
   switch (request.method as keyof typeof MEMBERS) {
     case "tools/call":
       return readToolCall(request);
@@ -72,22 +76,28 @@ export function readMethod(request: McpRequest): MethodReading {
 }
 
 /** Whether every reader takes the same members for the ones that name what is done. */
-function isReadable(params: JsonObject, { known, folded }: Members): boolean {
+function isReadable(params: JsonObject, { known, folded }: Members, input: boolean): boolean {
   for (const member of Object.keys(params)) {
     if (known.has(member)) continue;
     const name = foldName(member);
     // A reader that ignores case would take the member for one that was not judged (`Arguments`).
     if (folded.has(name) || REFUSED.has(name)) return false;
+    if (ANSWERS_FOLDED.has(name) && !(input && ANSWERS.has(member))) return false;
   }
   return true;
 }
 
-function readToolCall({ params, argumentsText }: McpRequest): MethodReading {
-  const { name, arguments: args } = params;
+/** What is put on record of the arguments: with what the agent was asked for, where it was. */
+function recorded({ params, paramsText, argumentsText }: McpRequest): string {
+  return params["inputResponses"] === undefined && params["requestState"] === undefined ? argumentsText : paramsText;
+}
+
+function readToolCall(request: McpRequest): MethodReading {
+  const { name, arguments: args } = request.params;
   if (typeof name !== "string" || name === "" || name.length > TOOL_NAME_LENGTH_MAX) return FAULT;
   if (args !== undefined && !isObject(args)) return FAULT;
   const call = { kind: "call", action: "tool.call", named: undefined } as const;
-  return { ...call, tool: name, name, arguments: args ?? NOTHING, argumentsText };
+  return { ...call, tool: name, name, arguments: args ?? NOTHING, argumentsText: recorded(request) };
 }
 
 function readList({ params }: McpRequest, action: AgentAction): MethodReading {
@@ -96,19 +106,19 @@ function readList({ params }: McpRequest, action: AgentAction): MethodReading {
   return { kind: "call", action, tool: "", named: undefined, arguments: NOTHING, argumentsText: "", name: "" };
 }
 
-function readResource({ params }: McpRequest, action: AgentAction): MethodReading {
-  const { uri } = params;
+function readResource(request: McpRequest, action: AgentAction): MethodReading {
+  const { uri } = request.params;
   if (!isUri(uri)) return FAULT;
   const named = { kind: "resource", name: uri } as const;
-  return { kind: "call", action, tool: "", named, arguments: NOTHING, argumentsText: "", name: uri };
+  return { kind: "call", action, tool: "", named, arguments: NOTHING, argumentsText: recorded(request), name: uri };
 }
 
-function readPrompt({ params, argumentsText }: McpRequest): MethodReading {
-  const { name, arguments: args } = params;
+function readPrompt(request: McpRequest): MethodReading {
+  const { name, arguments: args } = request.params;
   if (typeof name !== "string" || name === "" || name.length > TOOL_NAME_LENGTH_MAX) return FAULT;
   if (args !== undefined && !isObject(args)) return FAULT;
   const call = { kind: "call", action: "prompt.get", tool: "", named: { kind: "prompt", name } } as const;
-  return { ...call, arguments: args ?? NOTHING, argumentsText, name };
+  return { ...call, arguments: args ?? NOTHING, argumentsText: recorded(request), name };
 }
 
 function readCompletion({ params, paramsText }: McpRequest): MethodReading {
