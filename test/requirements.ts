@@ -154,6 +154,11 @@ export const REQUIREMENTS: readonly Requirement[] = [
   },
   { id: "R-RUN-3", sentence: "The only outbound connections are to the database and to the configured upstreams." },
   { id: "R-RUN-4", sentence: "A redirect of an upstream is not followed." },
+  {
+    id: "R-RUN-5",
+    sentence:
+      "An upstream's address that is not public is connected to only where the operator lists it, and no name is resolved a second time after its addresses were judged.",
+  },
 ];
 
 /** A promise that no test tries to break yet, and why. It leaves this list with the first test that cites it. */

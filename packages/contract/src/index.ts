@@ -49,6 +49,15 @@ export {
 export type { Allow, Decision, Deny, Obligation, StepUp } from "./decision.ts";
 export { type AuditEvent, EVENTS, type EventEntry, type EventName, type FieldType } from "./events.ts";
 export { nearestName } from "./nearest-name.ts";
+export {
+  type Address,
+  type AddressPrefix,
+  isHostPattern,
+  isWithinPrefix,
+  matchesHost,
+  readAddressPrefix,
+  readAnyAddress,
+} from "./network-name.ts";
 export { isReason, REASONS, type Reason, type ReasonEntry } from "./reasons.ts";
 export {
   compareNumbers,

@@ -43,8 +43,24 @@ export function matchesHost(pattern: string, host: string): boolean {
 
 /** Reads an address in its plain form: no leading zeros, no zone, no brackets (RFC 4291 section 2.2 for IPv6). */
 export function readAddress(text: string): Address | undefined {
+  const address = readAnyAddress(text);
+  return address === undefined || isMapped(address) ? undefined : address;
+}
+
+/** As `readAddress`, IPv4-mapped addresses included: for whoever judges them by the address that they hold. */
+export function readAnyAddress(text: string): Address | undefined {
   if (text.length > ADDRESS_LENGTH_MAX) return undefined;
   return text.includes(":") ? readIpv6(text) : readIpv4(text);
+}
+
+/** ::ffff:0:0/96 holds IPv4 addresses: some readers take one for IPv6, some for IPv4. */
+function isMapped(address: Address): boolean {
+  return (
+    address.length === 16 &&
+    address.slice(0, 10).every((byte) => byte === 0) &&
+    address[10] === 255 &&
+    address[11] === 255
+  );
 }
 
 function readIpv4(text: string): Address | undefined {
@@ -67,10 +83,7 @@ function readIpv6(text: string): Address | undefined {
   if (head === undefined || tail === undefined) return undefined;
   const missing = 16 - head.length - tail.length;
   if (right === undefined ? missing !== 0 : missing < 2) return undefined;
-  const address = [...head, ...new Array<number>(missing).fill(0), ...tail];
-  // ::ffff:0:0/96 holds IPv4 addresses: some readers take one for IPv6, some for IPv4.
-  const isMapped = address.slice(0, 10).every((byte) => byte === 0) && address[10] === 255 && address[11] === 255;
-  return isMapped ? undefined : address;
+  return [...head, ...new Array<number>(missing).fill(0), ...tail];
 }
 
 /** The bytes of groups between colons; the last may be an IPv4 address where `atEnd`. */

@@ -125,6 +125,11 @@ export const REASONS = {
     sentence: "The database is older than what this gateway has seen; an administrator must open a new epoch.",
   },
   upstream_unavailable: { http: 503, jsonRpc: -32019, sentence: "The upstream has no free slot or does not answer." },
+  upstream_address_refused: {
+    http: 502,
+    jsonRpc: -32019,
+    sentence: "The upstream has an address that this gateway does not connect to, unless its operator lists it.",
+  },
   upstream_failed: { http: 502, jsonRpc: -32019, sentence: "The upstream failed after the call was sent." },
   upstream_input_refused: {
     http: 403,

@@ -5,7 +5,7 @@
  */
 import { type AuditEvent, makeUuidv7, type Upstream } from "@writ/contract";
 import type { TenantState } from "@writ/core";
-import type { Clock, Random } from "./ports.ts";
+import { type Clock, Failure, type Random } from "./ports.ts";
 import type { ObservationStore } from "./store/observation-store.ts";
 
 export interface CatalogueReader {
@@ -38,6 +38,7 @@ export interface CatalogueWatchOptions {
 const READING_MAX = 4;
 /** Upstreams waiting to be read; beyond, they are found again at the next review. */
 const WAITING_MAX = 1_000;
+const DETAIL_LENGTH_MAX = 500;
 const READ_TIMEOUT_MS = 30_000;
 const AGAIN_AFTER_MS = 10 * 60_000;
 const AGAIN_AFTER_FAILURE_MS = 15_000;
@@ -87,6 +88,7 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
     const { tenantId, upstreamId, upstream } = task;
     let tools: readonly { name: string; definition: string }[] = [];
     let status = "ok";
+    let detail = "";
     try {
       const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(READ_TIMEOUT_MS)]);
       ({ tools } = await reader.readCatalogue(tenantId, upstreamId, upstream, signal));
@@ -95,6 +97,7 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
       if (closing.signal.aborted) return;
       log.warn({ error, upstream: upstream.name }, "an upstream's catalogue could not be read");
       status = "failed";
+      if (error instanceof Failure) detail = error.message.slice(0, DETAIL_LENGTH_MAX);
       const transport = JSON.stringify(upstream.transport);
       seen.set(`${tenantId}/${upstreamId}`, { transport, againMs: clock.monotonicMs() + AGAIN_AFTER_FAILURE_MS });
     }
@@ -107,6 +110,7 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
         gatewayId: options.gatewayId,
         observedAtMs: timeMs,
         status,
+        detail,
         definitions,
       });
       options.record({

@@ -43,6 +43,7 @@ export interface GatewayOptions {
   readonly log: Logger;
   readonly callDeadlineMs: number;
   readonly stdioRunner: readonly string[];
+  readonly allowedAddresses: readonly string[];
   /** All that stdio upstreams inherit. */
   readonly childEnvironment: { readonly path: string; readonly home: string };
   readonly mode: "development" | "production";
@@ -125,6 +126,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     random,
     mode: options.mode,
     stdioRunner: options.stdioRunner,
+    allowedAddresses: options.allowedAddresses,
     childEnvironment: options.childEnvironment,
     openEnvironment: createOpenEnvironment(keyring),
     callDeadlineMs: options.callDeadlineMs,

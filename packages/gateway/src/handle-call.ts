@@ -126,6 +126,8 @@ async function runRounds(deps: HandleCallDeps, first: Attempt, sink: CallSink, c
 
 /** The round came to nothing that was recorded: judge anew, at a time no earlier than `notBeforeMs`. */
 type Again = { readonly kind: "again"; readonly notBeforeMs: number };
+/** Why an upstream could not be held. */
+const HOLD_REASONS: ReadonlySet<Reason> = new Set(["upstream_unavailable", "upstream_address_refused"]);
 const AGAIN: Again = { kind: "again", notBeforeMs: 0 };
 
 /** A denial that may rest on a stale state: judged again on the head, where it may turn out to be none. */
@@ -210,9 +212,9 @@ async function allow(
       try {
         slot = await deps.upstreams.hold({ ...judged.hold, waitMs: HOLD_WAIT_MS, signal: cut.signal });
       } catch (error) {
-        // An upstream without a free slot is a denial with evidence; every other failure is handled by the caller.
-        if (!(error instanceof Failure) || error.reason !== "upstream_unavailable") throw error;
-        return await recordDenial(deps, attempt, judged.denyAs("upstream_unavailable", "hold", {}));
+        // An upstream that cannot be had is a denial with evidence; every other failure is handled by the caller.
+        if (!(error instanceof Failure) || !HOLD_REASONS.has(error.reason)) throw error;
+        return await recordDenial(deps, attempt, judged.denyAs(error.reason, "hold", error.data));
       }
     }
     const rejudge = (): DecisionEntry | "withdraw" => {

@@ -21,10 +21,13 @@ export interface Random {
 /** Something of ours, a store or an upstream, is broken. Thrown by ports, caught in `handleCall` only. */
 export class Failure extends Error {
   readonly reason: Reason;
-  constructor(reason: Reason, message: string, options?: { cause?: unknown }) {
+  /** What a denial for it says besides the reason. */
+  readonly data: { readonly retryAfterSeconds?: number };
+  constructor(reason: Reason, message: string, options?: { cause?: unknown; retryAfterSeconds?: number }) {
     super(message, options);
     this.name = "Failure";
     this.reason = reason;
+    this.data = options?.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: options.retryAfterSeconds };
   }
 }
 
@@ -165,7 +168,10 @@ export interface Slot {
 }
 
 export interface UpstreamPort {
-  /** Failure `upstream_unavailable` when no slot or session can be had within `waitMs`. */
+  /**
+   * Failure `upstream_unavailable` when no slot or session can be had within `waitMs`, `upstream_address_refused` when
+   * its address is one that must not be connected to.
+   */
   hold(request: HoldRequest): Promise<Slot>;
   /**
    * JSON text of what the server says that it can do, from a session that is open or is opened for it; takes no slot.

@@ -22,3 +22,9 @@ export {
 export { openEnvironmentValue, type UpstreamPlace, wrapEnvironmentValue } from "./keyring/upstream-environment.ts";
 export { CONTROL_LIMITS, LISTENER_LIMITS, type ListenNearOptions, listenNear } from "./listener-limits.ts";
 export { createLogger, type Logger, type LoggerOptions, maskCredentials } from "./logger.ts";
+export {
+  type AddressKind,
+  type AddressRules,
+  explainRefusal,
+  makeAddressRules,
+} from "./network/address-rules.ts";

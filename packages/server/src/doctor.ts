@@ -2,12 +2,19 @@
 import { access, constants } from "node:fs/promises";
 import { dirname } from "node:path";
 import { checkDurability, migrationStatus } from "@writ/db";
-import type { Config } from "@writ/runtime";
+import { type Config, makeAddressRules } from "@writ/runtime";
 import { MIGRATIONS_DIRECTORY } from "./migrations-directory.ts";
 import { openDatabases } from "./open-databases.ts";
 
 export interface Finding {
-  readonly check: "node" | "data_directory" | "database" | "migrations" | "durability" | "checkpoints";
+  readonly check:
+    | "node"
+    | "data_directory"
+    | "database"
+    | "migrations"
+    | "durability"
+    | "checkpoints"
+    | "upstream_addresses";
   readonly state: "good" | "warning" | "bad";
   readonly detail: string;
 }
@@ -28,6 +35,7 @@ export async function doctor(config: Config): Promise<readonly Finding[]> {
     () => say("checkpoints", "good", `${config.checkpoints.file} can be written`),
     () => say("checkpoints", "bad", `${config.checkpoints.file} cannot be written; set checkpoints.file`),
   );
+  say("upstream_addresses", ...describeAddresses(config));
   try {
     const databases = await openDatabases({ url: config.database.url, dataDir: config.dataDir });
     const owner = databases.owner();
@@ -53,6 +61,31 @@ export async function doctor(config: Config): Promise<readonly Finding[]> {
     say("database", "bad", error instanceof Error ? error.message : String(error));
   }
   return findings;
+}
+
+/** Where clouds answer whoever is on the machine with its credentials. */
+const METADATA_ADDRESSES = ["169.254.169.254", "fd00:ec2::254", "168.63.129.16"];
+
+function describeAddresses({ upstreams, sources }: Config): [Finding["state"], string] {
+  const { allowedAddresses } = upstreams;
+  const listed = allowedAddresses.join(", ");
+  const rules = makeAddressRules(allowedAddresses);
+  const reached = METADATA_ADDRESSES.filter((address) => rules.judge("", address).kind !== "refused");
+  if (reached.length > 0) {
+    return [
+      "warning",
+      `upstreams may have the address ${reached.join(", ")}, where a cloud gives away this machine's credentials; narrow upstreams.allowedAddresses (${listed})`,
+    ];
+  }
+  if (allowedAddresses.length === 0) {
+    return ["good", "upstreams have public addresses only; list others in upstreams.allowedAddresses"];
+  }
+  return sources.has("upstreams.allowedAddresses")
+    ? ["good", `besides public addresses upstreams may have ${listed}`]
+    : [
+        "good",
+        `besides public addresses upstreams may have ${listed}, which development lists and production does not`,
+      ];
 }
 
 /** Of a path that need not exist: the nearest directory above it that does. */

@@ -192,6 +192,10 @@ function makeGateway(context: Context): { readonly gateway: Gateway; start(): Pr
       "stdio upstreams run as this user and could read its files; production starts them through upstreams.stdioRunner only",
     );
   }
+  if (config.mode === "development" && !config.sources.has("upstreams.allowedAddresses")) {
+    dangerous.push("upstreams_on_loopback");
+    notes.push("upstreams may be servers on this machine; production reaches only those in upstreams.allowedAddresses");
+  }
   if (databases.engine === "pglite") dangerous.push("embedded_no_fsync");
   const gateway = createGateway({
     db: databases.gateway,
@@ -205,6 +209,7 @@ function makeGateway(context: Context): { readonly gateway: Gateway; start(): Pr
     log,
     callDeadlineMs: config.gateway.callDeadlineMs,
     stdioRunner: config.upstreams.stdioRunner,
+    allowedAddresses: config.upstreams.allowedAddresses,
     childEnvironment: { path: process.env["PATH"] ?? "", home: process.env["HOME"] ?? "" },
     mode: config.mode,
     host: config.gateway.host,

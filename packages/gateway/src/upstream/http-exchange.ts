@@ -4,6 +4,7 @@
  * sent" and "may have been sent". It never follows a redirect, never repeats a request and knows nothing of sessions.
  */
 import type { Dispatcher } from "undici";
+import { AddressRefused } from "./guarded-connector.ts";
 import { createSseParser, SseOverflow } from "./sse-parser.ts";
 
 export type Exchange =
@@ -246,6 +247,7 @@ export function exchange(
 
 /** The code of a network error where it has one: addresses and paths stay out of what is recorded. */
 function describe(error: unknown): string {
+  if (error instanceof AddressRefused) return error.message;
   if (error instanceof Error) {
     const code: unknown = "code" in error ? error.code : undefined;
     return typeof code === "string" ? `connection failed (${code})` : "connection failed";

@@ -13,7 +13,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { AnswerSink, SendOutcome, UpstreamMessage } from "../ports.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
 import { createOpenEnvironment } from "./open-environment.ts";
-import { createUpstreams, type Upstreams } from "./upstreams.ts";
+import { createUpstreams, type Upstreams, type UpstreamsOptions } from "./upstreams.ts";
 
 const FAKE = fileURLToPath(new URL("../../../testkit/src/bin/mcp-upstream.ts", import.meta.url));
 const EVERYTHING = fileURLToPath(
@@ -30,21 +30,20 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function makeUpstreams(
-  limits: Partial<UpstreamLimits> = {},
-  mode: "development" | "production" = "development",
-): Upstreams {
+function makeUpstreams(limits: Partial<UpstreamLimits> = {}, options: Partial<UpstreamsOptions> = {}): Upstreams {
   const upstreams = createUpstreams({
     clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
     random: { bytes: (length) => randomBytes(length) },
     limits: { ...UPSTREAM_LIMITS, endGraceMs: 500, ...limits },
     log: () => undefined,
     version: "0.1.0",
-    mode,
+    mode: "development",
     stdioRunner: [],
+    allowedAddresses: ["127.0.0.0/8"],
     callDeadlineMs: 60_000,
     childEnvironment: { path: process.env["PATH"] ?? "", home: "/nonexistent" },
     openEnvironment: createOpenEnvironment(keyring),
+    ...options,
   });
   cleanups.push(() => upstreams.close());
   return upstreams;
@@ -455,6 +454,35 @@ describe("upstreams over HTTP", () => {
     await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/given time/);
   });
 
+  test("trap-21 are refused for their address, with what to do about it, and nothing is sent", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams({}, { allowedAddresses: ["10.0.0.0/8"] });
+    const held = call(upstreams, makeHttp(fake.url), makeMessage("echo"));
+    await expect(held).rejects.toMatchObject({
+      reason: "upstream_address_refused",
+      message: expect.stringMatching(/^127\.0\.0\.1 has an address that is of the kind loopback, .*allowedAddresses/),
+    });
+    const read = upstreams.readCatalogue("t", "u", makeHttp(fake.url), never);
+    await expect(read).rejects.toMatchObject({ reason: "upstream_address_refused" });
+    expect([...fake.calls, ...fake.others]).toEqual([]);
+  });
+
+  test("trap-21 a call on a session that stands is not sent over a connection to another address", async () => {
+    const fake = await startFake("session");
+    const { port } = new URL(fake.url);
+    let address = "127.0.0.1";
+    const upstreams = makeUpstreams({}, { resolve: async () => [{ address, family: 4 }] });
+    const upstream = makeHttp(`http://rebind.example:${port}/mcp`);
+    expect((await call(upstreams, upstream, makeMessage("echo"))).outcome.kind).toBe("completed");
+    await call(upstreams, upstream, makeMessage("die"));
+    const before = fake.calls.length;
+    address = "169.254.169.254";
+    // The connection ended with the last call: the next needs another.
+    const told = await call(upstreams, upstream, makeMessage("echo"));
+    expect(told.outcome).toMatchObject({ kind: "aborted", detail: expect.stringContaining("metadata") });
+    expect(fake.calls.length).toBe(before);
+  });
+
   test("reach the official server", async () => {
     const probe = createServer().listen(0, "127.0.0.1");
     await once(probe, "listening");
@@ -562,7 +590,7 @@ describe("upstreams over stdio", () => {
   });
 
   test("are not started in production without a runner", async () => {
-    const upstreams = makeUpstreams({}, "production");
+    const upstreams = makeUpstreams({}, { mode: "production" });
     await expect(call(upstreams, makeStdio("session"), makeMessage("echo"))).rejects.toThrow(/through a runner/);
     expect(upstreams.counts().children).toBe(0);
   });

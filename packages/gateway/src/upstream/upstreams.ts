@@ -10,8 +10,10 @@
  */
 
 import type { Upstream } from "@writ/contract";
+import { makeAddressRules } from "@writ/runtime";
 import { Pool } from "undici";
 import { type Clock, Failure, type HoldRequest, type Random, type Slot, type UpstreamPort } from "../ports.ts";
+import { type AddressRefused, createGuardedConnector, type Resolve, resolveBySystem } from "./guarded-connector.ts";
 import { openHttpSession } from "./http-session.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
 import { type Implementation, STATELESS_REVISION } from "./messages.ts";
@@ -34,6 +36,10 @@ export interface UpstreamsOptions {
    * it. Production starts no child without one: a child of the same user can read the gateway's memory.
    */
   readonly stdioRunner: readonly string[];
+  /** What is listed of addresses that are not public; every other such address of an HTTP upstream is refused. */
+  readonly allowedAddresses: readonly string[];
+  /** How names become addresses; as the machine does it unless given. */
+  readonly resolve?: Resolve;
   /** All that a child's environment holds besides what its upstream configures. */
   readonly childEnvironment: { readonly path: string; readonly home: string };
   /** Opens the values of a child's environment. Failure `upstream_unavailable`. */
@@ -80,6 +86,8 @@ interface Entry {
   readonly slots: Slots;
   readonly pool: Pool | undefined;
   readonly url: URL | undefined;
+  /** Why the connection tried last was refused for its address. */
+  refusal: AddressRefused | undefined;
   readonly places: Map<string, Place>;
   /** Places whose session takes no further call, while calls still run on it: it ends with the last of them. */
   readonly leaving: Set<Place>;
@@ -95,6 +103,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   const { clock, log } = options;
   const limits = options.limits ?? UPSTREAM_LIMITS;
   const client: Implementation = { name: "writ", version: options.version };
+  const addressRules = makeAddressRules(options.allowedAddresses);
   const entries = new Map<string, Entry>();
   const ended = new AbortController();
   /** Sessions that are ending: awaited by `close`. */
@@ -169,6 +178,15 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       forget(idle);
     }
     const url = upstream.transport.type === "http" ? new URL(upstream.transport.url) : undefined;
+    const connect = createGuardedConnector({
+      rules: addressRules,
+      resolve: options.resolve ?? resolveBySystem,
+      timeoutMs: limits.openTimeoutMs,
+      listedOnly: false,
+      onJudged(refusal) {
+        entry.refusal = refusal;
+      },
+    });
     const entry: Entry = {
       key,
       tenantId,
@@ -182,9 +200,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
           : new Pool(url.origin, {
               connections: upstream.concurrencyMax + SPARE_CONNECTIONS,
               pipelining: 1,
-              connect: { timeout: limits.openTimeoutMs },
+              connect,
               maxHeaderSize: 32 * 1024,
             }),
+      refusal: undefined,
       places: new Map(),
       leaving: new Set(),
       mirrored: new Map(),
@@ -209,6 +228,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (present !== undefined && (present.session === undefined || present.session.alive())) return present;
     if (present !== undefined) leave(entry, key, present);
     if (clock.nowMs() < entry.notBeforeMs) {
+      if (entry.refusal !== undefined) throw new Failure("upstream_address_refused", entry.refusal.message);
       throw new Failure("upstream_unavailable", "the upstream failed a moment ago and is given time");
     }
     if (entry.places.size >= limits.sessionsPerUpstreamMax) makeRoom([entry]);
@@ -307,12 +327,18 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const { transport } = upstream;
     if (transport.type === "http") {
       if (entry.pool === undefined || entry.url === undefined) throw new TypeError("an HTTP upstream without a pool");
-      return openHttpSession({
-        ...shared,
-        dispatcher: entry.pool,
-        url: entry.url,
-        mirrored: (tool) => entry.mirrored.get(tool) ?? [],
-      });
+      try {
+        return await openHttpSession({
+          ...shared,
+          dispatcher: entry.pool,
+          url: entry.url,
+          mirrored: (tool) => entry.mirrored.get(tool) ?? [],
+        });
+      } catch (error) {
+        // The failure to connect has a reason of its own where the address was the matter; it goes on as that.
+        if (entry.refusal === undefined) throw error;
+        throw new Failure("upstream_address_refused", entry.refusal.message, { cause: error });
+      }
     }
     const [command = transport.command, ...args] = [...options.stdioRunner, transport.command, ...transport.args];
     if (options.stdioRunner.length === 0) {

@@ -28,7 +28,10 @@ export interface Config {
     readonly checkpointKeyFile: string;
   };
   readonly checkpoints: { readonly file: string; readonly intervalSeconds: number };
-  readonly upstreams: { readonly stdioRunner: readonly string[] };
+  readonly upstreams: {
+    readonly stdioRunner: readonly string[];
+    readonly allowedAddresses: readonly string[];
+  };
   readonly log: { readonly level: "trace" | "debug" | "info" | "warn" | "error" | "silent" };
   /** What was left to defaults is absent; used to say where a value came from. */
   readonly sources: ReadonlyMap<string, "environment" | "file">;

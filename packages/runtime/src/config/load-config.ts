@@ -7,6 +7,7 @@ import { nearestName } from "@writ/contract";
 import type { TSchema } from "typebox";
 import { Check } from "typebox/value";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { isAddressRule, LOOPBACK_RULES } from "../network/address-rules.ts";
 import { checkProduction } from "./check-production.ts";
 import { type Config, ConfigError, type ConfigProblem } from "./config.ts";
 import { listGroups, listSettings, type Setting } from "./settings.ts";
@@ -36,7 +37,11 @@ export function loadConfig(options: LoadConfigOptions): Config {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const config = resolveConfig(values, sources, options);
-  const late = [...checkUrls(config), ...(config.mode === "production" ? checkProduction(config, settings) : [])];
+  const late = [
+    ...checkUrls(config),
+    ...checkAddresses(config),
+    ...(config.mode === "production" ? checkProduction(config, settings) : []),
+  ];
   if (late.length > 0) throw new ConfigError(late);
   return config;
 }
@@ -223,7 +228,12 @@ function resolveConfig(
       file: resolvePath("checkpoints.file") ?? `${dataDir}-checkpoints/checkpoints.txt`,
       intervalSeconds: get("checkpoints.intervalSeconds"),
     },
-    upstreams: { stdioRunner: get<readonly string[] | undefined>("upstreams.stdioRunner") ?? [] },
+    upstreams: {
+      stdioRunner: get<readonly string[] | undefined>("upstreams.stdioRunner") ?? [],
+      allowedAddresses:
+        get<readonly string[] | undefined>("upstreams.allowedAddresses") ??
+        (mode === "development" ? LOOPBACK_RULES : []),
+    },
     log: { level: get("log.level") },
     sources,
   };
@@ -239,6 +249,15 @@ function defaultHosts(listener: { readonly host: string; readonly publicUrl: str
 
 function urlHost(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
+}
+
+function checkAddresses({ upstreams }: Config): readonly ConfigProblem[] {
+  return upstreams.allowedAddresses
+    .filter((text) => !isAddressRule(text))
+    .map((text) => ({
+      place: "upstreams.allowedAddresses",
+      message: `${text} is neither address/bits with zeros after the prefix, nor an address, nor a host in lower case`,
+    }));
 }
 
 function checkUrls(config: Config): readonly ConfigProblem[] {

@@ -43,6 +43,7 @@ async function start(
     version: "0.1.0",
     mode: "development",
     stdioRunner: [],
+    allowedAddresses: ["127.0.0.0/8"],
     childEnvironment: { path: "", home: "" },
     openEnvironment: () => ({}),
     callDeadlineMs: 20_000,
