@@ -198,6 +198,8 @@ export function exchange(
         if (state !== "sent" || code < 200) return;
         state = "answered";
         status = code;
+        // Whatever its body says: an answer that points elsewhere is none, and nobody goes there.
+        if (code >= 300 && code < 400) return stop(`the upstream redirects (HTTP ${code}), which is never followed`);
         const id = headers["mcp-session-id"];
         sessionId = typeof id === "string" && /^[\x21-\x7e]{1,1024}$/.test(id) ? id : undefined;
         begin(headers);

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { toNodeHandler } from "@modelcontextprotocol/node";
@@ -127,6 +127,17 @@ async function call(
   const outcome = await slot.send(message, sink, options.signal ?? never);
   slot.release();
   return { outcome, notifications, member, json };
+}
+
+async function listenOn(server: HttpServer): Promise<string> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanups.push(async () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === "object" ? address?.port : undefined}`;
 }
 
 const IGNORED: AnswerSink = { notification: () => undefined, response: () => undefined };
@@ -393,11 +404,49 @@ describe("upstreams over HTTP", () => {
     expect(fake.calls.length).toBe(2);
   });
 
-  test("R-RUN-4 never follow a redirect", async () => {
-    const fake = await startFake("session");
-    const told = await call(makeUpstreams(), makeHttp(fake.url), makeMessage("redirect"));
-    expect(told.outcome).toMatchObject({ kind: "failed", detail: "HTTP 307" });
-    expect(fake.calls.length).toBe(1);
+  test.each([301, 302, 303, 307, 308])(
+    "R-RUN-4 trap-20 never follow a redirect (%d), whatever its body says, and send nothing again",
+    async (status) => {
+      const elsewhere = await startFake("session");
+      const seen: string[] = [];
+      const server = createHttpServer((request, response) => {
+        const chunks: Buffer[] = [];
+        request
+          .on("data", (chunk: Buffer) => chunks.push(chunk))
+          .on("end", () => {
+            const { id, method } = JSON.parse(String(Buffer.concat(chunks)));
+            seen.push(method);
+            const opening = {
+              protocolVersion: "2025-11-25",
+              capabilities: {},
+              serverInfo: { name: "x", version: "1" },
+            };
+            const result = method === "initialize" ? opening : { content: [{ type: "text", text: "believed" }] };
+            const isRedirect = method === "tools/call";
+            response.writeHead(isRedirect ? status : id === undefined ? 202 : 200, {
+              "content-type": "application/json",
+              ...(isRedirect ? { location: elsewhere.url } : {}),
+            });
+            response.end(method === "server/discover" ? "{}" : JSON.stringify({ jsonrpc: "2.0", id, result }));
+          });
+      });
+      const upstream = makeHttp(`${await listenOn(server)}/mcp`);
+
+      const told = await call(makeUpstreams(), upstream, makeMessage("echo"));
+
+      expect(told).toMatchObject({
+        member: undefined,
+        outcome: { kind: "failed", detail: `the upstream redirects (HTTP ${status}), which is never followed` },
+      });
+      expect(seen.filter((method) => method === "tools/call")).toEqual(["tools/call"]);
+      expect([...elsewhere.calls, ...elsewhere.others]).toEqual([]);
+    },
+  );
+
+  test("trap-20 are unavailable when they redirect the start of a session, and say so", async () => {
+    const server = createHttpServer((_request, response) => response.writeHead(302, { location: "/other" }).end());
+    const upstream = makeHttp(`${await listenOn(server)}/mcp`);
+    await expect(call(makeUpstreams(), upstream, makeMessage("echo"))).rejects.toThrow(/redirects \(HTTP 302\)/);
   });
 
   test("call it failed when the stream breaks after it began", async () => {
@@ -536,16 +585,8 @@ describe("upstreams over HTTP", () => {
       // The SDK's own types disagree with exactOptionalPropertyTypes about Node's requests.
       void handler(request as Parameters<typeof handler>[0], response);
     });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    const port = typeof address === "object" ? address?.port : undefined;
-    cleanups.push(async () => {
-      server.closeAllConnections();
-      server.close();
-    });
+    const upstream = makeHttp(`${await listenOn(server)}/mcp`);
     const upstreams = makeUpstreams();
-    const upstream = makeHttp(`http://127.0.0.1:${port}/mcp`);
     const catalogue = await upstreams.readCatalogue("t", "u", upstream, never);
     expect(catalogue.revision).toBe("2026-07-28");
     expect(catalogue.tools.map((tool) => tool.name)).toEqual(["place"]);
