@@ -277,6 +277,18 @@ export const EVENTS = {
     sentence: "An upstream was removed, with its tools.",
     fields: { ...admin, upstreamId: "string", upstream: "string" },
   },
+  "upstream.unavailable": {
+    version: 1,
+    category: "gateway",
+    sentence: "A gateway gave an upstream up for a while, after so many failures in a row.",
+    fields: { upstream: "string", failures: "integer", status: "string", gateway: "string" },
+  },
+  "upstream.available": {
+    version: 1,
+    category: "gateway",
+    sentence: "An upstream that was given up answers that gateway again.",
+    fields: { upstream: "string", gateway: "string" },
+  },
   "catalogue.pinned": {
     version: 1,
     category: "catalogue",

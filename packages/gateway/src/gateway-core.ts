@@ -27,7 +27,7 @@ import { createAuthorityStore } from "./state/authority-store.ts";
 import { createHistoryStores } from "./store/history-store.ts";
 import { createObservationStore } from "./store/observation-store.ts";
 import { createOpenEnvironment } from "./upstream/open-environment.ts";
-import { createUpstreams } from "./upstream/upstreams.ts";
+import { createUpstreams, type UpstreamHealth } from "./upstream/upstreams.ts";
 
 export interface GatewayOptions {
   /** Connections of the role `gateway`; the journal has its own, so that nothing stands before a commit. */
@@ -132,6 +132,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     callDeadlineMs: options.callDeadlineMs,
     log: (event, fields) => log.info(fields, event),
     version: options.version,
+    onHealth: (health) => journal.record(healthEvent({ clock, random, gatewayId, health })),
   });
   const catalogue = createCatalogueWatch({
     reader: upstreams,
@@ -273,6 +274,16 @@ function sealEvent(parts: {
       seal,
     },
   };
+}
+
+function healthEvent(parts: { clock: Clock; random: Random; gatewayId: string; health: UpstreamHealth }): AuditEvent {
+  const { clock, random, gatewayId: gateway, health } = parts;
+  const { tenantId, upstream, failures, detail: status } = health;
+  const timeMs = clock.nowMs();
+  const base = { id: makeUuidv7(timeMs, random.bytes(10)), timeMs, tenantId };
+  return health.state === "available"
+    ? { event: "upstream.available", ...base, fields: { upstream, gateway } }
+    : { event: "upstream.unavailable", ...base, fields: { upstream, failures, status, gateway } };
 }
 
 function summaryEvent(parts: { clock: Clock; random: Random; gatewayId: string; summary: DenialSummary }): AuditEvent {

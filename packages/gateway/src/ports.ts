@@ -153,7 +153,14 @@ export interface AnswerSink {
 export type SendOutcome =
   | { readonly kind: "completed"; readonly bytes: number; readonly notifications: number; readonly error: boolean }
   /** Sent, and the upstream or the stream broke; or the answer was cut by us. */
-  | { readonly kind: "failed"; readonly detail: string; readonly bytes: number; readonly notifications: number }
+  | {
+      readonly kind: "failed";
+      readonly detail: string;
+      readonly bytes: number;
+      readonly notifications: number;
+      /** The upstream said that it can answer nothing now (HTTP 5xx). */
+      readonly unavailable?: boolean;
+    }
   /** Surely not sent. */
   | { readonly kind: "aborted"; readonly detail: string }
   /** May have been sent. */

@@ -266,6 +266,8 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     };
     calls.push(call);
     options.onCall?.(call);
+    // What a proxy answers for a server that is gone; in no list, and over HTTP only.
+    if (call.tool === "sick") return refuse(503);
     response.once("close", () => {
       if (!response.writableFinished) cancelled.push(message.id);
     });

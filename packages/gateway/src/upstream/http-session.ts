@@ -286,7 +286,7 @@ function makeSession(
     if (end.kind === "no_answer") return { kind: "unknown", detail: end.detail };
     const detail =
       fault ?? end.broken ?? (end.status === 200 ? "the stream ended without a response" : `HTTP ${end.status}`);
-    return { kind: "failed", detail, bytes: end.bytes, notifications };
+    return { kind: "failed", detail, bytes: end.bytes, notifications, unavailable: end.status >= 500 };
   }
 
   /** Answers that are about Writ and the upstream, not about the agent's call. */

@@ -40,11 +40,11 @@ export interface UpstreamLimits {
   /** Pages of one catalogue, and tools in it. */
   readonly cataloguePagesMax: number;
   readonly catalogueToolsMax: number;
-  /** Waits after a failed start: the first, doubled each time up to the last. */
+  /** Failures in a row after which an upstream is given time. */
+  readonly breakerFailures: number;
+  /** How much time: the first, doubled up to the last for each probe that fails. */
   readonly backoffFirstMs: number;
   readonly backoffLastMs: number;
-  /** A child that lived so long before it died starts the waits anew. */
-  readonly backoffForgivenMs: number;
   /** A child's time to end after its stdin was closed, and again after SIGTERM. */
   readonly endGraceMs: number;
 }
@@ -71,8 +71,8 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   lingerMs: 250,
   cataloguePagesMax: 100,
   catalogueToolsMax: 10_000,
+  breakerFailures: 3,
   backoffFirstMs: 250,
   backoffLastMs: 30_000,
-  backoffForgivenMs: 60_000,
   endGraceMs: 2000,
 };

@@ -181,7 +181,8 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       `{"protocolVersion":"${SESSION_REVISION}","capabilities":${options.clientCapabilities},"clientInfo":${JSON.stringify(client)}}`,
       limits.openTimeoutMs,
     );
-    if (answer.member !== "result") await refuse(answer.json);
+    // Its own words are not passed on: what this ends in may be put on record.
+    if (answer.member !== "result") await refuse(answer.member === "error" ? "it refuses to" : answer.json);
     const version = findMember(membersOf(answer.json), "protocolVersion");
     revision = version === undefined ? "" : String(JSON.parse(valueText(answer.json, version)));
     if (!SESSION_REVISIONS.includes(revision)) await refuse("it speaks no revision of MCP that this gateway knows");

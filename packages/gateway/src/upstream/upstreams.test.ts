@@ -13,7 +13,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { AnswerSink, SendOutcome, UpstreamMessage } from "../ports.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
 import { createOpenEnvironment } from "./open-environment.ts";
-import { createUpstreams, type Upstreams, type UpstreamsOptions } from "./upstreams.ts";
+import { createUpstreams, type UpstreamHealth, type Upstreams, type UpstreamsOptions } from "./upstreams.ts";
 
 const FAKE = fileURLToPath(new URL("../../../testkit/src/bin/mcp-upstream.ts", import.meta.url));
 const EVERYTHING = fileURLToPath(
@@ -301,6 +301,16 @@ describe.each(kinds)("an upstream over $name", ({ start }) => {
     expect(told.outcome).toHaveProperty("detail", expect.stringContaining("100000 bytes"));
   });
 
+  test("that answers one call without end, in small pieces, is cut within the limit", async () => {
+    const { upstream } = await start();
+    const told = await call(
+      makeUpstreams({ answerBytesMax: 4000 }),
+      upstream,
+      makeMessage("slow", '{"steps":1000}', true),
+    );
+    expect(told.outcome).toMatchObject({ kind: "failed", detail: expect.stringContaining("4000 bytes") });
+  });
+
   test("that stays silent is cut at the upstream's time limit", async () => {
     const { upstream } = await start();
     const told = await call(makeUpstreams(), { ...upstream, timeoutMs: 50 }, makeMessage("silent"));
@@ -492,15 +502,118 @@ describe("upstreams over HTTP", () => {
     second.release();
   });
 
-  test("are unavailable, at once and for a while, when nobody listens", async () => {
+  test("are given up for a while after some failures in a row, with advice, and are found again", async () => {
     const fake = await startFake("session");
+    const { port } = new URL(fake.url);
     await fake.close();
-    const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const health: UpstreamHealth[] = [];
+    const upstreams = makeUpstreams(
+      { breakerFailures: 2, backoffFirstMs: 500, backoffLastMs: 500 },
+      { onHealth: (change) => health.push(change) },
+    );
     const upstream = makeHttp(fake.url);
-    await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toMatchObject({
+    const echo = () => call(upstreams, upstream, makeMessage("echo"));
+    await expect(echo()).rejects.toThrow(/ECONNREFUSED/);
+    await expect(echo()).rejects.toThrow(/ECONNREFUSED/);
+    await expect(echo()).rejects.toMatchObject({
       reason: "upstream_unavailable",
+      message: expect.stringMatching(/given time.*ECONNREFUSED/),
+      data: { retryAfterSeconds: 1 },
     });
+    const again = await startMcpUpstream({ era: "session", port: Number(port) });
+    cleanups.push(() => again.close());
+    await expect
+      .poll(() =>
+        echo().then(
+          ({ outcome }) => outcome.kind,
+          () => "denied",
+        ),
+      )
+      .toBe("completed");
+    expect(health).toMatchObject([
+      {
+        tenantId: "t",
+        upstream: "fake",
+        state: "unavailable",
+        failures: 2,
+        detail: expect.stringMatching(/ECONNREFUSED/),
+      },
+      { tenantId: "t", upstream: "fake", state: "available" },
+    ]);
+  });
+
+  test("are probed by one session of the gateway's own, and by no agent's call", async () => {
+    const asked: string[] = [];
+    const waiting: (() => void)[] = [];
+    let healthy = false;
+    const server = createHttpServer((request, response) => {
+      request.resume();
+      const method = String(request.headers["mcp-method"] ?? "initialize");
+      if (!healthy) return void response.writeHead(503).end();
+      asked.push(method);
+      const discovery = { supportedVersions: ["2026-07-28"], resultType: "complete" };
+      const result = method === "tools/call" ? { content: [], resultType: "complete" } : discovery;
+      const id = asked.length === 1 ? 1 : asked.length;
+      const answer = () =>
+        response
+          .writeHead(200, { "content-type": "application/json" })
+          .end(JSON.stringify({ jsonrpc: "2.0", id, result }));
+      if (method === "server/discover") waiting.push(answer);
+      else answer();
+    });
+    const upstream = makeHttp(`${await listenOn(server)}/mcp`);
+    const upstreams = makeUpstreams({ breakerFailures: 1, backoffFirstMs: 0, backoffLastMs: 0 });
+    await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/HTTP 503/);
+
+    healthy = true;
+    const calls = Array.from({ length: 5 }, () =>
+      call(upstreams, upstream, makeMessage("echo")).then(
+        ({ outcome }) => outcome.kind,
+        (error) => error.reason,
+      ),
+    );
+    await expect.poll(() => waiting.length).toBe(1);
+    const denied = await Promise.all(calls.slice(1));
+    expect(asked).toEqual(["server/discover"]);
+    waiting[0]?.();
+
+    expect(denied).toEqual(Array(4).fill("upstream_unavailable"));
+    expect(await calls[0]).toBe("completed");
+    expect(asked).toEqual(["server/discover", "tools/call"]);
+  });
+
+  test.each([
+    ["that time out", "silent", 50],
+    ["that are answered with HTTP 503", "sick", 5000],
+  ])("are given up after calls %s, and a session that opens is proof enough", async (_name, tool, timeoutMs) => {
+    const fake = await startFake("stateless");
+    const health: string[] = [];
+    const upstreams = makeUpstreams(
+      { breakerFailures: 2, backoffFirstMs: 60_000, backoffLastMs: 60_000 },
+      { onHealth: ({ state }) => health.push(state) },
+    );
+    const upstream = makeHttp(fake.url, { timeoutMs });
+    await call(upstreams, upstream, makeMessage(tool));
+    await call(upstreams, upstream, makeMessage("echo"));
+    await call(upstreams, upstream, makeMessage(tool));
+    expect(health).toEqual([]);
+    await call(upstreams, upstream, makeMessage(tool));
+    expect(health).toEqual(["unavailable"]);
     await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/given time/);
+    expect(fake.calls.length).toBe(4);
+  });
+
+  test("are not given up for calls that the gateway cut, or that failed with an answer", async () => {
+    const fake = await startFake("session");
+    const upstreams = makeUpstreams({ breakerFailures: 1, backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const upstream = makeHttp(fake.url);
+    const cut = new AbortController();
+    const silent = call(upstreams, upstream, makeMessage("silent"), { signal: cut.signal });
+    await expect.poll(() => fake.calls.length).toBe(1);
+    cut.abort();
+    await silent;
+    for (const tool of ["error", "redirect", "ask", "echo"]) await call(upstreams, upstream, makeMessage(tool));
+    expect(fake.calls.length).toBe(5);
   });
 
   test("trap-21 are refused for their address, with what to do about it, and nothing is sent", async () => {
@@ -646,7 +759,7 @@ describe("upstreams over stdio", () => {
   });
 
   test("do not count a child that the gateway ended as one that failed", async () => {
-    const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const upstreams = makeUpstreams({ breakerFailures: 1, backoffFirstMs: 60_000, backoffLastMs: 60_000 });
     const upstream = makeStdio("session");
     await upstreams.readCatalogue("t", "u", upstream, never);
     await expect.poll(() => upstreams.counts().children).toBe(0);
@@ -702,13 +815,13 @@ describe("upstreams over stdio", () => {
   });
 
   test("wait after a child that died", async () => {
-    const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const upstreams = makeUpstreams({ breakerFailures: 1, backoffFirstMs: 60_000, backoffLastMs: 60_000 });
     await call(upstreams, makeStdio("session"), makeMessage("die"));
     await expect(call(upstreams, makeStdio("session"), makeMessage("echo"))).rejects.toThrow(/given time/);
   });
 
-  test("wait longer after each failure to start", async () => {
-    const upstreams = makeUpstreams({ backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+  test("wait after failures to start", async () => {
+    const upstreams = makeUpstreams({ breakerFailures: 1, backoffFirstMs: 60_000, backoffLastMs: 60_000 });
     const upstream = makeStdio("session", {
       transport: { type: "stdio", command: "/nonexistent/x", args: [], env: {} },
     });

@@ -1,6 +1,6 @@
 /**
  * All upstreams that this gateway talks to: for each a bounded number of slots, sessions by isolation key, one pool
- * of connections or its children, what is known of the server's revision, and the waits after failures.
+ * of connections or its children, what is known of the server's revision, and its breaker.
  *
  *   hold ── a slot ── a session that is ready ──▶ Slot        (before the commit; everything that can wait)
  *   Slot.send ── one request on that session ──▶ SendOutcome  (after it; never repeated)
@@ -12,7 +12,16 @@
 import type { Upstream } from "@writ/contract";
 import { makeAddressRules } from "@writ/runtime";
 import { Pool } from "undici";
-import { type Clock, Failure, type HoldRequest, type Random, type Slot, type UpstreamPort } from "../ports.ts";
+import {
+  type Clock,
+  Failure,
+  type HoldRequest,
+  type Random,
+  type SendOutcome,
+  type Slot,
+  type UpstreamPort,
+} from "../ports.ts";
+import { type Breaker, createBreaker } from "./breaker.ts";
 import { type AddressRefused, createGuardedConnector, type Resolve, resolveBySystem } from "./guarded-connector.ts";
 import { openHttpSession } from "./http-session.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
@@ -49,6 +58,17 @@ export interface UpstreamsOptions {
   /** No call lasts longer, whatever its upstream says. */
   readonly callDeadlineMs: number;
   readonly limits?: UpstreamLimits;
+  /** When an upstream is given up for a while, and when it answers again; each at most once in ten seconds. */
+  readonly onHealth?: (health: UpstreamHealth) => void;
+}
+
+export interface UpstreamHealth {
+  readonly tenantId: string;
+  readonly upstream: string;
+  readonly state: "unavailable" | "available";
+  /** Failures in a row, and the last one in words of ours. */
+  readonly failures: number;
+  readonly detail: string;
 }
 
 export interface Upstreams extends UpstreamPort {
@@ -69,6 +89,7 @@ const ASKABLE = '{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}';
 /** Connections beyond the slots: for cancellations, answers to a server and the gateway's own reads. */
 const SPARE_CONNECTIONS = 4;
 const SWEEP_MS = 10_000;
+const HEALTH_EVERY_MS = 10_000;
 
 interface Place {
   readonly opening: Promise<UpstreamSession>;
@@ -86,7 +107,7 @@ interface Entry {
   readonly slots: Slots;
   readonly pool: Pool | undefined;
   readonly url: URL | undefined;
-  /** Why the connection tried last was refused for its address. */
+  /** Why the connection tried last was refused for its address; undefined when it was not. */
   refusal: AddressRefused | undefined;
   readonly places: Map<string, Place>;
   /** Places whose session takes no further call, while calls still run on it: it ends with the last of them. */
@@ -94,8 +115,11 @@ interface Entry {
   /** By tool, from the catalogue that was read last. */
   mirrored: ReadonlyMap<string, readonly MirroredArgument[]>;
   era: "stateless" | "session" | undefined;
-  failures: number;
-  notBeforeMs: number;
+  readonly breaker: Breaker;
+  /** Why a session could not be opened, or what a call ended with, the last time that it failed. */
+  failure: Failure | undefined;
+  /** What `onHealth` was told last, and when. */
+  told: { readonly state: UpstreamHealth["state"]; readonly atMs: number };
   lastUsedMs: number;
 }
 
@@ -187,6 +211,16 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         entry.refusal = refusal;
       },
     });
+    function onChange(state: "open" | "closed", failures: number): void {
+      const nowMs = clock.monotonicMs();
+      const health = state === "open" ? "unavailable" : "available";
+      const detail = entry.failure?.message ?? "";
+      log(`upstream.${health}`, { upstream: upstream.name, failures, detail });
+      if (health === entry.told.state || (health === "unavailable" && nowMs - entry.told.atMs < HEALTH_EVERY_MS))
+        return;
+      entry.told = { state: health, atMs: nowMs };
+      options.onHealth?.({ tenantId, upstream: upstream.name, state: health, failures, detail });
+    }
     const entry: Entry = {
       key,
       tenantId,
@@ -208,8 +242,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       leaving: new Set(),
       mirrored: new Map(),
       era: undefined,
-      failures: 0,
-      notBeforeMs: 0,
+      breaker: createBreaker({ clock, random: options.random, limits, onChange }),
+      failure: undefined,
+      told: { state: "available", atMs: Number.NEGATIVE_INFINITY },
       lastUsedMs: clock.nowMs(),
     };
     entries.set(key, entry);
@@ -223,16 +258,33 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (entry.places.size + entry.leaving.size === 0) forget(entry);
   }
 
+  /** Failure `upstream_unavailable`, or what the last failure was, while the upstream is given time. */
+  function requireTriable(entry: Entry): void {
+    const waitMs = entry.breaker.waitMs();
+    if (waitMs === undefined) return;
+    throw new Failure(
+      entry.failure?.reason ?? "upstream_unavailable",
+      `the upstream is given time after it failed: ${entry.failure?.message ?? "no detail"}`,
+      { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) },
+    );
+  }
+
   function placeFor(entry: Entry, upstream: Upstream, key: string, clientCapabilities = "{}"): Place {
-    const present = entry.places.get(key);
-    if (present !== undefined && (present.session === undefined || present.session.alive())) return present;
-    if (present !== undefined) leave(entry, key, present);
-    if (clock.nowMs() < entry.notBeforeMs) {
-      if (entry.refusal !== undefined) throw new Failure("upstream_address_refused", entry.refusal.message);
-      throw new Failure("upstream_unavailable", "the upstream failed a moment ago and is given time");
+    requireTriable(entry);
+    const isProbe = entry.breaker.begin() === "probe";
+    try {
+      const present = entry.places.get(key);
+      const isUsable = present !== undefined && (present.session === undefined || present.session.alive());
+      // A session that stands proves nothing: what failed may be all that it would be used for.
+      if (isUsable && !isProbe) return present;
+      if (present !== undefined) leave(entry, key, present);
+      if (entry.places.size >= limits.sessionsPerUpstreamMax) makeRoom([entry]);
+      if (upstream.transport.type === "stdio") makeRoomForChild(entry.tenantId);
+    } catch (error) {
+      // The failure to make room goes on to the caller; somebody else may try.
+      if (isProbe) entry.breaker.withdraw();
+      throw error;
     }
-    if (entry.places.size >= limits.sessionsPerUpstreamMax) makeRoom([entry]);
-    if (upstream.transport.type === "stdio") makeRoomForChild(entry.tenantId);
     const opening = open(entry, upstream, clientCapabilities);
     const place: Place = {
       opening,
@@ -246,15 +298,15 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       (session) => {
         place.session = session;
         place.lastUsedMs = clock.nowMs();
-        entry.failures = 0;
+        entry.breaker.succeeded();
         entry.era = session.revision === STATELESS_REVISION ? "stateless" : "session";
         if (entry.places.get(key) !== place) farewell(session.close());
       },
-      () => {
+      (error: unknown) => {
         // Told to everyone who waits for `opening`; here it only counts.
         if (entry.places.get(key) === place) entry.places.delete(key);
         entry.era = undefined;
-        backOff(entry);
+        fail(entry, error instanceof Failure ? error : new Failure("upstream_unavailable", "it opened no session"));
       },
     );
     return place;
@@ -264,6 +316,19 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   function placeForCall(entry: Entry, { upstream, isolationKey, clientCapabilities }: HoldRequest): Place {
     if (clientCapabilities === undefined) return placeFor(entry, upstream, isolationKey);
     return placeFor(entry, upstream, `${isolationKey}\u0000${clientCapabilities}`, clientCapabilities);
+  }
+
+  function fail(entry: Entry, failure: Failure): void {
+    if (ended.signal.aborted) return;
+    entry.failure = failure;
+    entry.breaker.failed();
+  }
+
+  /** What a call says of its upstream, where it says anything: a cut of ours does not, nor the end of a session that counted. */
+  function learn(entry: Entry, session: UpstreamSession, outcome: SendOutcome, signal: AbortSignal): void {
+    const isAnswer = outcome.kind === "completed" || (outcome.kind === "failed" && outcome.unavailable !== true);
+    if (isAnswer) entry.breaker.succeeded();
+    else if (!signal.aborted && session.alive()) fail(entry, new Failure("upstream_unavailable", outcome.detail));
   }
 
   function childCount(): number {
@@ -313,14 +378,6 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     drop(oldest.entry, oldest.key, oldest.place);
   }
 
-  function backOff(entry: Entry): void {
-    const wait = Math.min(limits.backoffLastMs, limits.backoffFirstMs * 2 ** Math.min(entry.failures, 20));
-    entry.failures += 1;
-    // Between half and all of it, so that several gateways do not knock at the same time.
-    const share = ((options.random.bytes(1)[0] ?? 0) / 255 + 1) / 2;
-    entry.notBeforeMs = clock.nowMs() + Math.ceil(wait * share);
-  }
-
   async function open(entry: Entry, upstream: Upstream, clientCapabilities: string): Promise<UpstreamSession> {
     const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(limits.openTimeoutMs)]);
     const shared = { client, clientCapabilities, log, limits, era: entry.era, signal };
@@ -349,7 +406,6 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     }
     const { path: PATH, home: HOME } = options.childEnvironment;
     const env = { PATH, HOME, ...options.openEnvironment(entry, transport.env) };
-    const startedMs = clock.nowMs();
     let ready = false;
     countChild(entry.tenantId, 1);
     return openStdioSession({
@@ -362,9 +418,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       onEnd(detail, wanted) {
         countChild(entry.tenantId, -1);
         log("upstream.child_ended", { upstream: upstream.name, detail });
-        if (!ready || wanted) return;
-        if (clock.nowMs() - startedMs > limits.backoffForgivenMs) entry.failures = 0;
-        backOff(entry);
+        // One that never was ready counts as a session that did not open.
+        if (ready && !wanted) fail(entry, new Failure("upstream_unavailable", detail));
       },
     }).then((session) => {
       ready = true;
@@ -391,6 +446,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   async function hold(request: HoldRequest): Promise<Slot> {
     if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
     const entry = entryFor(request.tenantId, request.upstreamId, request.upstream);
+    requireTriable(entry);
     const deadline = clock.monotonicMs() + request.waitMs;
     const release = await entry.slots.take(request.agentKey, request.waitMs, request.signal);
     if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
@@ -418,10 +474,12 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         if (used || released) return { kind: "aborted", detail: "the slot was used already" };
         used = true;
         if (!session.alive()) return { kind: "aborted", detail: "the session ended before the call was sent" };
-        return session.send(message, sink, {
+        const outcome = await session.send(message, sink, {
           signal,
           deadlineMs: Math.min(upstream.timeoutMs, options.callDeadlineMs),
         });
+        learn(entry, session, outcome, signal);
+        return outcome;
       },
       release() {
         if (released) return;

@@ -154,7 +154,7 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
       }),
       allowedAddresses: texts({
         description:
-          "Addresses that http upstreams may have though they are not public: `10.1.2.0/24`, `10.1.2.3`, `fd00::/8`, or a host (`mcp.internal`, `*.internal` for all below it), which speaks for private addresses and this machine's. For the whole instance, so as narrow as can be. Every other such address is refused.",
+          "Addresses that http upstreams may have though they are not public: `10.1.2.0/24`, `10.1.2.3`, `fd00::/8`, or a host (`crm.lan`, `*.crm.lan` for all below it), which speaks for private addresses and this machine's. For the whole instance, so as narrow as can be. Every other such address is refused.",
         defaultNote: "none; in development `127.0.0.0/8` and `::1`, which each start says",
       }),
     }),
