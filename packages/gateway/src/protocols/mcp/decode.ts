@@ -19,7 +19,7 @@ const ID_BYTES_MAX = 256;
 const METHOD_LENGTH_MAX = 256;
 const SPANS = ["id", "params", "params.arguments", "params._meta.progressToken", "result", "error"] as const;
 /** Members of a batch, where the revision has them. */
-export const BATCH_MEMBERS_MAX = 20;
+const BATCH_MEMBERS_MAX = 20;
 
 export interface McpRequest {
   readonly kind: "request";
