@@ -9,9 +9,11 @@ import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
   ListRootsRequestSchema,
+  LoggingMessageNotificationSchema,
+  ResourceUpdatedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { applyRules, EVERYTHING, type Rig, startEverything, startRig, TENANT } from "./rig.ts";
+import { applyRules, EVERYTHING, eventually, type Rig, startEverything, startRig, TENANT } from "./rig.ts";
 
 const RULES = `version: 1
 rules:
@@ -37,6 +39,14 @@ beforeAll(async () => {
   everything = await startEverything();
   rig = await startRig();
   await rig.addUpstream("remote", everything.url);
+  await rig.addUpstream("strict", everything.url);
+  const params = { tenant: TENANT };
+  const transport = { type: "stdio", command: process.execPath, args: [EVERYTHING], env: {} } as const;
+  for (const name of ["alone", "together"]) {
+    const isolation = name === "alone" ? ("session" as const) : ("principal" as const);
+    const { id } = await rig.admin.call("upstreams.create", { params, body: { name, transport, isolation } });
+    await rig.admin.call("upstreams.pin", { params: { ...params, id } });
+  }
   await applyRules(rig.admin, TENANT, RULES);
   token = await rig.mint();
 });
@@ -163,14 +173,6 @@ rules:
 
 describe("what a server asks its client", () => {
   beforeAll(async () => {
-    const params = { tenant: TENANT };
-    const transport = { type: "stdio", command: process.execPath, args: [EVERYTHING], env: {} } as const;
-    for (const name of ["alone", "together"]) {
-      const isolation = name === "alone" ? ("session" as const) : ("principal" as const);
-      const { id } = await rig.admin.call("upstreams.create", { params, body: { name, transport, isolation } });
-      await rig.admin.call("upstreams.pin", { params: { ...params, id } });
-    }
-    await rig.addUpstream("strict", everything.url);
     await applyRules(rig.admin, TENANT, ASKING);
   });
   afterAll(() => applyRules(rig.admin, TENANT, RULES));
@@ -208,6 +210,83 @@ describe("what a server asks its client", () => {
     expect(asked).toEqual([]);
     await client.close();
   });
+});
+
+const LISTENING = `version: 1
+rules:
+  - { id: connect, effect: allow, match: { action: [mcp.session, tool.list] } }
+  - { id: tools, effect: allow, match: { tool: "*/*" } }
+  - { id: resources, effect: allow, match: { resource: "*/demo://resource/*" } }
+  - { id: not-the-startup, effect: deny, match: { resource: "*/${STARTUP}" } }
+`;
+
+describe("what a server tells by itself", () => {
+  beforeAll(() => applyRules(rig.admin, TENANT, LISTENING));
+  afterAll(() => applyRules(rig.admin, TENANT, RULES));
+
+  test.each(["everything", "remote"])(
+    "reaches a client of the SDK 1.x on the stream of its session, for what it subscribed to at %s",
+    async (upstream) => {
+      const { client } = await connectAnswering(rig.url(upstream), token);
+      expect(client.getServerCapabilities()).toMatchObject({ resources: { subscribe: true }, logging: {} });
+      const updated: string[] = [];
+      client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void updated.push(params.uri));
+      await expect(client.subscribeResource({ uri: STARTUP })).rejects.toMatchObject({ code: -32002 });
+      await client.subscribeResource({ uri: ARCHITECTURE });
+      await client.callTool({ name: "toggle-subscriber-updates", arguments: {} });
+      await eventually("an update", async () => updated[0]);
+      expect(new Set(updated)).toEqual(new Set([ARCHITECTURE]));
+      await client.unsubscribeResource({ uri: ARCHITECTURE });
+      await client.callTool({ name: "toggle-subscriber-updates", arguments: {} });
+      await client.close();
+    },
+  );
+
+  test("reaches a client of the stateless revision by a request that listens", async () => {
+    const client = new ClientV2({ name: "test", version: "1" }, { versionNegotiation: { mode: "auto" } });
+    const requestInit = { headers: { Authorization: `Bearer ${token}` } };
+    await client.connect(new TransportV2(new URL(rig.url("remote")), { requestInit }));
+    const updated: string[] = [];
+    client.setNotificationHandler("notifications/resources/updated", ({ params }) => void updated.push(params.uri));
+    const listening = await client.listen({ resourceSubscriptions: [ARCHITECTURE, STARTUP] });
+    expect(listening.honoredFilter).toEqual({ resourceSubscriptions: [ARCHITECTURE] });
+    await client.callTool({ name: "toggle-subscriber-updates", arguments: {} });
+    await eventually("an update", async () => updated[0]);
+    expect(new Set(updated)).toEqual(new Set([ARCHITECTURE]));
+    await listening.close();
+    await client.callTool({ name: "toggle-subscriber-updates", arguments: {} });
+    await client.close();
+  });
+
+  test("I5 ends when a rule no longer allows it", async () => {
+    const { client } = await connectAnswering(rig.url("remote"), token);
+    const updated: string[] = [];
+    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void updated.push(params.uri));
+    await client.subscribeResource({ uri: ARCHITECTURE });
+    await client.callTool({ name: "toggle-subscriber-updates", arguments: {} });
+    await eventually("an update", async () => updated[0]);
+    const session = LISTENING.replace("mcp.session, ", "");
+    await applyRules(rig.admin, TENANT, session);
+    await eventually("the end of the listening", async () =>
+      (await rig.events()).find(
+        ({ name, fields }) => name === "call.completed" && fields["status"] === "policy_default_deny",
+      ),
+    );
+    await applyRules(rig.admin, TENANT, LISTENING);
+    await client.callTool({ name: "toggle-subscriber-updates", arguments: {} });
+    await client.close();
+  });
+
+  test("is filtered by the level that each client set", async () => {
+    const { client } = await connectAnswering(rig.url("alone"), token);
+    const levels: string[] = [];
+    client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void levels.push(params.level));
+    await client.setLoggingLevel("error");
+    await client.callTool({ name: "toggle-simulated-logging", arguments: {} });
+    await eventually("a message", async () => levels[0]);
+    expect(levels.every((level) => ["error", "critical", "alert", "emergency"].includes(level))).toBe(true);
+    await client.close();
+  }, 60_000);
 });
 
 test("each is on record before it reached the server, uncharged and without the names that agents gave", async () => {

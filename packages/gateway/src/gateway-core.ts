@@ -223,6 +223,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     async drain(timeoutMs) {
       draining = true;
       const deadlineMs = clock.monotonicMs() + timeoutMs;
+      openCalls.cutLasting("gateway_draining");
       while (openCalls.size > 0 && clock.monotonicMs() < deadlineMs) await pause(20);
       openCalls.cutAll("gateway_draining");
       while (openCalls.size > 0 && clock.monotonicMs() < deadlineMs + 1_000) await pause(20);

@@ -34,12 +34,14 @@ import {
   type DecisionEntry,
   Failure,
   type HoldRequest,
+  LISTEN_METHOD,
   type OutcomeEntry,
   type Ports,
   type SendOutcome,
   type Slot,
   type UpstreamMessage,
 } from "./ports.ts";
+import { updatedUri } from "./updated-uri.ts";
 
 export interface HandleCallDeps extends Ports {
   readonly judge: Judge;
@@ -339,6 +341,7 @@ async function send(
     tenantId: authenticated.tenantId,
     callId,
     validUntilMs: review.validUntilMs,
+    lasts: message.method === LISTEN_METHOD,
     cut,
     rejudge: () => {
       const again = deps.judge(attempt);
@@ -357,7 +360,10 @@ async function send(
     outcome = await slot.send(
       message,
       {
-        notification: (method, params) => (cutter.signal.aborted ? undefined : sink.notification(method, params)),
+        notification: (method, params) => {
+          if (cutter.signal.aborted || !mayHear(deps, attempt, method, params)) return;
+          return sink.notification(method, params);
+        },
         request: (method, params) => askAgent(deps, attempt, { method, params }, sink, cutter.signal),
         response: (member, json) => {
           if (cutter.signal.aborted) return;
@@ -394,7 +400,7 @@ async function send(
         ...eventBase(),
         fields: {
           callId,
-          status: outcome.error ? "error" : "ok",
+          status: outcome.error ? "error" : (cutReason ?? "ok"),
           responseBytes: outcome.bytes,
           ...(digest === "" ? {} : { digest }),
           durationMs,
@@ -433,6 +439,16 @@ async function send(
   if (answered) return { kind: "answered", callId };
   const reason = cutReason ?? (outcome.kind === "aborted" ? "upstream_unavailable" : "upstream_failed");
   return { kind: "broken", callId, reason, detail: REASONS[reason].sentence };
+}
+
+/** Whether the agent may be told of this. An update of a resource is told to whom its subscription is still allowed. */
+function mayHear(deps: HandleCallDeps, attempt: Attempt, method: string, params: string): boolean {
+  if (method !== "notifications/resources/updated") return true;
+  const uri = updatedUri(params);
+  if (uri === undefined) return false;
+  const named = { kind: "resource", name: uri } as const;
+  const call: AgentCall = { ...attempt.call, action: "resource.subscribe", named, message: undefined };
+  return deps.judge({ ...attempt, call }).kind === "allow";
 }
 
 /** What an upstream asks an agent for, as actions. */

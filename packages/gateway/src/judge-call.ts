@@ -21,7 +21,15 @@ import type { Denial } from "./denial.ts";
 import { filterList } from "./filter-list.ts";
 import type { Authenticated } from "./gate.ts";
 import type { Child } from "./make-child.ts";
-import type { AgentCall, Clock, DecisionEntry, HoldRequest, Random, StatePort } from "./ports.ts";
+import {
+  type AgentCall,
+  type Clock,
+  type DecisionEntry,
+  type HoldRequest,
+  LISTEN_METHOD,
+  type Random,
+  type StatePort,
+} from "./ports.ts";
 import type { ChildRecord } from "./store/child-store.ts";
 
 export interface Attempt {
@@ -148,6 +156,7 @@ export function createJudge(options: JudgeOptions): Judge {
               upstream: upstream.value,
               isolationKey: isolationKey(upstream.value.isolation, token, call),
               agentKey: token.agentId,
+              ...(call.message?.method === LISTEN_METHOD ? { listens: true } : {}),
               ...(call.clientCapabilities === undefined ? {} : { clientCapabilities: call.clientCapabilities }),
             },
       entry: {

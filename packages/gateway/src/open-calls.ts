@@ -15,6 +15,8 @@ export interface OpenCall {
   /** Ends the call at once; idempotent. */
   readonly cut: (reason: Reason) => void;
   validUntilMs: number;
+  /** Whether it has no end of its own: somebody listens. */
+  readonly lasts: boolean;
 }
 
 export interface OpenCalls {
@@ -27,6 +29,8 @@ export interface OpenCalls {
   expire(nowMs: number): void;
   cutTenant(tenantId: string, reason: Reason): void;
   cutAll(reason: Reason): void;
+  /** Cuts what nobody can wait for the end of. */
+  cutLasting(reason: Reason): void;
 }
 
 export function createOpenCalls(): OpenCalls {
@@ -71,6 +75,11 @@ export function createOpenCalls(): OpenCalls {
     },
     cutAll(reason) {
       for (const calls of byTenant.values()) for (const call of calls.values()) call.cut(reason);
+    },
+    cutLasting(reason) {
+      for (const calls of byTenant.values()) {
+        for (const call of calls.values()) if (call.lasts) call.cut(reason);
+      }
     },
   };
 }

@@ -113,6 +113,12 @@ export interface OutcomeEntry {
   readonly event: AuditEvent;
 }
 
+/**
+ * The method that listens to what belongs to no request, until it is cut. Sessions of revisions that lack it do the same
+ * in their own way.
+ */
+export const LISTEN_METHOD = "subscriptions/listen";
+
 /** One MCP request towards an upstream: JSON texts, spliced and never re-serialised. */
 export interface UpstreamMessage {
   readonly method: string;
@@ -129,6 +135,8 @@ export interface UpstreamMessage {
   readonly clientCapabilities?: string;
   /** Whether the agent can be answered that its input is required. */
   readonly input?: boolean;
+  /** JSON text of the least level of log messages that the agent wants of this request. */
+  readonly logLevel?: string;
 }
 
 /** What an agent answers to a request of an upstream: JSON text of the value of `result` or `error`. */
@@ -197,6 +205,8 @@ export interface HoldRequest {
   readonly agentKey: string;
   /** JSON text of what the agent can be asked for; agents of whom it differs share no session. Absent: nothing. */
   readonly clientCapabilities?: string;
+  /** To listen: that lasts, so it takes no slot, and has a limit of its own. */
+  readonly listens?: boolean;
   readonly waitMs: number;
   readonly signal: AbortSignal;
 }

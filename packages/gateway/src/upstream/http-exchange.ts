@@ -5,7 +5,7 @@
  */
 import type { Dispatcher } from "undici";
 import { AddressRefused } from "./guarded-connector.ts";
-import { createSseParser, SseOverflow } from "./sse-parser.ts";
+import { createSseParser, SseOverflow, type SseParser } from "./sse-parser.ts";
 
 export type Exchange =
   /** No byte of the request was given to a socket. */
@@ -18,11 +18,14 @@ export type Exchange =
       readonly status: number;
       readonly sessionId: string | undefined;
       readonly bytes: number;
+      /** Of a stream that can be taken up again: from where, and after how long. */
+      readonly lastEventId: string | undefined;
+      readonly retryMs: number | undefined;
       readonly broken: string | undefined;
     };
 
 export interface ExchangeRequest {
-  readonly method: "POST" | "DELETE";
+  readonly method: "POST" | "DELETE" | "GET";
   readonly path: string;
   /** Names and values in turn. */
   readonly headers: string[];
@@ -61,6 +64,7 @@ export function exchange(
     let last = false;
     /** The answer is at its end: what is delivered now is not followed by anything. */
     let ending = false;
+    let parser: SseParser | undefined;
     let read: ((chunk: Buffer) => void) | undefined;
     let end: (() => void) | undefined;
     let chain: Promise<void> | undefined;
@@ -81,7 +85,11 @@ export function exchange(
       for (const signal of options.signals) signal.removeEventListener("abort", onAbort);
       if (reached === "waiting") resolve({ kind: "not_sent", detail: detail ?? "nothing was sent" });
       else if (reached === "sent") resolve({ kind: "no_answer", detail: detail ?? "the connection ended" });
-      else resolve({ kind: "answered", status, sessionId, bytes, broken: last ? undefined : detail });
+      else {
+        const { lastEventId, retryMs } = parser?.resumption() ?? { lastEventId: undefined, retryMs: undefined };
+        const broken = last ? undefined : detail;
+        resolve({ kind: "answered", status, sessionId, bytes, lastEventId, retryMs, broken });
+      }
     }
 
     /** Ends the exchange from our side. Before the request is on a socket this makes sure that it never will be. */
@@ -154,10 +162,11 @@ export function exchange(
         return;
       }
       if (type === "text/event-stream") {
-        const parser = createSseParser(options.messageBytesMax);
+        const events = createSseParser(options.messageBytesMax);
+        parser = events;
         read = (chunk) => {
           try {
-            for (const data of parser.push(chunk)) if (data !== "") deliver(data);
+            for (const data of events.push(chunk)) if (data !== "") deliver(data);
           } catch (error) {
             // A fault of the upstream's stream, turned into the end of the exchange.
             stop(error instanceof SseOverflow ? error.message : "the stream cannot be read");

@@ -5,9 +5,11 @@
  */
 import type { Dispatcher } from "undici";
 import { findMember, membersOf, valueText } from "../json-members.ts";
-import { type AnswerSink, Failure, type SendOutcome, type UpstreamMessage } from "../ports.ts";
-import { type Exchange, type ExchangeRequest, exchange } from "./http-exchange.ts";
+import { type AnswerSink, Failure, LISTEN_METHOD, type SendOutcome, type UpstreamMessage } from "../ports.ts";
+import { createEars } from "./ears.ts";
+import { type Exchange, type ExchangeOptions, type ExchangeRequest, exchange } from "./http-exchange.ts";
 import type { UpstreamLimits } from "./limits.ts";
+import { answerLocally, createLogLevels } from "./log-levels.ts";
 import {
   answerText,
   CLIENT_METHODS,
@@ -101,11 +103,37 @@ function sessionHeaders(revision: string, sessionId: string | undefined): readon
   return headers;
 }
 
-type Wire = Pick<HttpSessionOptions, "dispatcher" | "url" | "limits" | "client">;
+/** Whether an answer ended early enough and well enough to be asked for the rest of it. */
+function isResumable(end: Exchange): end is Exchange & { kind: "answered" } {
+  return end.kind === "answered" && end.status === 200 && end.lastEventId !== undefined;
+}
+
+/** Resolves after a while, or when one of the signals says so. */
+function pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
+  if (signals.some((signal) => signal.aborted)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      for (const signal of signals) signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    for (const signal of signals) signal.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** How often one answer is fetched from where it stopped. */
+const RESUMED_MAX = 32;
+/** Before a stream is opened again, where its server does not say. */
+const RECONNECT_MS = 1_000;
+/** The longest time that a timer can measure. */
+const STREAM_MS = 2_147_483_647;
+
+type Wire = Pick<HttpSessionOptions, "dispatcher" | "url" | "limits" | "client"> & { readonly method?: "GET" };
 
 function request(wire: Wire, body: string | null, headers: readonly string[]): ExchangeRequest {
   return {
-    method: body === null ? "DELETE" : "POST",
+    method: wire.method ?? (body === null ? "DELETE" : "POST"),
     path: pathOf(wire.url),
     headers: commonHeaders(wire, body !== null).concat(headers),
     body,
@@ -180,6 +208,7 @@ function makeSession(
   let nextId = 2;
   let usable = true;
   let serverRequests = 0;
+  const levels = createLogLevels();
   let closing: Promise<void> | undefined;
   const ended = new AbortController();
 
@@ -213,57 +242,127 @@ function makeSession(
     })();
   }
 
+  const { capabilities } = readOpening(opening);
+  const ears = createEars({
+    alone: options.alone,
+    capabilities: () => capabilities,
+    begin: openStream,
+    end: () => stream?.abort(),
+    async subscribe(method, uri) {
+      if (ended.signal.aborted || !usable) return;
+      const text = `{"jsonrpc":"2.0","id":${nextId++},"method":"${method}","params":${JSON.stringify({ uri })}}`;
+      // What comes of it nobody waits for: whoever listens hears of updates, or does not. `post` never rejects.
+      await post(options, text, sessionHeaders(revision, sessionId), [ended.signal]);
+    },
+  });
+  let stream: AbortController | undefined;
+
+  /** Keeps the session's own stream open for as long as anybody listens; a server that offers none is left alone. */
+  function openStream(): void {
+    const own = new AbortController();
+    stream = own;
+    // `exchange` never rejects, nor does a pause.
+    void (async () => {
+      let lastEventId: string | undefined;
+      while (!own.signal.aborted && !ended.signal.aborted && usable) {
+        const end = await exchange(dispatcher, request({ ...options, method: "GET" }, null, resumedFrom(lastEventId)), {
+          ...limits,
+          signals: [own.signal, ended.signal],
+          deadlineMs: STREAM_MS,
+          answerBytesMax: Number.MAX_SAFE_INTEGER,
+          onMessage(text) {
+            const part = readServerMessage(text);
+            if (part.kind === "notification") ears.hear(part);
+            else if (part.kind === "request") answerServer(part, ears.asked());
+            return "more";
+          },
+        });
+        if (end.kind !== "answered" || end.status !== 200) return;
+        lastEventId = end.lastEventId ?? lastEventId;
+        await pause(end.retryMs ?? RECONNECT_MS, [own.signal, ended.signal]);
+      }
+    })();
+  }
+
+  function resumedFrom(lastEventId: string | undefined): readonly string[] {
+    const own = sessionHeaders(revision, sessionId);
+    return lastEventId === undefined ? own : own.concat("last-event-id", lastEventId);
+  }
+
   async function send(message: UpstreamMessage, sink: AnswerSink, sendOptions: SendOptions): Promise<SendOutcome> {
+    const listens = message.method === LISTEN_METHOD;
+    if (listens && !stateless) return ears.listen(message, sink, sendOptions);
+    const local = levels.answer(message, stateless);
+    if (local !== undefined) return answerLocally(local, sink);
     const id = nextId++;
     let notifications = 0;
     let answered: "result" | "error" | undefined;
     let fault: string | undefined;
     let sent = false;
 
-    const end = await exchange(
+    const signals = [sendOptions.signal, ended.signal];
+    const exchangeOptions: ExchangeOptions = {
+      ...limits,
+      ...(listens ? { answerBytesMax: Number.MAX_SAFE_INTEGER } : {}),
+      signals,
+      deadlineMs: sendOptions.deadlineMs,
+      onSent() {
+        sent = true;
+      },
+      onMessage(text) {
+        const part = readServerMessage(text);
+        switch (part.kind) {
+          case "unreadable":
+            fault = `the upstream sent a message that cannot be read: ${part.detail}`;
+            return "last";
+          case "request":
+            answerServer(part, sink.request);
+            return "more";
+          case "notification": {
+            const about = readNotification(part);
+            if (about.kind === "other") ears.hear(part);
+            const own =
+              about.kind === "log" ||
+              (about.kind === "progress" && message.progress && about.token === String(id)) ||
+              (about.kind === "subscription" && listens && about.token === String(id));
+            if (!own) return "more";
+            notifications += 1;
+            if (notifications > limits.notificationsMax && !listens) return "more";
+            const passed = sink.notification(part.method, about.kind === "log" ? part.params : about.params);
+            return passed === undefined ? "more" : passed.then(() => "more" as const);
+          }
+          case "response": {
+            if (part.id !== id) return "more";
+            fault = refusal(part.member, part.json, message.input === true);
+            if (fault !== undefined) return "last";
+            answered = part.member;
+            const passed = sink.response(part.member, part.json);
+            return passed === undefined ? "last" : passed.then(() => "last" as const);
+          }
+        }
+      },
+    };
+    const startedMs = performance.now();
+    let end = await exchange(
       dispatcher,
       { method: "POST", path, headers: headersFor(message), body: requestText(id, message, { stateless, client }) },
-      {
-        ...limits,
-        signals: [sendOptions.signal, ended.signal],
-        deadlineMs: sendOptions.deadlineMs,
-        onSent() {
-          sent = true;
-        },
-        onMessage(text) {
-          const part = readServerMessage(text);
-          switch (part.kind) {
-            case "unreadable":
-              fault = `the upstream sent a message that cannot be read: ${part.detail}`;
-              return "last";
-            case "request":
-              answerServer(part, sink.request);
-              return "more";
-            case "notification": {
-              const about = readNotification(part);
-              if (
-                about.kind === "other" ||
-                (about.kind === "progress" && !(message.progress && about.token === String(id)))
-              ) {
-                return "more";
-              }
-              notifications += 1;
-              if (notifications > limits.notificationsMax) return "more";
-              const passed = sink.notification(part.method, about.kind === "progress" ? about.params : part.params);
-              return passed === undefined ? "more" : passed.then(() => "more" as const);
-            }
-            case "response": {
-              if (part.id !== id) return "more";
-              fault = refusal(part.member, part.json, message.input === true);
-              if (fault !== undefined) return "last";
-              answered = part.member;
-              const passed = sink.response(part.member, part.json);
-              return passed === undefined ? "last" : passed.then(() => "last" as const);
-            }
-          }
-        },
-      },
+      exchangeOptions,
     );
+    // A server may end the stream before its answer and have it fetched from where it stopped. That repeats nothing.
+    for (let round = 0; round < RESUMED_MAX && isResumable(end); round += 1) {
+      if (stateless || answered !== undefined || fault !== undefined || end.lastEventId === undefined) break;
+      const { lastEventId, bytes } = end;
+      await pause(end.retryMs ?? RECONNECT_MS, signals);
+      const leftMs = sendOptions.deadlineMs - (performance.now() - startedMs);
+      if (leftMs <= 0 || signals.some((signal) => signal.aborted)) break;
+      const resumed = await exchange(
+        dispatcher,
+        request({ ...options, method: "GET" }, null, resumedFrom(lastEventId)),
+        { ...exchangeOptions, deadlineMs: leftMs },
+      );
+      if (resumed.kind !== "answered" || resumed.status !== 200) break;
+      end = { ...resumed, bytes: resumed.bytes + bytes, lastEventId: resumed.lastEventId ?? lastEventId };
+    }
 
     // 404 is how MCP says that a session is gone; servers in the field also say 400, some with an error for our id.
     if (end.kind === "answered" && (end.status === 404 || end.status === 400) && !stateless) {
@@ -309,6 +408,7 @@ function makeSession(
     close() {
       closing ??= (async () => {
         ended.abort();
+        ears.close();
         if (sessionId !== undefined && usable) await post(options, null, sessionHeaders(revision, sessionId));
       })();
       return closing;

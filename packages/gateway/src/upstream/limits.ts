@@ -17,6 +17,8 @@ export interface UpstreamLimits {
   readonly probeTimeoutMs: number;
   /** A call that is not on the wire so long after `send` was called is not sent any more. */
   readonly sendWithinMs: number;
+  /** Agents that listen to one upstream. */
+  readonly listenersPerUpstreamMax: number;
   /** Callers that wait for a slot of one upstream. */
   readonly waitersMax: number;
   /** One JSON-RPC message from an upstream, in bytes: a JSON body, an event of a stream, a line of a child. */
@@ -59,6 +61,7 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   openTimeoutMs: 20_000,
   probeTimeoutMs: 4000,
   sendWithinMs: 250,
+  listenersPerUpstreamMax: 256,
   waitersMax: 1000,
   messageBytesMax: 4 * 1024 * 1024,
   answerBytesMax: 16 * 1024 * 1024,

@@ -26,7 +26,7 @@ export function ownParams(client: Implementation): string {
  * Sets what the stateless revision demands of each request. Towards the upstream Writ is the client: it names those
  * capabilities of the agent that it passes requests for, each of which is an action that is decided.
  */
-function withStatelessMeta(params: string, client: Implementation, capabilities: string): string {
+function withStatelessMeta(params: string, client: Implementation, capabilities: string, logLevel?: string): string {
   const meta = findMember(membersOf(params), "_meta");
   let text = meta === undefined ? "{}" : valueText(params, meta);
   if (!text.startsWith("{")) text = "{}";
@@ -34,6 +34,7 @@ function withStatelessMeta(params: string, client: Implementation, capabilities:
   if (findMember(membersOf(text), `${META}clientInfo`) === undefined) {
     text = withMember(text, `${META}clientInfo`, JSON.stringify(client));
   }
+  if (logLevel !== undefined) text = withMember(text, `${META}logLevel`, logLevel);
   text = withMember(text, `${META}protocolVersion`, `"${STATELESS_REVISION}"`);
   return withMember(params, "_meta", text);
 }
@@ -45,7 +46,9 @@ export function requestText(
   options: { readonly stateless: boolean; readonly client: Implementation },
 ): string {
   let params = message.params === "" ? "{}" : message.params;
-  if (options.stateless) params = withStatelessMeta(params, options.client, message.clientCapabilities ?? "{}");
+  if (options.stateless) {
+    params = withStatelessMeta(params, options.client, message.clientCapabilities ?? "{}", message.logLevel);
+  }
   if (message.progress) {
     const meta = findMember(membersOf(params), "_meta");
     const text = meta === undefined ? "{}" : valueText(params, meta);
@@ -102,15 +105,14 @@ export function readServerMessage(text: string): ServerMessage {
 }
 
 /** What the notification is about, as far as this side passes any on. */
-export function readNotification(message: {
-  readonly method: string;
-  readonly params: string;
-}):
+export function readNotification(message: { readonly method: string; readonly params: string }):
   | { readonly kind: "progress"; readonly token: string; readonly params: string }
   | { readonly kind: "log" }
+  /** On a listening of the stateless revision; the token is the id of the request that listens. */
+  | { readonly kind: "subscription"; readonly token: string; readonly params: string }
   | { readonly kind: "other" } {
   if (message.method === "notifications/message") return { kind: "log" };
-  if (message.method !== "notifications/progress") return { kind: "other" };
+  if (message.method !== "notifications/progress") return readSubscription(message.params);
   const token = findMember(membersOf(message.params), "progressToken");
   if (token === undefined) return { kind: "other" };
   return {
@@ -118,6 +120,18 @@ export function readNotification(message: {
     token: valueText(message.params, token),
     params: withoutMember(message.params, "progressToken"),
   };
+}
+
+function readSubscription(
+  params: string,
+): { readonly kind: "subscription"; readonly token: string; readonly params: string } | { readonly kind: "other" } {
+  if (!params.includes("subscriptionId")) return { kind: "other" };
+  const meta = findMember(membersOf(params), "_meta");
+  const text = meta === undefined ? "" : valueText(params, meta);
+  const id = text.startsWith("{") ? findMember(membersOf(text), `${META}subscriptionId`) : undefined;
+  if (id === undefined) return { kind: "other" };
+  const rest = withoutMember(text, `${META}subscriptionId`);
+  return { kind: "subscription", token: valueText(text, id), params: withMember(params, "_meta", rest) };
 }
 
 /** What a server may ask the agent for, each an action that is decided; anything else is not a method here. */

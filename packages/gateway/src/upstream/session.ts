@@ -26,6 +26,8 @@ export interface SendOptions {
 export type UpstreamLog = (event: string, fields: Readonly<Record<string, string | number>>) => void;
 
 export interface SessionContext {
+  /** Whether one agent's session has it for itself. */
+  readonly alone: boolean;
   /** JSON text of what a server of a session revision is told that it may ask for. */
   readonly clientCapabilities: string;
   readonly client: Implementation;

@@ -1,11 +1,13 @@
 /**
  * Reads a `text/event-stream` body from bytes as they come (WHATWG HTML, section 9.2.6). It hands over the data of
- * each event and ignores ids, retry times and comments. An event larger than the limit is the end of the stream.
+ * each event, keeps the last id and retry time, and ignores comments. An event larger than the limit is the end of the stream.
  */
 
 export interface SseParser {
   /** Feeds bytes; returns the data of the events that they complete. Throws `SseOverflow`. */
   push(chunk: Uint8Array): readonly string[];
+  /** From where a stream that has ended can be taken up again, and after how long; undefined where it did not say. */
+  resumption(): { readonly lastEventId: string | undefined; readonly retryMs: number | undefined };
 }
 
 /** An event was larger than this parser may hold. */
@@ -25,6 +27,8 @@ export function createSseParser(eventBytesMax: number): SseParser {
   let data: string[] = [];
   let held = 0;
   let event = "";
+  let lastEventId: string | undefined;
+  let retryMs: number | undefined;
 
   function line(text: string, out: string[]): void {
     if (text === "") {
@@ -41,10 +45,15 @@ export function createSseParser(eventBytesMax: number): SseParser {
     const value = raw.startsWith(" ") ? raw.slice(1) : raw;
     if (field === "data") data.push(value);
     else if (field === "event") event = value;
+    else if (field === "id") {
+      // It comes back in a header: what none can carry is no id.
+      if (/^[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?$/.test(value)) lastEventId = value;
+    } else if (field === "retry" && /^[0-9]{1,6}$/.test(value)) retryMs = Number(value);
   }
 
   let endedWithReturn = false;
   return {
+    resumption: () => ({ lastEventId, retryMs }),
     push(chunk) {
       held += chunk.length;
       if (held > eventBytesMax) throw new SseOverflow(eventBytesMax);

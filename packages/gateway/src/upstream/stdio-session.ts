@@ -4,8 +4,17 @@
  * caller's business; a call is never repeated.
  */
 import { findMember, membersOf, valueText } from "../json-members.ts";
-import { type AnswerSink, type ClientAnswer, Failure, type SendOutcome, type UpstreamMessage } from "../ports.ts";
+import {
+  type AnswerSink,
+  type ClientAnswer,
+  Failure,
+  LISTEN_METHOD,
+  type SendOutcome,
+  type UpstreamMessage,
+} from "../ports.ts";
+import { createEars } from "./ears.ts";
 import type { UpstreamLimits } from "./limits.ts";
+import { answerLocally, createLogLevels } from "./log-levels.ts";
 import {
   answerText,
   CLIENT_METHODS,
@@ -32,8 +41,6 @@ export interface StdioSessionOptions extends SessionContext {
   readonly limits: UpstreamLimits;
   readonly era: "stateless" | "session" | undefined;
   readonly signal: AbortSignal;
-  /** Whether one agent's session has the child for itself. */
-  readonly alone: boolean;
   /** Once, when the session can be used no longer. */
   readonly onEnd: (detail: string, wanted: boolean) => void;
 }
@@ -54,13 +61,26 @@ interface Flight {
 export async function openStdioSession(options: StdioSessionOptions): Promise<UpstreamSession> {
   const { limits, client, log } = options;
   const flights = new Map<number, Flight>();
+  let revision: string = STATELESS_REVISION;
+  let opening = "{}";
   let nextId = 1;
   let ended: string | undefined;
   let stray = 0;
   let strayFromMs = 0;
   let serverRequests = 0;
+  const levels = createLogLevels();
   let closing: Promise<void> | undefined;
 
+  const ears = createEars({
+    alone: options.alone,
+    capabilities: () => readOpening(opening).capabilities,
+    begin: () => undefined,
+    end: () => undefined,
+    async subscribe(method, uri) {
+      // What comes of it nobody waits for: whoever listens hears of updates, or does not.
+      if (ended === undefined) await ask(method, JSON.stringify({ uri }), limits.probeTimeoutMs);
+    },
+  });
   const child: Child = startChild({
     command: options.command,
     args: options.args,
@@ -72,6 +92,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     onEnd(detail, wanted) {
       ended = detail;
       for (const flight of [...flights.values()]) flight.broken(detail);
+      ears.close();
       flights.clear();
       options.onEnd(detail, wanted);
     },
@@ -89,6 +110,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       void answerChild(part.idText, ask === undefined ? undefined : ask(part.method, part.params), part.method);
       if (ask !== undefined) return;
     }
+    if (part.kind === "notification" && ears.hear(part) === "heard" && ears.listening() > 0) return;
     const nowMs = performance.now();
     if (nowMs - strayFromMs > 1000) {
       strayFromMs = nowMs;
@@ -104,7 +126,8 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
    */
   function askedBy(method: string): AnswerSink["request"] {
     if (!options.alone || !CLIENT_METHODS.has(method)) return undefined;
-    return [...flights.values()].findLast((flight) => flight.sent() && flight.ask !== undefined)?.ask;
+    const flight = [...flights.values()].findLast((one) => one.sent() && one.ask !== undefined);
+    return flight?.ask ?? ears.asked();
   }
 
   /** Never rejects. A child may ask again as soon as it has read the answer; what piles up is bounded by its own pipe. */
@@ -123,7 +146,9 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     if (part.kind === "response") return flights.get(part.id);
     if (part.kind !== "notification") return undefined;
     const about = readNotification(part);
-    if (about.kind !== "progress" || !/^[1-9][0-9]{0,15}$/.test(about.token)) return undefined;
+    if (about.kind === "log" && options.alone) return [...flights.values()].findLast((flight) => flight.sent());
+    if (about.kind !== "progress" && about.kind !== "subscription") return undefined;
+    if (!/^[1-9][0-9]{0,15}$/.test(about.token)) return undefined;
     return flights.get(Number(about.token));
   }
 
@@ -157,8 +182,6 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     throw new Failure("upstream_unavailable", `the upstream opened no session: ${detail}`);
   }
 
-  let revision: string = STATELESS_REVISION;
-  let opening = "{}";
   let known = false;
   if (options.era !== "session") {
     // A server of an older revision may leave this unanswered: silence then counts as "older".
@@ -192,6 +215,10 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
   const stateless = revision === STATELESS_REVISION;
 
   function send(message: UpstreamMessage, sink: AnswerSink, sendOptions: SendOptions): Promise<SendOutcome> {
+    const listens = message.method === LISTEN_METHOD;
+    if (listens && !stateless) return ears.listen(message, sink, sendOptions);
+    const local = levels.answer(message, stateless);
+    if (local !== undefined) return answerLocally(local, sink);
     return new Promise((resolve) => {
       const id = nextId++;
       let bytes = 0;
@@ -260,15 +287,16 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
         ask: sink.request,
         sent: () => line?.place() === "left",
         message(part, length) {
-          bytes += length;
+          if (!listens) bytes += length;
           if (bytes > limits.answerBytesMax) return cut(`the answer is larger than ${limits.answerBytesMax} bytes`);
           if (part.kind === "notification") {
             const about = readNotification(part);
-            if (!message.progress || about.kind !== "progress") return;
+            const progress = about.kind === "progress" && message.progress;
+            if (!progress && about.kind !== "subscription" && !(about.kind === "log" && options.alone)) return;
             notifications += 1;
-            if (notifications > limits.notificationsMax || held >= limits.notificationsHeldMax) return;
+            if ((notifications > limits.notificationsMax && !listens) || held >= limits.notificationsHeldMax) return;
             hand(
-              () => sink.notification(part.method, about.params),
+              () => sink.notification(part.method, about.kind === "log" ? part.params : about.params),
               () => undefined,
             );
           } else if (part.kind === "response") {

@@ -16,6 +16,7 @@ import {
   type Clock,
   Failure,
   type HoldRequest,
+  LISTEN_METHOD,
   type Random,
   type SendOutcome,
   type Slot,
@@ -88,6 +89,8 @@ const GATEWAY_KEY = "\u0000gateway";
 const ASKABLE = '{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}';
 /** Connections beyond the slots: for cancellations, answers to a server and the gateway's own reads. */
 const SPARE_CONNECTIONS = 4;
+/** The longest time that a timer can measure. */
+const LISTEN_MS = 2_147_483_647;
 const SWEEP_MS = 10_000;
 const HEALTH_EVERY_MS = 10_000;
 
@@ -115,6 +118,7 @@ interface Entry {
   /** By tool, from the catalogue that was read last. */
   mirrored: ReadonlyMap<string, readonly MirroredArgument[]>;
   era: "stateless" | "session" | undefined;
+  listening: number;
   readonly breaker: Breaker;
   /** Why a session could not be opened, or what a call ended with, the last time that it failed. */
   failure: Failure | undefined;
@@ -232,7 +236,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         url === undefined
           ? undefined
           : new Pool(url.origin, {
-              connections: upstream.concurrencyMax + SPARE_CONNECTIONS,
+              connections: upstream.concurrencyMax + SPARE_CONNECTIONS + limits.listenersPerUpstreamMax,
               pipelining: 1,
               connect,
               maxHeaderSize: 32 * 1024,
@@ -242,6 +246,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       leaving: new Set(),
       mirrored: new Map(),
       era: undefined,
+      listening: 0,
       breaker: createBreaker({ clock, random: options.random, limits, onChange }),
       failure: undefined,
       told: { state: "available", atMs: Number.NEGATIVE_INFINITY },
@@ -380,7 +385,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 
   async function open(entry: Entry, upstream: Upstream, clientCapabilities: string): Promise<UpstreamSession> {
     const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(limits.openTimeoutMs)]);
-    const shared = { client, clientCapabilities, log, limits, era: entry.era, signal };
+    const alone = upstream.isolation === "session";
+    const shared = { client, clientCapabilities, alone, log, limits, era: entry.era, signal };
     const { transport } = upstream;
     if (transport.type === "http") {
       if (entry.pool === undefined || entry.url === undefined) throw new TypeError("an HTTP upstream without a pool");
@@ -414,7 +420,6 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       args,
       env,
       cwd: options.childDirectory,
-      alone: upstream.isolation === "session",
       onEnd(detail, wanted) {
         countChild(entry.tenantId, -1);
         log("upstream.child_ended", { upstream: upstream.name, detail });
@@ -448,7 +453,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const entry = entryFor(request.tenantId, request.upstreamId, request.upstream);
     requireTriable(entry);
     const deadline = clock.monotonicMs() + request.waitMs;
-    const release = await entry.slots.take(request.agentKey, request.waitMs, request.signal);
+    const release =
+      request.listens === true
+        ? beginListening(entry)
+        : await entry.slots.take(request.agentKey, request.waitMs, request.signal);
     if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
     let place: Place | undefined;
     try {
@@ -466,6 +474,17 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     }
   }
 
+  /** What lasts takes no slot away from calls: it is counted for itself. */
+  function beginListening(entry: Entry): () => void {
+    if (entry.listening >= limits.listenersPerUpstreamMax) {
+      throw new Failure("upstream_unavailable", "too many agents listen to the upstream");
+    }
+    entry.listening += 1;
+    return () => {
+      entry.listening -= 1;
+    };
+  }
+
   function makeSlot(entry: Entry, place: Place, session: UpstreamSession, upstream: Upstream, give: () => void): Slot {
     let used = false;
     let released = false;
@@ -476,7 +495,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         if (!session.alive()) return { kind: "aborted", detail: "the session ended before the call was sent" };
         const outcome = await session.send(message, sink, {
           signal,
-          deadlineMs: Math.min(upstream.timeoutMs, options.callDeadlineMs),
+          deadlineMs:
+            message.method === LISTEN_METHOD ? LISTEN_MS : Math.min(upstream.timeoutMs, options.callDeadlineMs),
         });
         learn(entry, session, outcome, signal);
         return outcome;

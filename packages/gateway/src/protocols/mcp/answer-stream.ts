@@ -5,6 +5,7 @@
 import { findMember, membersOf, valueText, withMember } from "../../json-members.ts";
 import { type Exchange, streamHeaders } from "../../server/data-listener.ts";
 import type { KeepAlive } from "./keep-alive.ts";
+import { reaches } from "./log-filter.ts";
 
 export interface AnswerStreamOptions {
   readonly exchange: Exchange;
@@ -15,6 +16,10 @@ export interface AnswerStreamOptions {
   readonly stateless: boolean;
   /** Whether the stateless revision has results of this request say for how long and whom they may be kept. */
   readonly cacheable?: boolean;
+  /** The least level of log messages that is wanted; "none": none at all. Undefined: as the server pleases. */
+  readonly logLevel?: string | undefined;
+  /** Whether this is a stream from the start. */
+  readonly streams?: boolean;
   readonly accepts: { readonly json: boolean; readonly stream: boolean };
   /** At each beat a comment goes out; a waiting JSON answer becomes a stream then. */
   readonly keepAlive: KeepAlive;
@@ -69,12 +74,15 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
     allowed(extra) {
       headers = extra;
       if (!accepts.stream) return;
-      if (options.progressToken !== undefined || !accepts.json) begin();
+      if (options.progressToken !== undefined || !accepts.json || options.streams === true) begin();
       keepAlive.add(beat);
     },
     notification(method, params) {
       if (!accepts.stream || answered) return;
       if (method === "notifications/progress" && options.progressToken === undefined) return;
+      if (method === "notifications/message" && options.logLevel !== undefined) {
+        if (options.logLevel === "none" || !reaches(options.logLevel, params)) return;
+      }
       begin();
       const own =
         method === "notifications/progress" ? withMember(params, "progressToken", options.progressToken ?? "") : params;

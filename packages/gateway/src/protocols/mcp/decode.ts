@@ -14,6 +14,8 @@ export const BATCH_REVISION = "2025-03-26";
 
 export const PROTOCOL_VERSION = "io.modelcontextprotocol/protocolVersion";
 export const CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
+export const SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId";
+export const LOG_LEVEL = "io.modelcontextprotocol/logLevel";
 
 const ID_BYTES_MAX = 256;
 const METHOD_LENGTH_MAX = 256;

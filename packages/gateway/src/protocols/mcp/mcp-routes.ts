@@ -9,7 +9,8 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { JsonObject, JsonValue, Reason } from "@writ/contract";
 import { type DenialContext, encodeBroken, encodeDenial } from "../../encode-denial.ts";
 import type { Authenticated, CallEnd, CallSink, Gate } from "../../gate.ts";
-import type { AgentCall, ClientAnswer, Clock, Random } from "../../ports.ts";
+import { findMember, membersOf, valueText, withMember } from "../../json-members.ts";
+import { type AgentCall, type ClientAnswer, type Clock, LISTEN_METHOD, type Random } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
 import { type AnswerStream, createAnswerStream } from "./answer-stream.ts";
 import { createBatchMember } from "./batch-member.ts";
@@ -21,14 +22,17 @@ import {
   decodeMessage,
   isObject,
   keyOf,
+  LOG_LEVEL,
   type McpMessage,
   type McpRequest,
   PROTOCOL_VERSION,
   SESSION_REVISION,
   SESSION_REVISIONS,
   STATELESS_REVISION,
+  SUBSCRIPTION_ID,
 } from "./decode.ts";
 import { createKeepAlive } from "./keep-alive.ts";
+import { isLogLevel, reaches } from "./log-filter.ts";
 import {
   createMcpSessions,
   type InFlight,
@@ -36,8 +40,9 @@ import {
   type McpSession,
   type McpSessionLimits,
 } from "./mcp-sessions.ts";
-import { readMethod } from "./read-method.ts";
-import { passedCapabilities } from "./server-capabilities.ts";
+import { isUri, readMethod } from "./read-method.ts";
+import { offers, passedCapabilities } from "./server-capabilities.ts";
+import { createSessionEar } from "./session-ear.ts";
 
 export interface McpRoutesOptions {
   readonly gate: Gate;
@@ -71,6 +76,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   const sessions = createMcpSessions({ clock, random, limits });
   const keepAlive = createKeepAlive(clock, options.keepAliveMs ?? KEEP_ALIVE_MS);
   const serverInfo = JSON.stringify({ name: "writ", version: options.version });
+  /** What each session listens to now. */
+  const listenings = new WeakMap<McpSession, AbortController>();
   /** Requests in flight of connections that use no session. */
   const connections = new WeakMap<object, Map<string, InFlight>>();
 
@@ -101,9 +108,110 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     return next({ exchange, upstream, authenticated: authentication, resourceMetadataUrl });
   }
 
-  /** Server-to-client streams are not offered, which the session revisions answer so. */
-  async function get({ exchange }: Turn): Promise<void> {
-    exchange.problem({ status: 405, headers: { allow: "POST, DELETE" }, body: "" });
+  /** The session's own stream, for what belongs to no request. The newest request for it has it. */
+  async function get(turn: Turn): Promise<void> {
+    const { exchange } = turn;
+    const { headers } = exchange.request;
+    const session = findSession(turn);
+    if (session === undefined) {
+      // Without a session there is nothing to hear: the stateless revision has no such stream.
+      if (headers["mcp-session-id"] !== undefined) return fault(turn, "fault_session", "null");
+      return exchange.problem({ status: 405, headers: { allow: "POST, DELETE" }, body: "" });
+    }
+    if (!acceptOf(headers.accept).stream) return exchange.problem({ status: 406, headers: {}, body: "" });
+    const lastEventId = headers["last-event-id"];
+    const from = typeof lastEventId === "string" ? lastEventId : undefined;
+    if (session.ear === undefined || session.ear.closed.aborted) {
+      session.ear = createSessionEar(keepAlive);
+      const end = await new Promise<CallEnd | undefined>((resolve) => {
+        void hearFor(turn, session, () => resolve(undefined)).then(resolve);
+      });
+      if (end?.kind === "denied") {
+        session.ear.close();
+        const { resourceMetadataUrl } = turn;
+        const context = { callId: end.callId, idText: "null", tool: "", resourceMetadataUrl };
+        return exchange.problem(encodeDenial(end.denial, context));
+      }
+    }
+    return session.ear.attach(exchange, from);
+  }
+
+  /**
+   * Listens at the upstream for a session, until its ear closes or it has subscribed to something else. `begun` is called
+   * once that is allowed. One listening is one call: decided, on record and cut as every other.
+   */
+  async function hearFor(turn: Turn, session: McpSession, begun: () => void): Promise<CallEnd | undefined> {
+    const { ear } = session;
+    if (ear === undefined) return undefined;
+    listenings.get(session)?.abort();
+    const cut = new AbortController();
+    listenings.set(session, cut);
+    const onClose = (): void => cut.abort();
+    ear.closed.addEventListener("abort", onClose, { once: true });
+    const ask = session.clientCapabilities;
+    const say = (text: string): "sent" | "unheard" => {
+      if (!ear.attached()) return "unheard";
+      ear.say(text);
+      return "sent";
+    };
+    const sink: CallSink = {
+      allowed: begun,
+      notification(method, params) {
+        if (method === "notifications/subscriptions/acknowledged") return;
+        const isLog = method === "notifications/message";
+        if (isLog && session.logLevel !== undefined && !reaches(session.logLevel, params)) return;
+        ear.say(`{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${params}}`);
+      },
+      ...(ask === undefined ? {} : { request: askOn(session, ask, say, ear.closed) }),
+      response: () => undefined,
+      local: () => undefined,
+    };
+    const uris = [...session.subscriptions];
+    const call = listenCall(turn.upstream, session.id, ALL_CHANGES, uris, session.clientCapabilities);
+    const end = await gate.handleCall(turn.authenticated, call, sink, cut);
+    ear.closed.removeEventListener("abort", onClose);
+    if (listenings.get(session) !== cut) return end;
+    listenings.delete(session);
+    ear.close();
+    return end;
+  }
+
+  /** The session listens to what it is subscribed to now, if it listens at all. */
+  function hearAnew(turn: Turn, session: McpSession): void {
+    if (session.ear === undefined || session.ear.closed.aborted) return;
+    // Never rejects: `handleCall` does not.
+    void hearFor(turn, session, () => undefined);
+  }
+
+  /** The stateless revision's way to hear of what belongs to no request: a request that lasts. */
+  async function listen(turn: Turn, request: McpRequest, accepts: Accepts, era: Era): Promise<void> {
+    const wants = readListening(request.params);
+    if (wants === undefined || wants.uris.length > limits.subscriptionsMax) {
+      return fault(turn, "fault_params", request.idText);
+    }
+    if (!accepts.stream) return fault(turn, "fault_media_type", "null");
+    const granted: string[] = [];
+    for (const uri of wants.uris) {
+      const end = await subscribe(turn, uri);
+      if (end.kind === "answered") granted.push(uri);
+    }
+    return attempt(
+      turn,
+      request,
+      accepts,
+      era,
+      listenCall(turn.upstream, undefined, wants.changes, granted, undefined),
+    );
+  }
+
+  /** Whether this agent may hear of updates of a resource: an attempt of its own, on record. */
+  async function subscribe(turn: Turn, uri: string): Promise<CallEnd> {
+    const nothing = (): void => undefined;
+    const sink = { allowed: nothing, notification: nothing, response: nothing, local: nothing };
+    const named = { kind: "resource", name: uri } as const;
+    const call = { ...listenCall(turn.upstream, undefined, {}, [], undefined), message: undefined, named };
+    const { cut } = turn.exchange;
+    return gate.handleCall(turn.authenticated, { ...call, action: "resource.subscribe" }, sink, cut);
   }
 
   async function remove(turn: Turn): Promise<void> {
@@ -262,18 +370,48 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
           headers: {},
         }));
     }
+    const session = era.kind === "session" ? era.session : undefined;
+    if (stateless ? SESSION_METHODS.has(request.method) : !isOffered(session, request.method)) {
+      return notFound(turn, request, stateless);
+    }
+    if (request.method === LISTEN_METHOD) {
+      return stateless ? listen(turn, request, accepts, era) : notFound(turn, request, stateless);
+    }
+    if (request.method === "resources/unsubscribe") {
+      const { uri } = request.params;
+      if (!isUri(uri)) return fault(turn, "fault_params", request.idText);
+      // It can only make what is heard less.
+      if (session?.subscriptions.delete(uri) === true) hearAnew(turn, session);
+      return turn.exchange.answer(200, JSON_TYPE, `{"jsonrpc":"2.0","id":${request.idText},"result":{}}`);
+    }
     const asked = stateless ? askable(readClientCapabilities(request)) : undefined;
     const reading = readMethod(request, { input: stateless });
     if (reading.kind === "fault") return fault(turn, "fault_params", request.idText);
     if (reading.kind === "call") {
       const { action, tool, named, arguments: args, argumentsText, name } = reading;
       const progress = request.progressToken !== undefined && accepts.stream;
+      if (action === "resource.subscribe" && session !== undefined) {
+        if (session.subscriptions.size >= limits.subscriptionsMax) {
+          return fault(turn, "gateway_overloaded", request.idText);
+        }
+        const call = { ...base, ...empty, action, named };
+        return attempt(turn, request, accepts, era, call, () => {
+          session.subscriptions.add(name);
+          hearAnew(turn, session);
+          return { json: "{}", headers: {} };
+        });
+      }
+      if (request.method === "logging/setLevel" && session !== undefined) {
+        session.logLevel = String(request.params["level"]);
+      }
+      const level = session?.logLevel;
       const message = {
         method: request.method,
         params: request.paramsText,
         progress,
         name,
         ...(asked === undefined ? {} : { clientCapabilities: asked, input: INPUT_METHODS.has(request.method) }),
+        ...(level === undefined ? {} : { logLevel: JSON.stringify(level) }),
       };
       return attempt(turn, request, accepts, era, {
         ...base,
@@ -285,7 +423,11 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         message,
       });
     }
-    jsonRpc(turn, stateless ? 404 : 200, request.idText, { code: -32601, message: "Method not found" });
+    notFound(turn, request, stateless);
+  }
+
+  function notFound(turn: Turn, { idText }: McpRequest, stateless: boolean): void {
+    jsonRpc(turn, stateless ? 404 : 200, idText, { code: -32601, message: "Method not found" });
   }
 
   async function initialize(turn: Turn, request: McpRequest, accepts: Accepts, call: AgentCall): Promise<void> {
@@ -305,10 +447,12 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       ...(clientCapabilities === undefined ? {} : { clientCapabilities }),
     };
     return attempt(turn, request, accepts, { kind: "session", session: undefined }, opening, (server) => {
-      const session = sessions.open({ id, tokenDigest, agent, upstream: turn.upstream, revision, clientCapabilities });
+      const told = passedCapabilities(server);
+      const owner = { tokenDigest, agent, upstream: turn.upstream };
+      const session = sessions.open({ ...owner, id, revision, clientCapabilities, capabilities: told });
       if (session === undefined) return undefined;
       return {
-        json: `{"protocolVersion":"${revision}","capabilities":${passedCapabilities(server)},"serverInfo":${serverInfo}}`,
+        json: `{"protocolVersion":"${revision}","capabilities":${told},"serverInfo":${serverInfo}}`,
         headers: { "mcp-session-id": session.id },
       };
     });
@@ -342,6 +486,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       progressToken: request.progressToken,
       stateless: era.kind === "stateless",
       cacheable: CACHEABLE.has(request.method),
+      streams: request.method === LISTEN_METHOD,
+      logLevel: era.kind === "session" ? era.session?.logLevel : logLevelOf(request),
       accepts,
       keepAlive,
     });
@@ -351,9 +497,17 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         // What Writ answers by itself may add a header, and is never a stream.
         if (call.message !== undefined) stream.allowed({ "writ-call-id": callId });
       },
-      notification: (method, params) => stream.notification(method, params),
+      notification: (method, params) =>
+        stream.notification(method, request.method === LISTEN_METHOD ? withSubscription(params, idText) : params),
       ...(era.kind === "session" && era.session?.clientCapabilities !== undefined
-        ? { request: askOn(era.session, era.session.clientCapabilities, stream, exchange.cut.signal) }
+        ? {
+            request: askOn(
+              era.session,
+              era.session.clientCapabilities,
+              (text) => stream.request(text),
+              exchange.cut.signal,
+            ),
+          }
         : {}),
       response: (member, json) => stream.response(member, json),
       local(json) {
@@ -393,6 +547,9 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       const stateless = era.kind === "stateless";
       const context = { callId: end.callId, idText, tool, named, stateless, resourceMetadataUrl };
       exchange.problem(encodeDenial(end.denial, context));
+    } else if (request.method === LISTEN_METHOD && stream.begun()) {
+      // It lasted until somebody ended it; the end of the stream says so.
+      exchange.response.end();
     } else if (end.kind === "broken" && !stream.answered()) {
       const error = encodeBroken(end.reason, end.callId);
       if (stream.begun()) {
@@ -404,11 +561,11 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     }
   }
 
-  /** Asks the client of a session on the stream of one of its requests, under an id that nobody else knows. */
+  /** Asks the client of a session on a stream of it, under an id that nobody else knows. */
   function askOn(
     session: McpSession,
     capabilities: string,
-    stream: AnswerStream,
+    say: (text: string) => "sent" | "unheard",
     signal: AbortSignal,
   ): (method: string, params: string) => Promise<ClientAnswer> {
     return (method, params) => {
@@ -427,7 +584,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         signal.addEventListener("abort", gone, { once: true });
         session.asked.set(key, answer);
         const text = `{"jsonrpc":"2.0","id":"${id}","method":"${method}","params":${params}}`;
-        if (stream.request(text) === "unheard") answer(NOT_OFFERED);
+        if (say(text) === "unheard") answer(NOT_OFFERED);
       });
     };
   }
@@ -459,6 +616,79 @@ const CACHEABLE: ReadonlySet<string> = new Set([
   "resources/read",
   "prompts/list",
 ]);
+
+const JSON_TYPE: Readonly<Record<string, string>> = { "content-type": "application/json" };
+
+/** Methods that the stateless revision does not have. */
+const SESSION_METHODS: ReadonlySet<string> = new Set([
+  "resources/subscribe",
+  "resources/unsubscribe",
+  "logging/setLevel",
+]);
+
+/** What a session's server must have said that it can do, for methods that no list answers for. */
+function isOffered(session: McpSession | undefined, method: string): boolean {
+  if (session === undefined || !SESSION_METHODS.has(method)) return true;
+  if (method === "logging/setLevel") return offers(session.capabilities, "logging");
+  return offers(session.capabilities, "resources", "subscribe");
+}
+
+interface Listening {
+  readonly changes: Readonly<Record<string, true>>;
+  readonly uris: readonly string[];
+}
+
+const CHANGES = ["toolsListChanged", "promptsListChanged", "resourcesListChanged"] as const;
+const ALL_CHANGES: Listening["changes"] = Object.fromEntries(CHANGES.map((change) => [change, true]));
+
+/** What a `subscriptions/listen` asks for; undefined when it is of another shape. */
+function readListening(params: JsonObject): Listening | undefined {
+  const { notifications } = params;
+  if (!isObject(notifications)) return undefined;
+  const uris = notifications["resourceSubscriptions"] ?? [];
+  if (!Array.isArray(uris)) return undefined;
+  const read = uris.filter((uri) => isUri(uri));
+  if (read.length !== uris.length) return undefined;
+  const changes = CHANGES.filter((change) => notifications[change] === true);
+  return { changes: Object.fromEntries(changes.map((change) => [change, true])), uris: [...new Set(read)] };
+}
+
+/** The call that listens. Its message is Writ's own, whichever revision the agent speaks. */
+function listenCall(
+  upstream: string,
+  mcpSession: string | undefined,
+  changes: Listening["changes"],
+  uris: readonly string[],
+  clientCapabilities: string | undefined,
+): AgentCall {
+  const notifications = { ...changes, ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }) };
+  return {
+    protocol: "mcp",
+    action: "mcp.session",
+    upstream,
+    tool: "",
+    arguments: NO_ARGUMENTS,
+    argumentsText: "",
+    message: { method: LISTEN_METHOD, params: JSON.stringify({ notifications }), progress: false, name: "" },
+    child: undefined,
+    mcpSession,
+    ...(clientCapabilities === undefined ? {} : { clientCapabilities }),
+  };
+}
+
+/** The stateless revision says on each notification which request listens for it. */
+function withSubscription(params: string, idText: string): string {
+  const meta = findMember(membersOf(params), "_meta");
+  const text = meta === undefined ? "{}" : valueText(params, meta);
+  return withMember(params, "_meta", withMember(text, SUBSCRIPTION_ID, idText));
+}
+
+/** Without a level in it, a request of the stateless revision wants no log messages. */
+function logLevelOf({ params }: McpRequest): string {
+  const meta = params["_meta"];
+  const level = isObject(meta) ? meta[LOG_LEVEL] : undefined;
+  return isLogLevel(level) ? level : "none";
+}
 
 /** Requests that may be answered by asking for input. */
 const INPUT_METHODS: ReadonlySet<string> = new Set(["tools/call", "resources/read", "prompts/get"]);

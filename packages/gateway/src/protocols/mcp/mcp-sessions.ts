@@ -3,6 +3,7 @@
  * bounded in number and idle time. A session grants nothing: every request on it is judged by its own token.
  */
 import type { ClientAnswer, Clock, Random } from "../../ports.ts";
+import type { SessionEar } from "./session-ear.ts";
 
 export interface McpSession {
   readonly id: string;
@@ -16,6 +17,14 @@ export interface McpSession {
   readonly inFlight: Map<string, InFlight>;
   /** What upstreams have asked the client and it has not answered yet, by the key of the id that Writ gave it. */
   readonly asked: Map<string, (answer: ClientAnswer) => void>;
+  /** JSON text of what its client was told that the server can do. */
+  readonly capabilities: string;
+  /** URIs that its client has subscribed to. */
+  readonly subscriptions: Set<string>;
+  /** The least level of log messages that its client wants; undefined: as the server pleases. */
+  logLevel: string | undefined;
+  /** Where its client listens to what belongs to no request. */
+  ear: SessionEar | undefined;
   lastUsedMs: number;
 }
 
@@ -34,6 +43,7 @@ export interface McpSessions {
     readonly upstream: string;
     readonly revision: string;
     readonly clientCapabilities: string | undefined;
+    readonly capabilities: string;
     /** From `makeId`. */
     readonly id: string;
   }): McpSession | undefined;
@@ -53,6 +63,8 @@ export interface McpSessionLimits {
   readonly inFlightMax: number;
   /** Requests of upstreams to the client of one session that wait for its answer. */
   readonly askedMax: number;
+  /** Resources that the client of one session, or one listening, is subscribed to. */
+  readonly subscriptionsMax: number;
 }
 
 export const MCP_SESSION_LIMITS: McpSessionLimits = {
@@ -61,6 +73,7 @@ export const MCP_SESSION_LIMITS: McpSessionLimits = {
   sessionIdleMs: 30 * 60_000,
   inFlightMax: 256,
   askedMax: 32,
+  subscriptionsMax: 1000,
 };
 
 export function createMcpSessions(options: {
@@ -82,18 +95,23 @@ export function createMcpSessions(options: {
     session.inFlight.clear();
     for (const answer of session.asked.values()) answer(ENDED);
     session.asked.clear();
+    session.ear?.close();
   }
 
   function endIdle(): void {
     const idleSince = clock.monotonicMs() - limits.sessionIdleMs;
     for (const session of sessions.values()) {
       if (session.lastUsedMs > idleSince) return;
-      if (session.inFlight.size === 0) end(session);
+      if (isIdle(session)) end(session);
     }
   }
 
+  function isIdle({ inFlight, ear }: McpSession): boolean {
+    return inFlight.size === 0 && ear?.attached() !== true;
+  }
+
   function firstIdle(among: Iterable<McpSession>): McpSession | undefined {
-    for (const session of among) if (session.inFlight.size === 0) return session;
+    for (const session of among) if (isIdle(session)) return session;
     return undefined;
   }
 
@@ -101,7 +119,7 @@ export function createMcpSessions(options: {
     size: () => sessions.size,
     end,
     makeId: () => Buffer.from(random.bytes(16)).toString("base64url"),
-    open({ tokenDigest, agent, upstream, revision, clientCapabilities, id }) {
+    open({ tokenDigest, agent, upstream, revision, clientCapabilities, capabilities, id }) {
       endIdle();
       const own = byAgent.get(agent) ?? new Set();
       if (own.size >= limits.sessionsPerAgentMax || sessions.size >= limits.sessionsMax) {
@@ -118,6 +136,10 @@ export function createMcpSessions(options: {
         clientCapabilities,
         inFlight: new Map(),
         asked: new Map(),
+        capabilities,
+        subscriptions: new Set(),
+        logLevel: undefined,
+        ear: undefined,
         lastUsedMs: clock.monotonicMs(),
       };
       sessions.set(id, session);
@@ -130,7 +152,7 @@ export function createMcpSessions(options: {
       if (session === undefined || session.tokenDigest !== tokenDigest || session.upstream !== upstream)
         return undefined;
       const nowMs = clock.monotonicMs();
-      if (session.inFlight.size === 0 && session.lastUsedMs <= nowMs - limits.sessionIdleMs) {
+      if (isIdle(session) && session.lastUsedMs <= nowMs - limits.sessionIdleMs) {
         end(session);
         return undefined;
       }

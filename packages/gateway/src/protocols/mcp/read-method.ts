@@ -6,6 +6,7 @@
 import { foldName, type JsonObject } from "@writ/contract";
 import type { AgentAction } from "../../ports.ts";
 import { isObject, type McpRequest } from "./decode.ts";
+import { isLogLevel } from "./log-filter.ts";
 
 /** What a request attempts; `name` is what protocols route by and "" where there is none. */
 export interface MethodCall {
@@ -25,6 +26,15 @@ const URI_LENGTH_MAX = 8_192;
 
 const NOTHING: JsonObject = Object.freeze(Object.create(null) as JsonObject);
 const FAULT = { kind: "fault" } as const;
+const SET_LEVEL: MethodCall = {
+  kind: "call",
+  action: "mcp.session",
+  tool: "",
+  named: undefined,
+  arguments: NOTHING,
+  argumentsText: "",
+  name: "",
+};
 
 /** By method, the members of its parameters that name what is done; the text goes to the upstream as it came. */
 const MEMBERS = {
@@ -32,9 +42,11 @@ const MEMBERS = {
   "resources/list": membersNamed("cursor"),
   "resources/templates/list": membersNamed("cursor"),
   "resources/read": membersNamed("uri"),
+  "resources/subscribe": membersNamed("uri"),
   "prompts/list": membersNamed("cursor"),
   "prompts/get": membersNamed("name", "arguments"),
   "completion/complete": membersNamed("ref", "argument", "context"),
+  "logging/setLevel": membersNamed("level"),
 } as const;
 
 interface Members {
@@ -68,6 +80,10 @@ export function readMethod(request: McpRequest, { input = false }: { readonly in
       return readList(request, "prompt.list");
     case "resources/read":
       return readResource(request, "resource.read");
+    case "resources/subscribe":
+      return readResource(request, "resource.subscribe");
+    case "logging/setLevel":
+      return isLogLevel(request.params["level"]) ? SET_LEVEL : FAULT;
     case "prompts/get":
       return readPrompt(request);
     case "completion/complete":
@@ -149,7 +165,7 @@ function readCompletion({ params, paramsText }: McpRequest): MethodReading {
  * A URI, or a template of one, that means the same to whoever resolves it as to whoever compares its text: one with dot
  * segments may lead out of what a pattern of a rule covers, and control characters end a text early for some readers.
  */
-function isUri(value: unknown): value is string {
+export function isUri(value: unknown): value is string {
   if (typeof value !== "string" || value === "" || value.length > URI_LENGTH_MAX) return false;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(value)) return false;

@@ -6,10 +6,11 @@ import { findMember, membersOf, valueText } from "../../json-members.ts";
 
 /** By capability, its members that are promised too. */
 const PASSED: Readonly<Record<string, readonly string[]>> = {
-  tools: [],
-  resources: [],
-  prompts: [],
+  tools: ["listChanged"],
+  resources: ["subscribe", "listChanged"],
+  prompts: ["listChanged"],
   completions: [],
+  logging: [],
 };
 
 /** JSON text of the capabilities; of a server that nothing is known of, tools, which Writ lists by itself. */
@@ -29,4 +30,11 @@ export function passedCapabilities(server: string): string {
     passed.push(`"${name}":{${kept.map((flag) => `"${flag}":true`).join(",")}}`);
   }
   return `{${passed.join(",")}}`;
+}
+
+/** Whether capabilities that were passed have this one, or this member of it. */
+export function offers(capabilities: string, name: string, flag?: string): boolean {
+  const member = findMember(membersOf(capabilities), name);
+  if (member === undefined || flag === undefined) return member !== undefined;
+  return findMember(membersOf(valueText(capabilities, member)), flag) !== undefined;
 }

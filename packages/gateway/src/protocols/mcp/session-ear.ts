@@ -1,0 +1,104 @@
+/**
+ * The stream on which a session's client hears of what belongs to no request of its own. What is said while the
+ * client is away for a moment is kept, so that it can take the stream up where it stopped (`Last-Event-ID`); who is away for
+ * longer stops listening. What is said, and whether it may be, is not decided here.
+ */
+import { type Exchange, streamHeaders } from "../../server/data-listener.ts";
+import type { KeepAlive } from "./keep-alive.ts";
+
+export interface SessionEar {
+  /** Gives the stream to this request, which resolves when the stream is over; another that had it loses it. */
+  attach(exchange: Exchange, lastEventId: string | undefined): Promise<void>;
+  /** JSON text of a message for the client. */
+  say(json: string): void;
+  /** Whether the client is there now. */
+  attached(): boolean;
+  /** The end of listening; the stream ends with it. Idempotent. */
+  close(): void;
+  readonly closed: AbortSignal;
+}
+
+/** What is kept for a client that is away: messages, and characters of them. */
+const KEPT_MAX = 256;
+const KEPT_LENGTH_MAX = 64 * 1024;
+/** How long a client may be away. */
+const AWAY_MS = 60_000;
+
+export function createSessionEar(keepAlive: KeepAlive): SessionEar {
+  const closed = new AbortController();
+  const kept: { readonly id: number; readonly text: string }[] = [];
+  let keptLength = 0;
+  let nextId = 1;
+  let current: { readonly exchange: Exchange; readonly over: () => void } | undefined;
+  let away: NodeJS.Timeout | undefined;
+
+  function beat(): void {
+    // A peer that does not read is cut by the listener's own limit.
+    if (current !== undefined) void current.exchange.write(": waiting\n\n");
+  }
+
+  function detach(): void {
+    const left = current;
+    current = undefined;
+    keepAlive.remove(beat);
+    if (left === undefined) return;
+    left.exchange.response.end();
+    left.over();
+  }
+
+  function close(): void {
+    clearTimeout(away);
+    detach();
+    closed.abort();
+  }
+
+  function wait(): void {
+    clearTimeout(away);
+    away = setTimeout(close, AWAY_MS);
+    away.unref();
+  }
+
+  wait();
+  return {
+    closed: closed.signal,
+    close,
+    attached: () => current !== undefined,
+    attach(exchange, lastEventId) {
+      detach();
+      clearTimeout(away);
+      return new Promise((resolve) => {
+        const own = { exchange, over: resolve };
+        current = own;
+        const type = { "content-type": "text/event-stream", "x-accel-buffering": "no" };
+        exchange.response.writeHead(200, streamHeaders(type));
+        exchange.response.flushHeaders();
+        const from = lastEventId === undefined || !/^[0-9]{1,15}$/.test(lastEventId) ? nextId : Number(lastEventId);
+        for (const { id, text } of kept) if (id > from) void exchange.write(text);
+        keepAlive.add(beat);
+        exchange.cut.signal.addEventListener(
+          "abort",
+          () => {
+            if (current !== own) return;
+            detach();
+            if (!closed.signal.aborted) wait();
+          },
+          { once: true },
+        );
+        if (closed.signal.aborted || exchange.cut.signal.aborted) detach();
+      });
+    },
+    say(json) {
+      const id = nextId;
+      nextId += 1;
+      const data = /[\r\n]/.test(json) ? json.replaceAll(/\r\n|\r|\n/g, "\ndata: ") : json;
+      const text = `id: ${id}\nevent: message\ndata: ${data}\n\n`;
+      kept.push({ id, text });
+      keptLength += text.length;
+      while (kept.length > KEPT_MAX || keptLength > KEPT_LENGTH_MAX) {
+        keptLength -= kept.shift()?.text.length ?? 0;
+      }
+      // Whoever does not read is cut by the listener's own limit, and may come back for what it missed.
+      if (current !== undefined) void current.exchange.write(text);
+    },
+  };
+}
