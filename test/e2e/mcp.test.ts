@@ -289,6 +289,90 @@ describe("what a server tells by itself", () => {
   }, 60_000);
 });
 
+const EVERYWHERE = `version: 1
+rules:
+  - { id: connect, effect: allow, match: { action: [mcp.session, tool.list, resource.list, prompt.list], upstream: [everything, remote] } }
+  - { id: tools, effect: allow, match: { tool: ["*/echo", "*/get-sum", "*/toggle-subscriber-updates"] } }
+  - { id: resources, effect: allow, match: { resource: "*/${ARCHITECTURE}" } }
+  - { id: prompts, effect: allow, match: { prompt: "remote/*" } }
+`;
+
+describe("the endpoint of all upstreams", () => {
+  const url = (): string => `${rig.writ.gatewayUrl}/mcp`;
+  beforeAll(() => applyRules(rig.admin, TENANT, EVERYWHERE));
+  afterAll(() => applyRules(rig.admin, TENANT, RULES));
+
+  describe.each(clients)("with $name", ({ connect }) => {
+    test("lists what its caller may use of each upstream, under names that say of which", async () => {
+      const client = await connect(url(), token);
+      expect(client.getServerCapabilities()).toMatchObject({ tools: {}, resources: {}, prompts: {} });
+      const tools = (await client.listTools()).tools.map(({ name }) => name).sort();
+      const names = ["echo", "get-sum", "toggle-subscriber-updates"];
+      expect(tools).toEqual(
+        ["everything", "remote"].flatMap((upstream) => names.map((name) => `${upstream}__${name}`)),
+      );
+      const uris = (await client.listResources()).resources.map(({ uri }) => uri).sort();
+      expect(uris).toEqual([`everything+${ARCHITECTURE}`, `remote+${ARCHITECTURE}`]);
+      const prompts = (await client.listPrompts()).prompts.map(({ name }) => name);
+      expect(prompts).toContain("remote__simple-prompt");
+      expect(prompts.every((name) => name.startsWith("remote__"))).toBe(true);
+      await client.close();
+    });
+
+    test("calls, reads, gets and completes at the upstream that the name says", async () => {
+      const client = await connect(url(), token);
+      const answer = await client.callTool({ name: "remote__echo", arguments: { message: "hi" } });
+      expect(answer).toMatchObject({ content: [{ text: "Echo: hi" }] });
+      const uri = `everything+${ARCHITECTURE}`;
+      expect((await client.readResource({ uri })).contents[0]).toMatchObject({ uri });
+      expect((await client.getPrompt({ name: "remote__simple-prompt" })).messages).toHaveLength(1);
+      const ref = { type: "ref/prompt", name: "remote__completable-prompt" } as const;
+      const { completion } = await client.complete({ ref, argument: { name: "department", value: "E" } });
+      expect(completion.values).toContain("Engineering");
+      await client.close();
+      const last = (await rig.events()).findLast(({ fields }) => fields["action"] === "tool.call");
+      expect(last?.fields).toMatchObject({ upstream: "remote", tool: "echo" });
+    });
+
+    test("trap-18 answers alike for a hidden tool, an unknown one and one of no upstream", async () => {
+      const client = await connect(url(), token);
+      const errorOf = async (name: string): Promise<unknown> => {
+        try {
+          return await client.callTool({ name, arguments: {} });
+        } catch (error) {
+          // The SDK turns a JSON-RPC error into one of its own; that is what is compared.
+          const { code, message, data } = error as { code: unknown; message: string; data: unknown };
+          return { code, message: message.replaceAll(name, "TOOL"), data };
+        }
+      };
+      const hidden = await errorOf("everything__get-env");
+      expect(hidden).toMatchObject({ code: -32602, message: expect.stringContaining("Unknown tool: TOOL") });
+      for (const name of ["everything__nothing", "nowhere__echo", "echo", "__echo", "everything__"]) {
+        expect(await errorOf(name), name).toEqual(hidden);
+      }
+      await client.close();
+    });
+  });
+
+  test("tells a session of updates, under the same names", async () => {
+    const { client } = await connectAnswering(url(), token);
+    const updated: string[] = [];
+    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void updated.push(params.uri));
+    await client.subscribeResource({ uri: `remote+${ARCHITECTURE}` });
+    await client.callTool({ name: "remote__toggle-subscriber-updates", arguments: {} });
+    await eventually("an update", async () => updated[0]);
+    expect(new Set(updated)).toEqual(new Set([`remote+${ARCHITECTURE}`]));
+    await client.close();
+  });
+
+  test("has metadata and a challenge of its own", async () => {
+    const answer = await fetch(url(), { method: "POST", body: "{}" });
+    expect(answer.status).toBe(401);
+    const metadata = /resource_metadata="([^"]+)"/.exec(answer.headers.get("www-authenticate") ?? "")?.[1] ?? "";
+    expect(await (await fetch(metadata)).json()).toMatchObject({ resource: url() });
+  });
+});
+
 test("each is on record before it reached the server, uncharged and without the names that agents gave", async () => {
   const [sdk] = clients;
   const client = await sdk?.connect(rig.url("everything"), token);

@@ -395,6 +395,7 @@ async function makeCore(parts: {
   return {
     gate: {
       authenticate: authenticator.authenticate,
+      reachable: deps.judge.reachable,
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     journal: ownJournal,

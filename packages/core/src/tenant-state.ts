@@ -48,6 +48,8 @@ export interface TenantState {
   /** All objects of one kind, in no promised order. */
   list<K extends AuthorityKind>(kind: K): Iterable<{ readonly id: string; readonly value: AuthorityValues[K] }>;
   upstreamByName(name: string): { readonly id: string; readonly value: Upstream } | undefined;
+  /** Sorted. */
+  upstreamNames(): readonly string[];
   /** The pinned tools of an upstream, sorted by name. */
   toolsOf(upstream: string): readonly Tool[];
   /** The nearest recorded node of a path (root → presenter): a root token or a recorded child; "" when none is. */
@@ -219,6 +221,7 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
       const value = id === undefined ? undefined : values.upstream.get(id);
       return id === undefined || value === undefined ? undefined : { id, value };
     },
+    upstreamNames: () => [...upstreamIds.keys()].sort(),
     toolsOf(upstream) {
       let sorted = sortedTools.get(upstream);
       if (sorted === undefined) {

@@ -56,6 +56,8 @@ export interface DenialContext {
   readonly named?: { readonly kind: "resource" | "prompt"; readonly name: string } | undefined;
   /** Whether the agent speaks MCP 2026-07-28, which has another code for a resource that does not exist. */
   readonly stateless?: boolean;
+  /** Whether the endpoint leads to all upstreams: there an unknown one is an unknown name of something. */
+  readonly all?: boolean;
   /** URL of the protected resource metadata (RFC 9728). */
   readonly resourceMetadataUrl: string;
 }
@@ -65,7 +67,9 @@ export function encodeDenial(denial: Pick<Denial, "reason" | "hidden" | "data">,
   const reason = SHOWN_AS.get(denial.reason) ?? denial.reason;
   const { callId } = context;
   const headers: Record<string, string> = callId === undefined ? {} : { "writ-call-id": callId };
-  switch (mannerOf(reason, denial.hidden)) {
+  const manner = mannerOf(reason, denial.hidden);
+  const isName = context.tool !== "" || context.named !== undefined;
+  switch (context.all === true && isName && manner === "hidden_upstream" ? "hidden_tool" : manner) {
     case "hidden_tool":
       if (context.named !== undefined)
         return jsonRpcError(200, headers, context.idText, unknown(context.named, context));

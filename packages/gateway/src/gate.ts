@@ -13,6 +13,11 @@ export interface Gate {
    */
   authenticate(input: AuthenticateInput): Authentication | Promise<Authentication>;
   /**
+   * The upstreams on which this agent may open a session now, for an endpoint that leads to all of them. It is put on no
+   * record and allows nothing: what is done on any of them is an attempt of its own.
+   */
+  reachable(authenticated: Authenticated): readonly string[];
+  /**
    * Stages 4–12: judge, hold, commit, send, answer, settle. Never throws. Resolves when the call has ended. `cut` is the
    * call's own: aborted by whoever no longer wants it (the peer is gone, it was cancelled) or no longer allows it.
    */

@@ -207,6 +207,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     gatewayId,
     gate: {
       authenticate: authenticator.authenticate,
+      reachable: judge.reachable,
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     notReady,

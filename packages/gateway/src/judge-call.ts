@@ -4,7 +4,15 @@
  */
 import { createHash } from "node:crypto";
 import { saltedDigest } from "@writ/audit";
-import { type AuditEvent, type BudgetClaim, type EventName, makeUuidv7, REASONS, type Reason } from "@writ/contract";
+import {
+  type AuditEvent,
+  type BudgetClaim,
+  type EventName,
+  type JsonObject,
+  makeUuidv7,
+  REASONS,
+  type Reason,
+} from "@writ/contract";
 import {
   type AttenuationJudgement,
   type Attempt as CoreAttempt,
@@ -66,6 +74,8 @@ export interface Judge {
   (attempt: Attempt): Judged;
   /** The answer that Writ itself gives to an allowed list, session or delegation. */
   answer(attempt: Attempt): string;
+  /** Names of the upstreams on which the agent may open a session. */
+  reachable(authenticated: Authenticated): readonly string[];
   /** A page of an upstream's list (JSON text of a result) without what the presenter may not know of. */
   filter(attempt: Attempt, json: string): string;
   /** Salted digest of an answer. */
@@ -348,6 +358,19 @@ export function createJudge(options: JudgeOptions): Judge {
       });
       const listing = listTools(state, { token, request, audience, nowMs });
       return listing.kind === "listed" ? `[${listing.tools.map((tool) => tool.definition).join(",")}]` : "[]";
+    },
+    reachable(authenticated: Authenticated): readonly string[] {
+      const state = options.state.current(authenticated.tenantId);
+      if (state === undefined) return [];
+      const nowMs = clock.nowMs();
+      const token = tokenOf(authenticated);
+      const nothing: JsonObject = Object.create(null);
+      const asked = { token, action: "mcp.session", tool: "", arguments: nothing, protocol: "mcp", nowMs } as const;
+      return state.upstreamNames().filter((upstream) => {
+        // Nothing comes of it, so it has no call of its own.
+        const request = describe(state, { ...asked, upstream, callId: gatewayId });
+        return judge(state, { token, request, audience, nowMs }).decision.kind === "allow";
+      });
     },
     filter(attempt: Attempt, json: string): string {
       const { call } = attempt;

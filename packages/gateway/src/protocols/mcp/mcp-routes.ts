@@ -1,6 +1,6 @@
 /**
- * The MCP adapter: `/mcp/NAME` over Streamable HTTP, for the revisions with sessions (2025-11-25 and the two before
- * it) and the stateless one (2026-07-28). It reads, hands the attempt to the gate, and writes what comes back. It
+ * The MCP adapter: `/mcp/NAME`, and `/mcp` for all upstreams, over Streamable HTTP, for the revisions with sessions
+ * (2025-11-25 and the two before it) and the stateless one (2026-07-28). It reads, hands the attempt to the gate, and writes what comes back. It
  * decides nothing: which tools exist, who may list or call them and how a refusal is worded lies elsewhere.
  *
  *   credential ─▶ body ─▶ one message ─▶ era ─▶ method ─▶ gate.handleCall ─▶ answer
@@ -12,6 +12,7 @@ import type { Authenticated, CallEnd, CallSink, Gate } from "../../gate.ts";
 import { findMember, membersOf, valueText, withMember } from "../../json-members.ts";
 import { type AgentCall, type ClientAnswer, type Clock, LISTEN_METHOD, type Random } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
+import { contentsOn, elementsOn, LISTS, NO_UPSTREAM, requestFor, updateOn, uriOf, uriOn } from "./all-upstreams.ts";
 import { type AnswerStream, createAnswerStream } from "./answer-stream.ts";
 import { createBatchMember } from "./batch-member.ts";
 import { askable } from "./client-capabilities.ts";
@@ -63,7 +64,11 @@ const UNSUPPORTED_VERSION = -32022;
 /** What one HTTP request turned out to be about. */
 interface Turn {
   readonly exchange: Exchange;
+  /** "" where the endpoint leads to all of them and the request names nothing of one. */
   readonly upstream: string;
+  readonly all: boolean;
+  /** On the endpoint of all upstreams: the request as the agent sent it, with its names. */
+  readonly sent?: McpRequest;
   readonly authenticated: Authenticated;
   readonly resourceMetadataUrl: string;
 }
@@ -85,19 +90,23 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     { method: "POST", pattern: "/mcp/:upstream", handle: (exchange) => authenticated(exchange, post) },
     { method: "GET", pattern: "/mcp/:upstream", handle: (exchange) => authenticated(exchange, get) },
     { method: "DELETE", pattern: "/mcp/:upstream", handle: (exchange) => authenticated(exchange, remove) },
+    { method: "POST", pattern: "/mcp", handle: (exchange) => authenticated(exchange, post) },
+    { method: "GET", pattern: "/mcp", handle: (exchange) => authenticated(exchange, get) },
+    { method: "DELETE", pattern: "/mcp", handle: (exchange) => authenticated(exchange, remove) },
     { method: "GET", pattern: "/.well-known/oauth-protected-resource/mcp/:upstream", handle: describeResource },
+    { method: "GET", pattern: "/.well-known/oauth-protected-resource/mcp", handle: describeResource },
   ];
 
   /** RFC 9728: where a challenge points. It says nothing about whether such an upstream exists. */
   async function describeResource(exchange: Exchange): Promise<void> {
-    const resource = `${options.publicUrl()}/mcp/${exchange.params["upstream"]}`;
+    const resource = `${options.publicUrl()}${pathOf(exchange)}`;
     const body = JSON.stringify({ resource, bearer_methods_supported: ["header"], resource_name: "Writ" });
     exchange.answer(200, { "content-type": "application/json" }, body);
   }
 
   async function authenticated(exchange: Exchange, next: (turn: Turn) => Promise<void>): Promise<void> {
     const upstream = exchange.params["upstream"] ?? "";
-    const resourceMetadataUrl = `${options.publicUrl()}/.well-known/oauth-protected-resource/mcp/${upstream}`;
+    const resourceMetadataUrl = `${options.publicUrl()}/.well-known/oauth-protected-resource${pathOf(exchange)}`;
     const { authorization } = exchange.request.headers;
     const answer = gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress });
     const authentication = "kind" in answer ? answer : await answer;
@@ -105,7 +114,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       const context: DenialContext = { callId: undefined, idText: "null", tool: "", resourceMetadataUrl };
       return exchange.problem(encodeDenial({ reason: authentication.reason, hidden: false, data: {} }, context));
     }
-    return next({ exchange, upstream, authenticated: authentication, resourceMetadataUrl });
+    const all = upstream === "";
+    return next({ exchange, upstream, all, authenticated: authentication, resourceMetadataUrl });
   }
 
   /** The session's own stream, for what belongs to no request. The newest request for it has it. */
@@ -154,21 +164,30 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       ear.say(text);
       return "sent";
     };
-    const sink: CallSink = {
+    const sinkFor = (upstream: string): CallSink => ({
       allowed: begun,
       notification(method, params) {
         if (method === "notifications/subscriptions/acknowledged") return;
         const isLog = method === "notifications/message";
         if (isLog && session.logLevel !== undefined && !reaches(session.logLevel, params)) return;
-        ear.say(`{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${params}}`);
+        const isUpdate = turn.all && method === "notifications/resources/updated";
+        const own = isUpdate ? updateOn(upstream, params) : params;
+        ear.say(`{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${own}}`);
       },
       ...(ask === undefined ? {} : { request: askOn(session, ask, say, ear.closed) }),
       response: () => undefined,
       local: () => undefined,
-    };
-    const uris = [...session.subscriptions];
-    const call = listenCall(turn.upstream, session.id, ALL_CHANGES, uris, session.clientCapabilities);
-    const end = await gate.handleCall(turn.authenticated, call, sink, cut);
+    });
+    const names = turn.all ? gate.reachable(turn.authenticated) : [turn.upstream];
+    const ends = await Promise.all(
+      names.map((upstream) => {
+        const own = [...session.subscriptions];
+        const uris = turn.all ? own.map((uri) => uriOf(upstream, uri)).filter((uri) => uri !== undefined) : own;
+        const call = listenCall(upstream, session.id, ALL_CHANGES, uris, session.clientCapabilities);
+        return gate.handleCall(turn.authenticated, call, sinkFor(upstream), cut);
+      }),
+    );
+    const end = ends.find(({ kind }) => kind !== "denied") ?? ends[0];
     ear.closed.removeEventListener("abort", onClose);
     if (listenings.get(session) !== cut) return end;
     listenings.delete(session);
@@ -332,6 +351,14 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
 
   async function dispatch(turn: Turn, request: McpRequest, accepts: Accepts, era: Era): Promise<void> {
     const stateless = era.kind === "stateless";
+    if (turn.all && turn.sent === undefined) {
+      const target = requestFor(request);
+      if (target !== undefined) {
+        return dispatch({ ...turn, upstream: target.upstream, sent: request }, target.request, accepts, era);
+      }
+      if (Object.hasOwn(LISTS, request.method)) return listAll(turn, request, era);
+      if (stateless && request.method === LISTEN_METHOD) return notFound(turn, request, stateless);
+    }
     const mcpSession = era.kind === "session" ? era.session?.id : undefined;
     const capabilities = era.kind === "session" ? era.session?.clientCapabilities : undefined;
     const base = {
@@ -348,8 +375,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         return initialize(turn, request, accepts, { ...base, ...empty, action: "mcp.session" });
       case "server/discover":
         if (!stateless) break;
-        return attempt(turn, request, accepts, era, { ...base, ...empty, action: "mcp.session" }, (server) => ({
-          json: `{"resultType":"complete","supportedVersions":["${STATELESS_REVISION}"],"capabilities":${passedCapabilities(server)},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`,
+        return openOn(turn, request, accepts, era, { ...base, ...empty, action: "mcp.session" }, (told) => ({
+          json: `{"resultType":"complete","supportedVersions":["${STATELESS_REVISION}"],"capabilities":${told},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`,
           headers: {},
         }));
       case "ping":
@@ -396,13 +423,14 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         }
         const call = { ...base, ...empty, action, named };
         return attempt(turn, request, accepts, era, call, () => {
-          session.subscriptions.add(name);
+          session.subscriptions.add(turn.all ? uriOn(turn.upstream, name) : name);
           hearAnew(turn, session);
           return { json: "{}", headers: {} };
         });
       }
       if (request.method === "logging/setLevel" && session !== undefined) {
         session.logLevel = String(request.params["level"]);
+        if (turn.all) return setLevelOfAll(turn, request, session);
       }
       const level = session?.logLevel;
       const message = {
@@ -446,8 +474,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       mcpSession: id,
       ...(clientCapabilities === undefined ? {} : { clientCapabilities }),
     };
-    return attempt(turn, request, accepts, { kind: "session", session: undefined }, opening, (server) => {
-      const told = passedCapabilities(server);
+    return openOn(turn, request, accepts, { kind: "session", session: undefined }, opening, (told) => {
       const owner = { tokenDigest, agent, upstream: turn.upstream };
       const session = sessions.open({ ...owner, id, revision, clientCapabilities, capabilities: told });
       if (session === undefined) return undefined;
@@ -456,6 +483,124 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         headers: { "mcp-session-id": session.id },
       };
     });
+  }
+
+  /**
+   * Opens a session, or tells of the endpoint: of all upstreams that the agent may reach, where it leads to all, each an
+   * attempt of its own; the first one decides.
+   */
+  async function openOn(
+    turn: Turn,
+    request: McpRequest,
+    accepts: Accepts,
+    era: Era,
+    call: AgentCall,
+    local: (capabilities: string) => LocalAnswer | undefined,
+  ): Promise<void> {
+    if (!turn.all) return attempt(turn, request, accepts, era, call, (server) => local(passedCapabilities([server])));
+    const [first = NO_UPSTREAM, ...others] = gate.reachable(turn.authenticated);
+    const told = await Promise.all(others.map((upstream) => ask(turn, { ...call, upstream })));
+    const servers = told.map(({ json }) => json ?? "");
+    return attempt(turn, request, accepts, era, { ...call, upstream: first }, (server) =>
+      local(passedCapabilities([server, ...servers])),
+    );
+  }
+
+  /** One attempt whose answer goes into another's. */
+  async function ask(
+    turn: Turn,
+    call: AgentCall,
+  ): Promise<{ readonly end: CallEnd; readonly json: string | undefined }> {
+    let json: string | undefined;
+    const sink: CallSink = {
+      allowed: () => undefined,
+      notification: () => undefined,
+      response(member, text) {
+        if (member === "result") json = text;
+      },
+      local(text) {
+        json = text;
+      },
+    };
+    const end = await gate.handleCall(turn.authenticated, call, sink, turn.exchange.cut);
+    return { end, json };
+  }
+
+  /** What each upstream lists for this agent, on one page. An upstream that does not answer now is not in it. */
+  async function listAll(turn: Turn, request: McpRequest, era: Era): Promise<void> {
+    if (request.params["cursor"] !== undefined) return fault(turn, "fault_params", request.idText);
+    const list = LISTS[request.method as keyof typeof LISTS]; // the caller has looked
+    const elements: string[] = [];
+    let denied: CallEnd | undefined;
+    const names = gate.reachable(turn.authenticated);
+    for (const upstream of names.length === 0 ? [NO_UPSTREAM] : names) {
+      const end = await listOne(turn, request.method, upstream, era, (text) => {
+        elements.push(...elementsOn(upstream, text, list));
+      });
+      denied ??= end;
+    }
+    const { idText } = request;
+    if (elements.length === 0 && denied?.kind === "denied") {
+      const { resourceMetadataUrl } = turn;
+      const context = { callId: denied.callId, idText, tool: "", resourceMetadataUrl };
+      return turn.exchange.problem(encodeDenial(denied.denial, context));
+    }
+    const whole = `"${list.member}":[${elements.join(",")}]`;
+    const json =
+      era.kind === "stateless"
+        ? `{"resultType":"complete",${whole},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`
+        : `{${whole}}`;
+    turn.exchange.answer(200, JSON_TYPE, `{"jsonrpc":"2.0","id":${idText},"result":${json}}`);
+  }
+
+  /** All pages of one upstream; the end of the call that was denied, if one was. */
+  async function listOne(
+    turn: Turn,
+    method: string,
+    upstream: string,
+    era: Era,
+    take: (list: string) => void,
+  ): Promise<CallEnd | undefined> {
+    const mcpSession = era.kind === "session" ? era.session?.id : undefined;
+    const capabilities = era.kind === "session" ? era.session?.clientCapabilities : undefined;
+    const base = {
+      ...listenCall(upstream, mcpSession, {}, [], capabilities),
+      message: undefined,
+    };
+    if (method === "tools/list") {
+      const { end, json } = await ask(turn, { ...base, action: "tool.list" });
+      if (json !== undefined) take(json);
+      return end.kind === "denied" ? end : undefined;
+    }
+    const action = method === "prompts/list" ? "prompt.list" : "resource.list";
+    let cursor: string | undefined;
+    for (let page = 0; page < LIST_PAGES_MAX; page += 1) {
+      const params = cursor === undefined ? "{}" : `{"cursor":${cursor}}`;
+      const { end, json } = await ask(turn, {
+        ...base,
+        action,
+        message: { method, params, progress: false, name: "" },
+      });
+      if (end.kind === "denied") return end;
+      if (json === undefined) return undefined;
+      const members = membersOf(json);
+      const list = findMember(members, LISTS[method as keyof typeof LISTS].member); // the caller has looked
+      if (list !== undefined) take(valueText(json, list));
+      const next = findMember(members, "nextCursor");
+      const nextText = next === undefined ? "null" : valueText(json, next);
+      if (nextText === "null" || nextText === cursor) return undefined;
+      cursor = nextText;
+    }
+    return undefined;
+  }
+
+  /** Sets the level at every upstream that has one; one that cannot be reached now keeps its own. */
+  async function setLevelOfAll(turn: Turn, request: McpRequest, session: McpSession): Promise<void> {
+    const message = { method: request.method, params: request.paramsText, progress: false, name: "" };
+    for (const upstream of gate.reachable(turn.authenticated)) {
+      await ask(turn, { ...listenCall(upstream, session.id, {}, [], session.clientCapabilities), message });
+    }
+    turn.exchange.answer(200, JSON_TYPE, `{"jsonrpc":"2.0","id":${request.idText},"result":{}}`);
   }
 
   /** One attempt at the gate, from its place among the requests in flight to its answer. */
@@ -472,8 +617,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const inFlight = era.kind === "session" && era.session !== undefined ? era.session.inFlight : inFlightOf(exchange);
     const first = inFlight.get(request.idKey);
     if (first !== undefined) {
-      const { tool, named } = call;
-      const context = { callId: first.callId, idText, tool, named, resourceMetadataUrl };
+      const context = { callId: first.callId, idText, ...namesOf(turn, call), resourceMetadataUrl };
       return exchange.problem(encodeDenial({ reason: "duplicate_in_flight", hidden: false, data: {} }, context));
     }
     if (inFlight.size >= limits.inFlightMax) return fault(turn, "gateway_overloaded", idText);
@@ -509,7 +653,13 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
             ),
           }
         : {}),
-      response: (member, json) => stream.response(member, json),
+      response: (member, json) =>
+        stream.response(
+          member,
+          member === "result" && turn.all && request.method === "resources/read"
+            ? contentsOn(turn.upstream, json)
+            : json,
+        ),
       local(json) {
         const answer = local(json);
         if (answer === undefined) return fault(turn, "gateway_overloaded", idText);
@@ -537,7 +687,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     turn: Turn,
     request: McpRequest,
     era: Era,
-    { tool, named }: AgentCall,
+    call: AgentCall,
     stream: AnswerStream,
     end: CallEnd,
   ): void {
@@ -545,7 +695,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const { idText } = request;
     if (end.kind === "denied") {
       const stateless = era.kind === "stateless";
-      const context = { callId: end.callId, idText, tool, named, stateless, resourceMetadataUrl };
+      const context = { callId: end.callId, idText, ...namesOf(turn, call), stateless, resourceMetadataUrl };
       exchange.problem(encodeDenial(end.denial, context));
     } else if (request.method === LISTEN_METHOD && stream.begun()) {
       // It lasted until somebody ended it; the end of the stream says so.
@@ -688,6 +838,24 @@ function logLevelOf({ params }: McpRequest): string {
   const meta = params["_meta"];
   const level = isObject(meta) ? meta[LOG_LEVEL] : undefined;
   return isLogLevel(level) ? level : "none";
+}
+
+/** Pages of one upstream's list, on the endpoint of all. */
+const LIST_PAGES_MAX = 100;
+
+/** The path of the endpoint that a request is about. */
+function pathOf({ params }: Exchange): string {
+  const upstream = params["upstream"];
+  return upstream === undefined ? "/mcp" : `/mcp/${upstream}`;
+}
+
+/** What an attempt is about in the agent's own words, for the denials that repeat them. */
+function namesOf({ all, sent }: Turn, { tool, named }: AgentCall): Pick<DenialContext, "tool" | "named" | "all"> {
+  if (sent === undefined) return { tool, named, all };
+  const { name, uri, ref } = sent.params;
+  if (named === undefined) return { tool: String(name), named, all };
+  const own = isObject(ref) ? (ref["name"] ?? ref["uri"]) : (uri ?? name);
+  return { tool, named: { kind: named.kind, name: String(own) }, all };
 }
 
 /** Requests that may be answered by asking for input. */

@@ -13,23 +13,31 @@ const PASSED: Readonly<Record<string, readonly string[]>> = {
   logging: [],
 };
 
-/** JSON text of the capabilities; of a server that nothing is known of, tools, which Writ lists by itself. */
-export function passedCapabilities(server: string): string {
-  if (!server.startsWith("{")) return '{"tools":{}}';
-  const members = membersOf(server);
+/**
+ * JSON text of the capabilities that some of the servers has; of one that nothing is known of, tools, which Writ lists by
+ * itself.
+ */
+export function passedCapabilities(servers: readonly string[]): string {
   const passed: string[] = [];
   for (const [name, flags] of Object.entries(PASSED)) {
-    const member = findMember(members, name);
-    const value = member === undefined ? "" : valueText(server, member);
-    if (!value.startsWith("{")) continue;
-    const own = membersOf(value);
-    const kept = flags.filter((flag) => {
-      const found = findMember(own, flag);
-      return found !== undefined && valueText(value, found) === "true";
-    });
+    const values = servers.map((server) => capabilityOf(server, name)).filter((value) => value !== undefined);
+    if (values.length === 0) continue;
+    const kept = flags.filter((flag) =>
+      values.some((value) => {
+        const found = findMember(membersOf(value), flag);
+        return found !== undefined && valueText(value, found) === "true";
+      }),
+    );
     passed.push(`"${name}":{${kept.map((flag) => `"${flag}":true`).join(",")}}`);
   }
   return `{${passed.join(",")}}`;
+}
+
+function capabilityOf(server: string, name: string): string | undefined {
+  if (!server.startsWith("{")) return name === "tools" ? "{}" : undefined;
+  const member = findMember(membersOf(server), name);
+  const value = member === undefined ? "" : valueText(server, member);
+  return value.startsWith("{") ? value : undefined;
 }
 
 /** Whether capabilities that were passed have this one, or this member of it. */
