@@ -37,6 +37,7 @@ interface Told {
 }
 
 const POINTS_MAX = 500;
+const ATTEMPTS_MAX = 10;
 const DRAIN_MS = 5_000;
 
 export async function sweep(
@@ -75,7 +76,11 @@ async function runOnce(world: World, operation: Operation, fault: Fault, at: num
     const swept = await examine(world, core, { before, forwarded, told });
     problems.push(...core.problems, ...swept.problems);
 
-    const next = await within(attempt(world, core, "a call that is allowed", 0));
+    let next = await within(attempt(world, core, "a call that is allowed", 0));
+    // A machine that stood still between commit and send has a call given up: its caller is told to try again.
+    for (let again = 1; again < ATTEMPTS_MAX && next.verdict.endsWith("gateway_overloaded"); again += 1) {
+      next = await within(attempt(world, core, "a call that is allowed", 0));
+    }
     if (!next.whole) problems.push(`the next call is not answered: ${next.verdict}`);
     await core.journal.drain(DRAIN_MS);
     if (told.verdict === "hangs") problems.push("the caller waits for ever");

@@ -13,7 +13,7 @@ export const NO_UPSTREAM = "-";
 const NAME_END = "__";
 const URI_END = "+";
 
-export function nameOn(upstream: string, name: string): string {
+function nameOn(upstream: string, name: string): string {
   return `${upstream}${NAME_END}${name}`;
 }
 
