@@ -884,6 +884,29 @@ BEGIN
   RETURN (SELECT a.sequence FROM writ_append(p_tenant, p_events, p_leaves, NULL) AS a);
 END $$;
 
+-- Ends a call that was recorded as unknown: it did run, and its charge stays, or it did not, and what it charged is given
+-- back where its window is not over. False when there is no such call, or no longer.
+CREATE FUNCTION writ_reconcile(p_tenant uuid, p_call uuid, p_ran boolean) RETURNS boolean
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+  ended record;
+BEGIN
+  PERFORM writ_lock_heads(ARRAY[p_tenant]);
+  DELETE FROM open_call c WHERE c.tenant_id = p_tenant AND c.call_id = p_call AND c.state = 'unknown'
+    RETURNING c.counters, c.window_starts, c.amounts INTO ended;
+  IF ended.counters IS NULL THEN
+    RETURN false;
+  END IF;
+  IF NOT p_ran THEN
+    UPDATE budget_charge b SET charged = b.charged - ended.amounts[p]
+      FROM generate_series(1, cardinality(ended.amounts)) AS p
+      WHERE b.tenant_id = p_tenant AND b.counter = substr(ended.counters, p * 16 - 15, 16)
+        AND b.window_start = ended.window_starts[p];
+  END IF;
+  RETURN true;
+END $$;
+
 -- Says that a gateway is alive. Sweeps out what no longer matters: ids of batches older than an hour (a transaction
 -- of ours lives seconds), a bounded number at a time.
 CREATE FUNCTION writ_renew_lease(p_gateway uuid, p_ttl_ms int8, OUT expires_ms int8, OUT database_ms int8, OUT live int4)
@@ -998,7 +1021,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
   writ_apply(uuid, int8, text[], text[], text[], int8[], text[], bytea, bytea), writ_create_tenant(uuid),
   writ_open_epoch(uuid, int8), writ_refundable(uuid, int4), writ_refund(uuid, text[], bytea, text[], bytea),
-  writ_find_admin_key(text), writ_make_partitions(int4), writ_erase_salts(uuid, int8, int8[])
+  writ_find_admin_key(text), writ_make_partitions(int4), writ_reconcile(uuid, uuid, boolean), writ_erase_salts(uuid, int8, int8[])
   TO writ_control;
 GRANT EXECUTE ON FUNCTION writ_list_tenants(uuid, int4) TO writ_gateway, writ_control;
 

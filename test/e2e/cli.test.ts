@@ -134,6 +134,29 @@ describe("administration", () => {
     const usage = (await json("budget", "usage")) as { readonly items: readonly { readonly budgetId: string }[] };
     expect(usage.items).toContainEqual(expect.objectContaining({ budgetId: id, limit: 900, used: 1 }));
     expect(await json("budget", "remove", id)).toEqual({ removed: id });
+    expect(await json("budget", "unknown")).toEqual({ items: [] });
+    const nobody = "019a0000-0000-7000-8000-000000000000";
+    expect(await writ("budget", "reconcile", nobody, "--outcome", "not_run")).toMatchObject({ code: 2 });
+  });
+
+  test("a call is charged the credits of the price list, and denied with what is left of them", async () => {
+    await json("price", "set", "everything/*", "2");
+    await json("price", "set", "everything/echo", "5");
+    await json("price", "set", "everything/echo", "4");
+    expect((await writ("price", "list")).out).toMatch(/everything\/echo +4 /);
+    const minted = await json("token", "mint", "assistant", "--tools", "everything/*", "--out", "priced");
+    const node = String(minted["node"]);
+    const { id } = await json("budget", "add", "node", node, "--unit", "credits", "--limit", "5", "--window", "total");
+    const call = (tool: string, args: string) =>
+      json("call", `everything/${tool}`, args, "--token-file", "priced", "--no-explain");
+    expect(await call("echo", '{"message":"hello"}')).toMatchObject({ kind: "result" });
+    expect(await call("get-sum", '{"a":1,"b":2}')).toMatchObject({
+      refusal: { reason: "budget_exhausted", data: { remaining: 1, unit: "credits" } },
+    });
+    await json("price", "remove", "everything/*");
+    expect(await call("get-sum", '{"a":1,"b":2}')).toMatchObject({ kind: "result" });
+    await json("price", "remove", "everything/echo");
+    await json("budget", "remove", String(id));
   });
 });
 

@@ -101,7 +101,7 @@ interface LoggedEvent {
   readonly upstream?: string;
   readonly arguments?: string;
   readonly claims?: readonly Claim[];
-  readonly outcome?: Outcome;
+  readonly outcome?: Outcome | "ran" | "not_run";
   readonly status?: string;
 }
 
@@ -277,7 +277,14 @@ function readEvent(options: CheckHistoryOptions, found: Findings, text: string, 
       found.settledLate += 1;
       if (call?.ended !== "unknown" || call.late !== undefined) {
         say(found, `a late outcome at ${sequence} is of no call recorded as unknown (${callId})`);
-      } else call.late = event.outcome;
+      } else call.late = OUTCOMES.find((name) => name === event.outcome);
+      return;
+    }
+    case "call.reconciled": {
+      const call = found.allowed.get(callId);
+      if (call?.ended !== "unknown" || call.late !== undefined) {
+        say(found, `an administrator's word at ${sequence} is of no call recorded as unknown (${callId})`);
+      } else call.late = event.outcome === "ran" ? "completed" : "aborted";
       return;
     }
     case "gateway.lapsed":

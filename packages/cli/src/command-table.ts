@@ -48,6 +48,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/policy.ts"),
   },
   { name: "budget", summary: "Budgets: list, add, set, remove, usage.", load: () => import("./commands/budget.ts") },
+  { name: "price", summary: "The price list: list, set, remove.", load: () => import("./commands/price.ts") },
   { name: "kill", summary: "Kill switches: list, engage, release.", load: () => import("./commands/kill.ts") },
   {
     name: "call",

@@ -142,6 +142,14 @@ export interface BudgetRule {
   readonly mode: BudgetMode;
 }
 
+/** One entry of the tenant's price list. */
+export interface Price {
+  /** `upstream/tool` or `upstream/route`, where `*` stands for any run of characters within its part; unique. */
+  readonly pattern: string;
+  /** Whole credits of one call; 0 is free. */
+  readonly credits: number;
+}
+
 export const KILL_SCOPES = ["instance", "tenant", "agent", "principal", "upstream", "tool"] as const;
 export type KillScope = (typeof KILL_SCOPES)[number];
 
@@ -166,6 +174,7 @@ export interface AuthorityValues {
   readonly revocation: Revocation;
   readonly policy: ActivePolicy;
   readonly budget: BudgetRule;
+  readonly price: Price;
   readonly kill: Kill;
 }
 
@@ -183,6 +192,7 @@ export const AUTHORITY_KINDS = [
   "revocation",
   "policy",
   "budget",
+  "price",
   "kill",
 ] as const satisfies readonly AuthorityKind[];
 

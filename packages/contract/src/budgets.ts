@@ -1,6 +1,7 @@
 /** Budget vocabulary: units, windows, scopes, modes, and the arithmetic of UTC calendar windows. */
 
-export const BUDGET_UNITS = ["calls"] as const;
+/** calls: one for each. credits: what the tenant's price list says that the call costs. */
+export const BUDGET_UNITS = ["calls", "credits"] as const;
 export type BudgetUnit = (typeof BUDGET_UNITS)[number];
 
 export const WINDOWS = ["minute", "hour", "day", "week", "month", "total"] as const;

@@ -116,6 +116,12 @@ export const EVENTS = {
     sentence: "The outcome of a call recorded as unknown became known.",
     fields: { callId: "string", outcome: "string", status: "string" },
   },
+  "call.reconciled": {
+    version: 1,
+    category: "call",
+    sentence: "An administrator said what became of a call recorded as unknown.",
+    fields: { by: "string", callId: "string", outcome: "string" },
+  },
   "call.denied_summary": {
     version: 1,
     category: "call",
@@ -330,6 +336,24 @@ export const EVENTS = {
     category: "budget",
     sentence: "A budget rule was removed.",
     fields: { ...admin, budgetId: "string" },
+  },
+  "price.created": {
+    version: 1,
+    category: "budget",
+    sentence: "An entry was added to the price list.",
+    fields: { ...admin, priceId: "string", credits: "integer" },
+  },
+  "price.updated": {
+    version: 1,
+    category: "budget",
+    sentence: "An entry of the price list changed.",
+    fields: { ...admin, priceId: "string", credits: "integer" },
+  },
+  "price.removed": {
+    version: 1,
+    category: "budget",
+    sentence: "An entry of the price list was removed.",
+    fields: { ...admin, priceId: "string" },
   },
   "kill.engaged": {
     version: 1,

@@ -20,6 +20,7 @@ export {
   KILL_SCOPES,
   type Kill,
   type KillScope,
+  type Price,
   type Principal,
   type RecordedNode,
   type Revocation,

@@ -1,3 +1,4 @@
+import { randomBytes, randomUUID } from "node:crypto";
 import { verifyExport } from "@writ/audit/verify";
 import { INSTANCE_TENANT } from "@writ/contract";
 import { ADMIN_ROUTES, type AdminOperation, type AdminRoute } from "@writ/contract/admin";
@@ -220,6 +221,10 @@ describe("commands", () => {
     expect(budget.scopeId).toBe(agent.id);
     await run("budget.updated", "PATCH", `${T}/budgets/${budget.id}`, { version: 1, limit: 20 });
     await run("budget.removed", "DELETE", `${T}/budgets/${budget.id}?version=2`);
+    const price = await run("price.created", "POST", `${T}/prices`, { pattern: "everything/*", credits: 3 });
+    await run("price.updated", "PATCH", `${T}/prices/${price.id}`, { version: 1, credits: 4 });
+    expect((await plane.send("GET", `${T}/prices/${price.id}`)).json).toMatchObject({ credits: 4, version: 2 });
+    await run("price.removed", "DELETE", `${T}/prices/${price.id}?version=2`);
     await run("kill.engaged", "PUT", `${T}/kill/tool/everything%2Fecho`, { reason: "drill" });
     await run("kill.released", "DELETE", `${T}/kill/tool/everything%2Fecho`);
     await run("kill.engaged", "PUT", `${T}/kill/tenant`, { reason: "drill" });
@@ -301,6 +306,52 @@ describe("commands", () => {
       body: { expectedActive: null },
     });
     expect([stale.status, stale.json.code]).toEqual([409, "version_conflict"]);
+  });
+
+  test("the price list has one entry a pattern, and none that is no pattern", async () => {
+    const body = { pattern: "everything/get-*", credits: 2 };
+    expect((await plane.send("POST", `${T}/prices`, { body })).status).toBe(201);
+    expect((await plane.send("POST", `${T}/prices`, { body })).json.code).toBe("name_taken");
+    for (const pattern of ["everything", "/echo", "everything/"]) {
+      expect((await plane.send("POST", `${T}/prices`, { body: { ...body, pattern } })).json.code).toBe("fault_request");
+    }
+    for (const credits of [-1, 1.5, "2"]) {
+      expect((await plane.send("POST", `${T}/prices`, { body: { ...body, pattern: "a/b", credits } })).status).toBe(
+        400,
+      );
+    }
+  });
+
+  test.each([
+    { outcome: "ran", charged: 5 },
+    { outcome: "not_run", charged: 3 },
+  ])("a call that may have run is listed until somebody says $outcome, once", async ({ outcome, charged }) => {
+    const [callId, counter] = [randomUUID(), randomBytes(16)];
+    const inside = <R extends object>(sql: string, values: readonly (string | Uint8Array)[] = []) =>
+      plane.owner.transaction({ tenants: [plane.tenantId] }, (transaction) =>
+        transaction.query<R & Record<string, unknown>>(sql, [plane.tenantId, counter, ...values]),
+      );
+    await inside("INSERT INTO budget_charge (tenant_id, counter, window_start, charged) VALUES ($1, $2, 0, 5)");
+    // The second of its counters has begun a new window since, in which nothing of the call is left.
+    await inside(
+      `INSERT INTO open_call (tenant_id, call_id, gateway_id, opened_us, state, counters, window_starts, amounts)
+        VALUES ($1, $3, $3, 7000, 'unknown', $2::bytea || $2::bytea, '{0,-1}', '{2,2}')`,
+      [callId],
+    );
+    const listed = (await plane.send("GET", `${T}/calls/unknown`)).json.items;
+    expect(listed).toEqual([{ callId, openedMs: 7, gatewayId: callId, counters: 2 }]);
+    const reconcile = () => plane.send("POST", `${T}/calls/${callId}/reconcile`, { body: { outcome } });
+    expect((await reconcile()).json).toEqual({ callId, outcome });
+    expect((await events()).at(-1)).toMatchObject({ event: "call.reconciled", callId, outcome });
+    const before = (await events()).length;
+    expect((await reconcile()).status).toBe(404);
+    expect((await plane.send("POST", `${T}/calls/nothing/reconcile`, { body: { outcome } })).status).toBe(404);
+    expect((await events()).length).toBe(before);
+    const rows = await inside<{ charged: number }>(
+      "SELECT charged FROM budget_charge WHERE tenant_id = $1 AND counter = $2",
+    );
+    expect(rows).toEqual([{ charged }]);
+    expect((await plane.send("GET", `${T}/calls/unknown`)).json.items).toEqual([]);
   });
 
   test("a catalogue is pinned from what the gateway saw", async () => {

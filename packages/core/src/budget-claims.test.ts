@@ -64,3 +64,27 @@ test("claims are remembered for a bounded number of tokens and tools, however ma
   expect(claimsOf(first, "echo")).toBe(anew);
   expect(kept).toHaveLength(5_000);
 });
+
+test("a budget in credits is charged what the price list says, and nothing for what is free", () => {
+  const rule: AuthorityObject = {
+    kind: "budget",
+    id: "credits",
+    version: 1,
+    value: { scope: "agent", scopeId: AGENT, unit: "credits", window: "total", limit: 100, mode: "hard" },
+  };
+  const price = (id: string, pattern: string, credits: number): AuthorityObject => ({
+    kind: "price",
+    id,
+    version: 1,
+    value: { pattern, credits },
+  });
+  const world = makeTestWorld({ sha256, rules: RULES, objects: [rule, price("a", "everything/echo", 7)] });
+  const charged = (tool: string): readonly number[] =>
+    judge(world.state, world.attempt(world.rootText, { tool })).claims.map(({ amount }) => amount);
+  expect([charged("echo"), charged("sum")]).toEqual([[7], [1]]);
+  world.state.apply([{ type: "put", object: price("b", "*/sum", 0) }], world.state.revision + 1, [], 2);
+  expect([charged("echo"), charged("sum")]).toEqual([[7], []]);
+  const broken = price("c", "no pattern", 1);
+  expect(() => world.state.apply([{ type: "put", object: broken }], world.state.revision + 1, [], 2)).toThrow("price");
+  expect(charged("echo")).toEqual([7]);
+});

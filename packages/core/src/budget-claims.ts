@@ -49,8 +49,9 @@ const REMEMBERED_MAX = 8_192;
 
 /** `findClaims`, remembered. The answer is frozen, and the same one as long as nothing that it rests on has changed. */
 export function callClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
-  const { state, token, nowMs, upstream, tool } = options;
-  const key = `${upstream}/${tool}`;
+  const { state, token, nowMs, upstream, tool, name } = options;
+  // No two calls of one name differ in the rest: a tool is its own name, and no other call has one.
+  const key = `${upstream}/${name}/${tool === "" ? "" : "tool"}`;
   const { revision, instanceRevision } = state;
   const known = remembered.get(state)?.get(token)?.get(key);
   if (
@@ -100,6 +101,8 @@ interface CallClaimsOptions extends ClaimOptions {
   readonly principals: readonly string[];
   readonly upstream: string;
   readonly tool: string;
+  /** What the price list knows the call by: the tool, model or route. */
+  readonly name: string;
 }
 
 /**
@@ -119,12 +122,18 @@ function findClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
   if (options.tool !== "") add("tool", `${options.upstream}/${options.tool}`, `${options.upstream}/${options.tool}`);
   add("upstream", options.upstream, options.upstream);
   add("tenant", "", state.tenantId);
-  const claims = toClaims(options, drafts, 1);
+  const amountOf = callAmounts(options);
+  const claims = toClaims(options, drafts, amountOf);
   const soft = drafts.filter(({ mode }) => mode === "soft");
   if (soft.length === 0) return claims;
   const isPassedFirst = ({ counter, limit }: BudgetClaim): boolean =>
     claims.some((claim) => claim.counter === counter && claim.mode === "hard" && limit < claim.limit);
-  return [...claims, ...toClaims(options, soft, 1).filter(isPassedFirst)];
+  return [...claims, ...toClaims(options, soft, amountOf).filter(isPassedFirst)];
+}
+
+/** What one call takes of each unit; of a unit that it takes nothing of it has no claim. */
+function callAmounts({ state, upstream, name }: CallClaimsOptions): (unit: BudgetUnit) => number {
+  return (unit) => (unit === "credits" ? state.creditsOf(upstream, name) : 1);
 }
 
 /**
@@ -133,7 +142,7 @@ function findClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
  */
 export function carveClaims(options: ClaimOptions, carve: Carve): readonly BudgetClaim[] | undefined {
   const drafts = nodeDrafts(options).filter(({ unit, window }) => unit === carve.unit && window === carve.window);
-  const claims = toClaims(options, drafts, carve.amount);
+  const claims = toClaims(options, drafts, () => carve.amount);
   return claims.some(({ mode }) => mode === "hard") ? claims : undefined;
 }
 
@@ -142,7 +151,7 @@ export function carveSoftClaims(options: ClaimOptions, carve: Carve): readonly B
   const drafts = nodeDrafts(options).filter(
     ({ unit, window, mode }) => unit === carve.unit && window === carve.window && mode === "soft",
   );
-  return toClaims(options, drafts, carve.amount);
+  return toClaims(options, drafts, () => carve.amount);
 }
 
 /** The limits on the nodes of the path, from the presenter up to the nearest one recorded as carved. */
@@ -179,11 +188,17 @@ function nodeDrafts({ state, token, limits }: ClaimOptions): Draft[] {
 const MODE_ORDER: Readonly<Record<BudgetMode, number>> = { hard: 0, soft: 1, shadow: 2 };
 
 /** One claim a counter: the least limit of the hardest mode that the counter is compared with. */
-function toClaims({ state, nowMs }: ClaimOptions, drafts: readonly Draft[], amount: number): BudgetClaim[] {
+function toClaims(
+  { state, nowMs }: ClaimOptions,
+  drafts: readonly Draft[],
+  amountOf: (unit: BudgetUnit) => number,
+): BudgetClaim[] {
   const claims: BudgetClaim[] = [];
   for (const { scope, scopeId, unit, window, limit, mode } of drafts) {
     // Unknown means no: the caller turns the throw into a denial.
     if (!(mode in MODE_ORDER) || typeof limit !== "number") throw new TypeError("a budget is unreadable");
+    const amount = amountOf(unit);
+    if (amount === 0) continue;
     const { startMs, endMs } = windowAt(window, nowMs);
     const claim: BudgetClaim = {
       counter: state.counterId(scope, scopeId, unit, window),

@@ -199,6 +199,7 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
         principals: view.principals,
         upstream: request.resource.upstream,
         tool: request.action === "tool.call" ? request.resource.name : "",
+        name: request.resource.name,
       })
     : [];
   pass(() => `${new Set(claims.map(({ counter }) => counter)).size} counter(s)`);

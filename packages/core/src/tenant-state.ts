@@ -19,6 +19,7 @@ import {
   type Window,
 } from "@writ/contract";
 import type { PolicyPort, PolicyProblem } from "@writ/policy";
+import { createPriceList, isReadablePrice } from "./price-list.ts";
 
 export interface StateOptions {
   /** Compiles a policy document; may keep what it compiled, by digest. A throw counts as a problem. */
@@ -60,6 +61,8 @@ export interface TenantState {
   budgetRules(scope: BudgetScope, scopeId: string): readonly BudgetRule[];
   /** The counter of a scope, unit and window: 16 bytes, hex. */
   counterId(scope: BudgetScope, scopeId: string, unit: BudgetUnit, window: Window): string;
+  /** What one call of a tool or route costs, in credits. */
+  creditsOf(upstream: string, name: string): number;
   /** Derived answers that hold for this revision only; emptied by `apply`. Bounded by whoever puts something in. */
   readonly derived: Map<string, unknown>;
   /**
@@ -91,6 +94,7 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
   const budgets = new Map<string, Map<string, BudgetRule>>();
   const budgetLists = new Map<string, readonly BudgetRule[]>();
   const counterIds = new Map<string, string>();
+  const prices = createPriceList();
   const derived = new Map<string, unknown>();
   let { revision, instanceRevision } = snapshot;
   let policy: StatePolicy = { kind: "none" };
@@ -127,6 +131,9 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
         budgetLists.delete(key);
         break;
       }
+      case "price":
+        prices.remove(id);
+        break;
       default:
         break;
     }
@@ -149,6 +156,9 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
       case "budget":
         group(budgets, scopeKey(object.value.scope, object.value.scopeId)).set(id, object.value);
         budgetLists.delete(scopeKey(object.value.scope, object.value.scopeId));
+        break;
+      case "price":
+        prices.put(id, object.value);
         break;
       case "policy":
         if (compiled !== undefined) policy = compiled;
@@ -264,6 +274,7 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
       }
       return counter;
     },
+    creditsOf: prices.creditsOf,
     apply(changes, nextRevision, instanceChanges, nextInstanceRevision) {
       if (nextRevision < revision || nextInstanceRevision < instanceRevision) {
         throw new TypeError("a state never goes back to an older revision; load it anew");
@@ -288,6 +299,7 @@ function makeValues(): Values {
     revocation: new Map(),
     policy: new Map(),
     budget: new Map(),
+    price: new Map(),
     kill: new Map(),
   };
 }
@@ -308,6 +320,9 @@ function refuseUnknown(change: AuthorityChange): void {
   if (typeof id !== "string" || !readable) throw new TypeError(`an object of authority of kind ${kind} is unreadable`);
   if (change.type === "put" && change.object.kind === "node" && !Array.isArray(change.object.value.carves)) {
     throw new TypeError("a recorded node without a list of carves is unreadable");
+  }
+  if (change.type === "put" && change.object.kind === "price" && !isReadablePrice(change.object.value)) {
+    throw new TypeError("an entry of the price list is unreadable");
   }
 }
 

@@ -589,6 +589,8 @@ function deniedAs(callId: string, entry: DecisionEntry): CallEnd {
 function budgetData(claim: BudgetClaim, remaining: number): Denial["data"] {
   return {
     remaining: Math.max(0, remaining),
+    // Calls are what is meant where nothing is said.
+    ...(claim.unit === "calls" ? {} : { unit: claim.unit }),
     ...(claim.window === "total" ? {} : { resetsAt: new Date(claim.windowEndMs).toISOString() }),
     scope: claim.scope,
     window: claim.window,

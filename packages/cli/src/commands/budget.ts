@@ -1,6 +1,6 @@
 /** `writ budget`: limits over windows, and what has been used of them. */
 import { BUDGET_MODES, BUDGET_SCOPES, BUDGET_UNITS, WINDOWS } from "@writ/contract";
-import type { BudgetUsage, BudgetView } from "@writ/contract/admin";
+import type { BudgetUsage, BudgetView, UnknownCallView } from "@writ/contract/admin";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
 import type { DefineCommands } from "../define-commands.ts";
 import { refused } from "../exit-codes.ts";
@@ -33,8 +33,17 @@ const USAGE_COLUMNS: readonly Column<BudgetUsage>[] = [
   { title: "MODE", value: ({ mode }) => mode },
 ];
 
+const UNKNOWN_COLUMNS: readonly Column<UnknownCallView>[] = [
+  { title: "CALL", value: ({ callId }) => callId },
+  { title: "OPENED", value: ({ openedMs }) => formatTime(openedMs) },
+  { title: "COUNTERS", value: ({ counters }) => counters, align: "right" },
+  { title: "GATEWAY", value: ({ gatewayId }) => gatewayId },
+];
+
+const OUTCOMES = ["ran", "not_run"] as const;
+
 export const define: DefineCommands = (program, context) => {
-  const group = defineGroup(program, "budget", "Budgets: how many calls may be made in a window.");
+  const group = defineGroup(program, "budget", "Budgets: how many calls may be made, or credits spent, in a window.");
   defineAdminCommand(group, context, {
     usage: "list",
     summary: "List budget rules.",
@@ -106,5 +115,20 @@ export const define: DefineCommands = (program, context) => {
     usage: "usage",
     summary: "Show what has been used in the current windows.",
     run: ({ list, tenant }) => list("budgets.usage", { params: { tenant }, query: {} }, USAGE_COLUMNS),
+  });
+  defineAdminCommand(group, context, {
+    usage: "unknown",
+    summary: "List calls that may have run; each stays charged until it is reconciled.",
+    run: ({ list, tenant }) => list("calls.unknown", { params: { tenant }, query: {} }, UNKNOWN_COLUMNS),
+  });
+  defineAdminCommand<{ readonly outcome: (typeof OUTCOMES)[number] }>(group, context, {
+    usage: "reconcile <call>",
+    summary: "Say whether a call that may have run did: what did not is given back.",
+    arguments: ["id"],
+    options: [option("--outcome <outcome>", OUTCOMES.join(", ")).argParser(readChoice(OUTCOMES)).makeOptionMandatory()],
+    async run({ client, tenant, show }, [id], { outcome }) {
+      const answer = await client.call("calls.reconcile", { params: { tenant, id: given(id) }, body: { outcome } });
+      await show(answer, () => `${answer.callId} ${outcome === "ran" ? "stays charged" : "is no longer charged"}.\n`);
+    },
   });
 };

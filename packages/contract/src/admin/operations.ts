@@ -64,6 +64,13 @@ export interface AdminOperations {
   "budgets.get": { params: TenantObject; answer: s.BudgetView };
   "budgets.update": { params: TenantObject; body: s.BudgetUpdate; answer: s.BudgetView };
   "budgets.remove": { params: TenantObject; query: Version; answer: null };
+  "calls.unknown": { params: Tenant; query: s.PageQuery; answer: s.Page<s.UnknownCallView> };
+  "calls.reconcile": { params: TenantObject; body: s.CallReconcile; answer: s.CallReconcileAnswer };
+  "prices.list": { params: Tenant; query: s.PageQuery; answer: s.Page<s.PriceView> };
+  "prices.create": { params: Tenant; body: s.PriceCreate; answer: s.PriceView };
+  "prices.get": { params: TenantObject; answer: s.PriceView };
+  "prices.update": { params: TenantObject; body: s.PriceUpdate; answer: s.PriceView };
+  "prices.remove": { params: TenantObject; query: Version; answer: null };
   "kill.list": { params: Tenant; answer: s.Page<s.KillView> };
   "kill.engage-tenant": { params: Tenant; body: s.KillEngage; answer: s.KillView };
   "kill.release-tenant": { params: Tenant; answer: null };

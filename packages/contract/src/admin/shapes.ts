@@ -7,6 +7,7 @@ import type {
   Agent,
   BudgetRule,
   Kill,
+  Price,
   Principal,
   RecordedNode,
   Revocation,
@@ -245,6 +246,30 @@ export interface BudgetUsage {
   readonly unknown: number;
   /** Set aside for recorded children. */
   readonly carved: number;
+}
+
+/** A call that may have run: its gateway ended, or its upstream never said. It stays charged until that is known. */
+export interface UnknownCallView {
+  readonly callId: string;
+  readonly openedMs: number;
+  /** Of the gateway that made it. */
+  readonly gatewayId: string;
+  /** How many counters it is charged to. */
+  readonly counters: number;
+}
+/** ran: the charge stays. not_run: it is given back, in windows that are not over. */
+export interface CallReconcile {
+  readonly outcome: "ran" | "not_run";
+}
+export interface CallReconcileAnswer extends CallReconcile {
+  readonly callId: string;
+}
+
+export interface PriceView extends ObjectIdentity, Price {}
+export type PriceCreate = Price;
+export interface PriceUpdate {
+  readonly version: number;
+  readonly credits: number;
 }
 
 export interface KillView extends ObjectIdentity, Kill {}

@@ -3,9 +3,11 @@ import { adminKeyRoutes } from "./admin-keys.ts";
 import { agentRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { budgetRoutes } from "./budgets.ts";
+import { callRoutes } from "./calls.ts";
 import { explainRoutes } from "./explain.ts";
 import { killRoutes } from "./kill.ts";
 import { policyRoutes } from "./policy.ts";
+import { priceRoutes } from "./prices.ts";
 import { principalRoutes } from "./principals.ts";
 import { rootKeyRoutes } from "./root-keys.ts";
 import type { ServedRoute } from "./route.ts";
@@ -22,6 +24,8 @@ export const ROUTES: readonly ServedRoute[] = [
   ...tokenRoutes,
   ...policyRoutes,
   ...budgetRoutes,
+  ...priceRoutes,
+  ...callRoutes,
   ...killRoutes,
   ...auditRoutes,
   ...explainRoutes,

@@ -26,7 +26,7 @@ const reason = text(512);
 const digits = Type.String({ pattern: "^[0-9]{1,15}$" });
 const objectId = { id: Type.String(), version: Type.Integer() };
 const scope = oneOf(["node", "agent", "principal", "tool", "upstream", "tenant"]);
-const unit = oneOf(["calls"]);
+const unit = oneOf(["calls", "credits"]);
 const window = oneOf(["minute", "hour", "day", "week", "month", "total"]);
 const mode = oneOf(["hard", "soft", "shadow"]);
 const timeMs = Type.Integer();
@@ -232,6 +232,21 @@ export const budgetUsage = object({
   unknown: Type.Integer(),
   carved: Type.Integer(),
 });
+
+export const unknownCall = object({
+  callId: Type.String(),
+  openedMs: timeMs,
+  gatewayId: Type.String(),
+  counters: Type.Integer(),
+});
+const ranOutcome = oneOf(["ran", "not_run"]);
+export const callReconcile = object({ outcome: ranOutcome });
+export const callReconcileAnswer = object({ callId: Type.String(), outcome: ranOutcome });
+
+const credits = limit;
+export const priceView = object({ ...objectId, pattern: Type.String(), credits });
+export const priceCreate = object({ pattern: Type.String({ minLength: 3, maxLength: 512 }), credits });
+export const priceUpdate = object({ version, credits });
 
 export const killView = object({
   ...objectId,
