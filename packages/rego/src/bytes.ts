@@ -88,12 +88,14 @@ export type Base64Read =
 
 /** Reads base64, whose padding is required. Line ends are overlooked. */
 export function readBase64(text: string): Base64Read {
-  return decode(text, STANDARD_VALUES, true);
+  return decode(text, STANDARD_VALUES);
 }
 
-/** Reads base64 for URLs, with or without padding. */
+/** Reads base64 for URLs, with or without padding (RFC 7515, appendix C). */
 export function readBase64Url(text: string): Base64Read {
-  return decode(text, URL_VALUES, false);
+  const missing = text.endsWith("=") ? 0 : (4 - (text.length % 4)) % 4;
+  if (missing === 3) return { kind: "fault", message: `illegal base64url string: ${text}` };
+  return decode(text + "=".repeat(missing), URL_VALUES);
 }
 
 const STANDARD_VALUES = valuesOf(STANDARD);
@@ -105,45 +107,56 @@ function valuesOf(alphabet: string): Int8Array {
   return values;
 }
 
-function decode(text: string, values: Int8Array, isPadded: boolean): Base64Read {
-  const bytes = new Uint8Array(Math.ceil((text.length * 3) / 4));
-  const fault = (offset: number): Base64Read => ({
-    kind: "fault",
-    message: `illegal base64 data at input byte ${offset}`,
-  });
+/** The place of a fault is where Go's decoder stands when it finds it. */
+function decode(text: string, values: Int8Array): Base64Read {
+  const bytes = new Uint8Array(Math.ceil(text.length / 4) * 3);
   let length = 0;
   let group = 0;
   let digits = 0;
   let at = 0;
   for (; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);
-    if (unit === 10 || unit === 13) continue;
-    if (unit === 61) break;
+    if (isLineEnd(unit)) continue;
+    if (unit === PADDING) break;
     const value = unit < 128 ? (values[unit] ?? -1) : -1;
-    if (value < 0) return fault(at);
+    if (value < 0) return faultAt(at);
     group = (group << 6) | value;
     digits += 1;
     if (digits < 4) continue;
     bytes[length] = group >> 16;
-    bytes[length + 1] = (group >> 8) & 255;
-    bytes[length + 2] = group & 255;
+    bytes[length + 1] = group >> 8;
+    bytes[length + 2] = group;
     length += 3;
     group = 0;
     digits = 0;
   }
-  if (at < text.length) {
-    // Padding: what stands from here are the missing marks of the last group, and nothing else.
-    const marks = text.slice(at).replace(/[\r\n]/g, "");
-    if (digits < 2) return fault(at);
-    if (marks !== "=".repeat(4 - digits)) return fault(digits === 2 && marks === "=" ? text.length : at + 1);
-  } else if (digits === 1 || (digits > 0 && isPadded)) return fault(text.length - digits);
-  if (digits >= 2) {
-    bytes[length] = digits === 2 ? group >> 4 : group >> 10;
-    length += 1;
-    if (digits === 3) {
-      bytes[length] = (group >> 2) & 255;
-      length += 1;
-    }
+  if (at === text.length) {
+    return digits === 0 ? { kind: "bytes", bytes: bytes.subarray(0, length) } : faultAt(at - digits);
   }
-  return { kind: "bytes", bytes: bytes.subarray(0, length) };
+  // Padding stands for the one or two letters that a group lacks, and nothing comes after it.
+  if (digits < 2) return faultAt(at);
+  let next = afterLineEnds(text, at + 1);
+  if (digits === 2) {
+    if (next === text.length) return faultAt(next);
+    if (text.charCodeAt(next) !== PADDING) return faultAt(next - 1);
+    next = afterLineEnds(text, next + 1);
+  }
+  if (next < text.length) return faultAt(next);
+  bytes[length] = digits === 2 ? group >> 4 : group >> 10;
+  bytes[length + 1] = group >> 2;
+  return { kind: "bytes", bytes: bytes.subarray(0, length + digits - 1) };
+}
+
+function isLineEnd(unit: number): boolean {
+  return unit === 10 || unit === 13;
+}
+
+function afterLineEnds(text: string, from: number): number {
+  let at = from;
+  while (isLineEnd(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+function faultAt(offset: number): Base64Read {
+  return { kind: "fault", message: `illegal base64 data at input byte ${offset}` };
 }

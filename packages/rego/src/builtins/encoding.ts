@@ -1,5 +1,15 @@
 /** Built-ins that write and read texts in other forms: base64, hexadecimal, URL queries, JSON. YAML is in yaml.ts. */
-import { base64Of, base64UrlOf, hexOf, paddedBase64UrlOf, textOfUtf8, utf8BytesOf } from "../bytes.ts";
+import {
+  type Base64Read,
+  base64Of,
+  base64UrlOf,
+  hexOf,
+  paddedBase64UrlOf,
+  readBase64,
+  readBase64Url,
+  textOfUtf8,
+  utf8BytesOf,
+} from "../bytes.ts";
 import { parseJson, writeJson } from "../json.ts";
 import { quoteText } from "../quote.ts";
 import { ANY, arrayOf, BOOLEAN, dictionaryOf, recordOf, STRING, setOf, unionOf } from "../types.ts";
@@ -13,7 +23,6 @@ import {
   objectOperand,
   stringOperand,
 } from "./builtin.ts";
-import { decodeBase64, STANDARD, URL_SAFE } from "./decode-base64.ts";
 import { spendText } from "./text.ts";
 
 const STRING_OR_STRINGS = unionOf(STRING, arrayOf(STRING), setOf(STRING));
@@ -30,21 +39,11 @@ function onText(name: string, change: (text: string) => string): Builtin {
 
 export const ENCODING: readonly Builtin[] = [
   onText("base64.encode", (text) => base64Of(utf8BytesOf(text))),
-  onText("base64.decode", (text) => textOfUtf8(decoded(decodeBase64(text, STANDARD)))),
-  builtin(
-    "base64.is_valid",
-    [STRING],
-    BOOLEAN,
-    (_, value) => typeof decodeBase64(stringOperand(value, 1), STANDARD) !== "number",
-  ),
+  onText("base64.decode", (text) => textOfUtf8(decoded(readBase64(text)))),
+  builtin("base64.is_valid", [STRING], BOOLEAN, (_, value) => readBase64(stringOperand(value, 1)).kind === "bytes"),
   onText("base64url.encode", (text) => paddedBase64UrlOf(utf8BytesOf(text))),
   onText("base64url.encode_no_pad", (text) => base64UrlOf(utf8BytesOf(text))),
-  onText("base64url.decode", (text) => {
-    // Padding may be left out (RFC 7515, appendix C).
-    const missing = text.endsWith("=") ? 0 : (4 - (text.length % 4)) % 4;
-    if (missing === 3) throw builtinError(`illegal base64url string: ${text}`);
-    return textOfUtf8(decoded(decodeBase64(text + "=".repeat(missing), URL_SAFE)));
-  }),
+  onText("base64url.decode", (text) => textOfUtf8(decoded(readBase64Url(text)))),
   onText("hex.encode", (text) => hexOf(utf8BytesOf(text))),
   onText("hex.decode", (text) => textOfUtf8(decodeHex(text))),
   onText("urlquery.encode", escapeQuery),
@@ -75,9 +74,9 @@ export const ENCODING: readonly Builtin[] = [
   }),
 ];
 
-function decoded(bytes: Uint8Array | number): Uint8Array {
-  if (typeof bytes === "number") throw builtinError(`illegal base64 data at input byte ${bytes}`);
-  return bytes;
+function decoded(read: Base64Read): Uint8Array {
+  if (read.kind === "fault") throw builtinError(read.message);
+  return read.bytes;
 }
 
 function decodeHex(text: string): Uint8Array {
