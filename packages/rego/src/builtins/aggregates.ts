@@ -37,8 +37,12 @@ export const AGGREGATES: readonly Builtin[] = [
     if (isSet(value)) return value.sorted();
     return sortValues([...collectionOperand(value, 1)]);
   }),
-  builtin("any", [COLLECTION], BOOLEAN, (_, value) => collectionOperand(value, 1).includes(true)),
-  builtin("all", [COLLECTION], BOOLEAN, (_, value) => collectionOperand(value, 1).every((member) => member === true)),
+  builtin("any", [COLLECTION], BOOLEAN, (_, value) => collectionOperand(value, 1).includes(true), {
+    deprecated: "use true in xs",
+  }),
+  builtin("all", [COLLECTION], BOOLEAN, (_, value) => collectionOperand(value, 1).every((member) => member === true), {
+    deprecated: "use every x in xs { x }",
+  }),
 ];
 
 function fold(value: Value, start: RegoNumber, step: (a: RegoNumber, b: RegoNumber) => RegoNumber): RegoNumber {

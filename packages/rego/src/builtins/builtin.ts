@@ -35,14 +35,23 @@ export interface Builtin {
   readonly nondeterministic?: true;
   /** Its answer is an array of results, and the expression has each of them in turn. */
   readonly relation?: true;
+  /** What to write instead. Modules may not call it, as in OPA; queries may. */
+  readonly deprecated?: string;
   /** What it does; or why it cannot be called here: then only `with` may name it, to put a function in its place. */
-  readonly run: BuiltinFunction | { readonly refused: string };
+  readonly run: BuiltinFunction | RefusedBuiltin;
+}
+
+interface RefusedBuiltin {
+  readonly refused: string;
+  /** What it does where `with` puts it in the place of another. */
+  readonly standIn?: BuiltinFunction;
 }
 
 interface BuiltinTraits {
   readonly infix?: string;
   readonly nondeterministic?: true;
   readonly relation?: true;
+  readonly deprecated?: string;
 }
 
 /** A built-in: `builtin("startswith", [STRING, STRING], BOOLEAN, (_, text, prefix) => …)`. */
@@ -57,8 +66,19 @@ export function builtin(
 }
 
 /** A built-in whose name and type are known, and which is not offered, for the reason given. */
-export function refusedBuiltin(name: string, args: readonly Type[], result: Type, refused: string): Builtin {
-  return { name, type: { args, result }, run: { refused } };
+export function refusedBuiltin(
+  name: string,
+  args: readonly Type[],
+  result: Type,
+  refused: string,
+  standIn?: BuiltinFunction,
+): Builtin {
+  return { name, type: { args, result }, run: standIn === undefined ? { refused } : { refused, standIn } };
+}
+
+/** What is said of a call of a built-in that is not offered, wherever it is found. */
+export function notOffered(name: string, why: string): string {
+  return `the built-in ${name} is not offered: ${why}`;
 }
 
 /** What a built-in may reach besides its operands. */

@@ -15,16 +15,28 @@ export const CONVERSIONS: readonly Builtin[] = [
     if (typeof value !== "string") throw operandError(1, ["null", "boolean", "number", "string"], value);
     return numberOfText(value);
   }),
-  builtin("cast_array", [ANY], arrayOf(ANY), (_, value) => {
-    if (isArray(value)) return value;
-    if (isSet(value)) return value.sorted();
-    throw operandError(1, ["array", "set"], value);
-  }),
-  builtin("cast_set", [ANY], setOf(ANY), (_, value) => {
-    if (isSet(value)) return value;
-    if (isArray(value)) return new ValueSet(value);
-    throw operandError(1, ["array", "set"], value);
-  }),
+  builtin(
+    "cast_array",
+    [ANY],
+    arrayOf(ANY),
+    (_, value) => {
+      if (isArray(value)) return value;
+      if (isSet(value)) return value.sorted();
+      throw operandError(1, ["array", "set"], value);
+    },
+    { deprecated: "use [x | some x in xs]" },
+  ),
+  builtin(
+    "cast_set",
+    [ANY],
+    setOf(ANY),
+    (_, value) => {
+      if (isSet(value)) return value;
+      if (isArray(value)) return new ValueSet(value);
+      throw operandError(1, ["array", "set"], value);
+    },
+    { deprecated: "use {x | some x in xs}" },
+  ),
   cast("string", STRING),
   cast("boolean", BOOLEAN),
   cast("null", NULL),
@@ -32,10 +44,16 @@ export const CONVERSIONS: readonly Builtin[] = [
 ];
 
 function cast(kind: Kind, type: Type): Builtin {
-  return builtin(`cast_${kind}`, [ANY], type, (_, value) => {
-    if (kindOf(value) !== kind) throw operandError(1, [kind], value);
-    return value;
-  });
+  return builtin(
+    `cast_${kind}`,
+    [ANY],
+    type,
+    (_, value) => {
+      if (kindOf(value) !== kind) throw operandError(1, [kind], value);
+      return value;
+    },
+    { deprecated: `ask is_${kind}` },
+  );
 }
 
 /** Forms that Go reads as numbers and that JSON does not have: a plus sign, and no digits on one side of the point. */

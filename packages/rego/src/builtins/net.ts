@@ -35,8 +35,12 @@ export const NET: readonly Builtin[] = [
     const second = networkOperand(b, 2);
     return first.bits === second.bits && first.first <= lastOf(second) && second.first <= lastOf(first);
   }),
-  builtin("net.cidr_overlap", [STRING, STRING], BOOLEAN, (_, network, other) =>
-    contains(networkOperand(network, 1), stringOperand(other, 2)),
+  builtin(
+    "net.cidr_overlap",
+    [STRING, STRING],
+    BOOLEAN,
+    (_, network, other) => contains(networkOperand(network, 1), stringOperand(other, 2)),
+    { deprecated: "use net.cidr_contains" },
   ),
   builtin("net.cidr_contains_matches", [NETWORKS, NETWORKS], setOf(tupleOf([ANY, ANY])), (environment, a, b) =>
     containsMatches(environment, a, b),

@@ -10,6 +10,7 @@ const GRAPHQL = "there is no GraphQL parser in this engine";
 const DOCUMENT = unionOf(STRING, ANY_OBJECT);
 
 export const REFUSED: readonly Builtin[] = [
+  refusedBuiltin("opa.runtime", [], ANY_OBJECT, "a policy must not depend on where it runs", () => ({})),
   refusedBuiltin("http.send", [ANY_OBJECT], ANY, NETWORK),
   refusedBuiltin("net.lookup_ip_addr", [STRING], setOf(STRING), NETWORK),
   refusedBuiltin(

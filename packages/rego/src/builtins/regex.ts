@@ -19,7 +19,7 @@ import { spendText } from "./text.ts";
 
 export const REGEX: readonly Builtin[] = [
   builtin("regex.match", [STRING, STRING], BOOLEAN, matches),
-  builtin("re_match", [STRING, STRING], BOOLEAN, matches),
+  builtin("re_match", [STRING, STRING], BOOLEAN, matches, { deprecated: "use regex.match" }),
   builtin("regex.is_valid", [STRING], BOOLEAN, (environment, pattern) => {
     if (typeof pattern !== "string") return false;
     environment.spend(1 + pattern.length);

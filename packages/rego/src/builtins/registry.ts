@@ -16,7 +16,6 @@ import { JSON_PATHS } from "./json-paths.ts";
 import { JSON_SCHEMA } from "./json-schema.ts";
 import { NET } from "./net.ts";
 import { OBJECTS } from "./objects.ts";
-import { OPA } from "./opa.ts";
 import { RANDOMNESS } from "./randomness.ts";
 import { REFUSED } from "./refused.ts";
 import { REGEX } from "./regex.ts";
@@ -50,7 +49,6 @@ export const BUILTINS: readonly Builtin[] = [
   ...CRYPTO,
   ...JSON_SCHEMA,
   ...INTERNAL,
-  ...OPA,
   ...RANDOMNESS,
   ...REFUSED,
   ...REGEX,

@@ -8,10 +8,16 @@ const SET = setOf(ANY);
 export const SETS: readonly Builtin[] = [
   builtin("and", [SET, SET], SET, (_, a, b) => intersect(setOperand(a, 1), setOperand(b, 2)), { infix: "&" }),
   builtin("or", [SET, SET], SET, (_, a, b) => unite([setOperand(a, 1), setOperand(b, 2)]), { infix: "|" }),
-  builtin("set_diff", [SET, SET], SET, (_, a, b) => {
-    const other = setOperand(b, 2);
-    return new ValueSet([...setOperand(a, 1).members()].filter((member) => !other.has(member)));
-  }),
+  builtin(
+    "set_diff",
+    [SET, SET],
+    SET,
+    (_, a, b) => {
+      const other = setOperand(b, 2);
+      return new ValueSet([...setOperand(a, 1).members()].filter((member) => !other.has(member)));
+    },
+    { deprecated: "use a - b" },
+  ),
   builtin("union", [setOf(SET)], SET, (_, sets) => unite(setsOperand(sets))),
   builtin("intersection", [setOf(SET)], SET, (_, sets) => {
     const [first, ...others] = setsOperand(sets);

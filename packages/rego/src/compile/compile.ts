@@ -40,7 +40,7 @@ export function compileModules(modules: readonly Module[], builtins: ReadonlyMap
   if (found.length > 0) return { kind: "problems", problems: found };
   const { tree, problems } = buildRuleTree(modules, rules);
   const planContext = makePlanContext(tree, names);
-  const calls = checkCalls(rules, names);
+  const calls = checkCalls(rules, names, "modules");
   const beforePlan = [...problems, ...calls];
   if (beforePlan.length > 0) return { kind: "problems", problems: beforePlan };
   const dependencies = collectDependencies(tree);
@@ -243,7 +243,7 @@ export type QueryCompiled =
 export function compileQuery(compiled: Compiled, code: Code, source: Source, body: Body): QueryCompiled {
   try {
     const { body: resolved, variables, frameSize } = resolveQuery(source, body, compiled.names);
-    const problems = checkCalls([queryAsRule(source, body, resolved)], compiled.names);
+    const problems = checkCalls([queryAsRule(source, body, resolved)], compiled.names, "query");
     if (problems.length > 0) return { kind: "problems", problems };
     const planner = new Planner(compiled.planContext, frameSize);
     const planned = planner.body(resolved, new Bound(), new Set());

@@ -3,7 +3,7 @@
  * the step holds; the answer `true` means that nobody needs to look further. Steps that hold in at most one way are
  * predicates, and runs of them are checked in a row.
  */
-import type { Builtin } from "../builtins/builtin.ts";
+import { type Builtin, notOffered } from "../builtins/builtin.ts";
 import { burn } from "../fuel.ts";
 import type { Source } from "../problem.ts";
 import { eachMember, isCollection, lookUpStored, member } from "../run/collections.ts";
@@ -750,12 +750,14 @@ export class Emitter {
     }
     const builtin = this.#context.builtins.get(name);
     const run = builtin === undefined || typeof builtin.run !== "function" ? undefined : builtin.run;
+    const isRefused = builtin !== undefined && run === undefined;
     if (run === undefined || args.length === 0 || args.length > 3) {
       return (evaluation, frame) => {
         const values = evaluateAll(args, evaluation, frame);
         if (values === undefined) return undefined;
         const mock = evaluation.mocks?.get(name);
-        return mock === undefined ? callBuiltin(builtin, evaluation, values, site) : callMock(mock, evaluation, values);
+        if (mock !== undefined) return callMock(mock, evaluation, values);
+        return isRefused ? refuse(builtin, site) : callBuiltin(builtin, evaluation, values, site);
       };
     }
     const [one, two, three] = args as [TermCode, TermCode | undefined, TermCode | undefined]; // at least one
@@ -853,6 +855,12 @@ function callMock(mock: Mock, evaluation: Evaluation, args: readonly Value[]): V
   return mock.kind === "value" ? mock.value : mock.call(evaluation, args);
 }
 
+/** Only `with` may put something in its place, which it has done elsewhere; nothing here can answer for it. */
+function refuse(builtin: Builtin, site: Site): never {
+  const why = typeof builtin.run === "function" ? "" : builtin.run.refused;
+  throw new EvaluationFault("eval_builtin_error", notOffered(builtin.name, why), site);
+}
+
 function callBuiltin(
   builtin: Builtin | undefined,
   evaluation: Evaluation,
@@ -860,9 +868,11 @@ function callBuiltin(
   site: Site,
 ): Value | undefined {
   burn(1);
-  if (builtin === undefined || typeof builtin.run !== "function") return undefined;
+  if (builtin === undefined) return undefined;
+  const run = typeof builtin.run === "function" ? builtin.run : builtin.run.standIn;
+  if (run === undefined) return refuse(builtin, site);
   try {
-    return evaluation.checkSize(builtin.run(evaluation.environment, ...args));
+    return evaluation.checkSize(run(evaluation.environment, ...args));
   } catch (cause) {
     return evaluation.builtinFailed(builtin.name, cause, site); // a built-in error; anything else is thrown on
   }
