@@ -15,7 +15,7 @@ import { type EmitContext, Emitter, type StepCode, type TermCode } from "./emit.
 import { emitGroup, type PlannedGroup, type PlannedRule } from "./emit-group.ts";
 import { Bound, type PlanBody, type PlanContext, Planner, type PlanTerm, type Step, UnsafeFault } from "./plan.ts";
 import { CompileFault, collectNames, type Names, resolveModule, resolveQuery } from "./resolve.ts";
-import type { Callee, Local, ResolvedLiteral, ResolvedRule, ResolvedTerm } from "./resolved.ts";
+import type { Callee, Local, ResolvedBody, ResolvedLiteral, ResolvedRule, ResolvedTerm } from "./resolved.ts";
 import { buildRuleTree, type GroupRule, pathText, type RuleGroup, type RuleTree } from "./rule-tree.ts";
 
 /** All that is known of compiled modules. */
@@ -248,12 +248,13 @@ export function compileQuery(compiled: Compiled, code: Code, source: Source, bod
     const planner = new Planner(compiled.planContext, frameSize);
     const planned = planner.body(resolved, new Bound(), new Set());
     const emitter = new Emitter(code.context, source);
+    const term = termOfQuery(resolved, planned, planner, emitter);
     const query: QueryCode = {
       variables,
       frameSize: planner.frameSize,
       run: (onHold) => emitter.body(planned, (_, frame) => onHold(frame), true),
       holds: emitter.body(planned, () => true, false),
-      term: termOfQuery(planned, emitter),
+      term,
     };
     return { kind: "query", query };
   } catch (cause) {
@@ -264,11 +265,26 @@ export function compileQuery(compiled: Compiled, code: Code, source: Source, bod
   }
 }
 
-function termOfQuery(planned: PlanBody, emitter: Emitter): TermCode | undefined {
-  const [literal, ...others] = planned;
-  const [step, ...more] = literal?.steps ?? [];
-  if (others.length > 0 || more.length > 0 || step?.op !== "test") return undefined;
-  return emitter.term(step.term);
+/** The value of a query of one term, whatever `with` puts in place for it; none where there may be several. */
+function termOfQuery(
+  resolved: ResolvedBody,
+  planned: PlanBody,
+  planner: Planner,
+  emitter: Emitter,
+): TermCode | undefined {
+  const [literal, ...others] = resolved;
+  const [step, ...more] = planned[0]?.steps ?? [];
+  if (literal === undefined || others.length > 0 || literal.negated || literal.expression.kind !== "term") return;
+  if (step?.op === "test" && more.length === 0) return emitter.term(step.term);
+  const [inner = step, ...after] = step?.op === "with" ? step.steps : [];
+  if (after.length > 0 || more.length > 0 || (inner?.op !== "test" && inner?.op !== "equal")) return;
+  const { at, end } = literal;
+  const slot = planner.slot();
+  const left: ResolvedTerm = { kind: "local", local: { slot, name: "$" }, at, end };
+  const right = literal.expression.term;
+  const captured = planner.body([{ ...literal, expression: { kind: "unify", left, right } }], new Bound(), new Set());
+  const holds = emitter.body(captured, () => true, false);
+  return (evaluation, frame) => (holds(evaluation, frame) ? (frame[slot] as Value) : undefined); // what it was unified with
 }
 
 /** A query in the shape in which rules are checked. */
