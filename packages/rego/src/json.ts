@@ -91,7 +91,8 @@ class JsonReader {
     let end = start + 1;
     while (end < this.#text.length && this.#text[end] !== '"') end += this.#text[end] === "\\" ? 2 : 1;
     try {
-      const text = JSON.parse(this.#text.slice(start, end + 1)) as string; // a text in quotes is a string or no JSON
+      // A text in quotes is a string or no JSON. Half a pair of surrogates is no text, and stands for U+FFFD as in OPA.
+      const text = (JSON.parse(this.#text.slice(start, end + 1)) as string).toWellFormed();
       this.#at = end + 1;
       return text;
     } catch {

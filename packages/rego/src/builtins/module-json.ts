@@ -118,6 +118,8 @@ class ModuleWriter {
         const callee = { type: "ref", value: [variable("internal"), text(name)] };
         return { symbols: [{ type: "call", value: [callee, ...args] }] };
       }
+      case "not":
+        return { body: this.#body(expression.body), explicit_body: true };
       case "every":
         return {
           domain: this.#term(expression.domain),

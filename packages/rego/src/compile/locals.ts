@@ -26,6 +26,8 @@ export function localsOfLiteral(literal: ResolvedLiteral): Set<Local> {
       localsOf(expression.value, found);
       localsOf(expression.domain, found);
       break;
+    case "not":
+      break;
     case "every":
       localsOf(expression.domain, found);
       break;
@@ -61,6 +63,9 @@ function localsOfLiteralDeep(literal: ResolvedLiteral, found: Set<Local>): void 
       if (expression.key !== undefined) localsDeep(expression.key, found);
       localsDeep(expression.value, found);
       localsDeep(expression.domain, found);
+      break;
+    case "not":
+      for (const inner of expression.body) localsOfLiteralDeep(inner, found);
       break;
     case "every":
       localsDeep(expression.domain, found);

@@ -332,6 +332,11 @@ export class Planner {
         });
         return steps;
       }
+      case "not": {
+        this.#requireCaptured(localsOfBodyDeep(expression.body), bound, visible);
+        steps.push({ op: "not", body: this.body(expression.body, bound.fork(), visible) });
+        return steps;
+      }
       case "every": {
         const hoisted = this.#hoist([expression.domain], bound, visible, steps);
         const domain = this.#term(expression.domain, bound, visible, hoisted);

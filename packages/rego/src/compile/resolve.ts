@@ -458,6 +458,8 @@ class Resolver {
         const key = expression.key === undefined ? undefined : this.#term(expression.key);
         return { kind: "someIn", key, value: this.#term(expression.value), domain };
       }
+      case "not":
+        return { kind: "not", body: this.#body(expression.body) };
       case "every": {
         const domain = this.#term(expression.domain);
         this.#scopes.push(makeScope());

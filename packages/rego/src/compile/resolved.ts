@@ -72,6 +72,7 @@ export type ResolvedExpression =
       readonly value: ResolvedTerm;
       readonly domain: ResolvedTerm;
     }
+  | { readonly kind: "not"; readonly body: ResolvedBody }
   | {
       readonly kind: "every";
       readonly key: Local | undefined;

@@ -49,6 +49,9 @@ function visitBody(body: ResolvedBody, visitor: Visitor): void {
         visitTerm(expression.value, visitor);
         visitTerm(expression.domain, visitor);
         break;
+      case "not":
+        visitBody(expression.body, visitor);
+        break;
       case "every":
         visitTerm(expression.domain, visitor);
         visitBody(expression.body, visitor);

@@ -18,7 +18,26 @@ export type Formatted =
 export function format(file: string, text: string): Formatted {
   const read = parseModule(file, text);
   if (read.kind === "problems") return read;
-  return { kind: "text", text: formatModule(read.module) };
+  const unchained = unchain(read.module);
+  if (unchained === undefined) return { kind: "text", text: formatModule(read.module) };
+  const again = parseModule(file, unchained);
+  return again.kind === "problems" ? again : { kind: "text", text: formatModule(again.module) };
+}
+
+/** The text with a head before each further body of a rule; undefined when every rule has one body. */
+function unchain({ rules, source: { text } }: Module): string | undefined {
+  let unchained = "";
+  let head = "";
+  let end = 0;
+  for (const { at, body } of rules) {
+    if (body === undefined) continue;
+    if (body.at !== at) head = text.slice(at, body.at).trimEnd();
+    else {
+      unchained += `${text.slice(end, at)}\n\n${head} `;
+      end = at;
+    }
+  }
+  return end === 0 ? undefined : unchained + text.slice(end);
 }
 
 interface Chunk {

@@ -74,6 +74,9 @@ class RoleFinder implements Roles {
         if (expression.key !== undefined) this.#term(expression.key);
         this.#terms([expression.value, expression.domain]);
         break;
+      case "not":
+        this.#body(expression.body);
+        break;
       case "every":
         this.#term(expression.domain);
         this.#body(expression.body);

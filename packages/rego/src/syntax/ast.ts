@@ -91,6 +91,8 @@ export type Expression =
       readonly value: Term;
       readonly domain: Term;
     } & Span)
+  /** `not` before a body in braces; before anything else it is a mark of the literal. */
+  | ({ readonly kind: "not"; readonly body: Body } & Span)
   | ({
       readonly kind: "every";
       readonly key: Term | undefined;

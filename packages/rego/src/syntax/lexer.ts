@@ -100,11 +100,11 @@ function readString(text: string, at: number): Tail<"string"> | Tail<"wrong"> {
   return { kind: "wrong", message: "non-terminated string", end: Math.min(end, text.length) };
 }
 
-/** The text that JSON's escapes stand for; undefined when one is wrong. */
+/** The text that JSON's escapes stand for, half a pair of surrogates for U+FFFD; undefined when one is wrong. */
 function unescaped(raw: string): string | undefined {
   if (!raw.includes("\\") && !/\p{Cc}/u.test(raw)) return raw;
   try {
-    return JSON.parse(`"${raw}"`) as string; // in quotes, so a string or no JSON
+    return (JSON.parse(`"${raw}"`) as string).toWellFormed(); // in quotes, so a string or no JSON
   } catch {
     return undefined; // a fault of the text
   }

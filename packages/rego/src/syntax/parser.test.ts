@@ -114,8 +114,8 @@ describe("what is wrong", () => {
       "a.rego:2:8: rego_parse_error: unexpected import path, must begin with one of: {data, future, input, rego}, got: foo (hint: write import data.foo.bar)",
     ],
     [
-      "package a\np if { }",
-      "a.rego:2:8: rego_parse_error: unexpected } token: found empty body (hint: a body has at least one expression)",
+      "package a\np if false else if { }",
+      "a.rego:2:22: rego_parse_error: unexpected } token: found empty body (hint: a body has at least one expression)",
     ],
     [
       "package a\np if { x := 1 y := 2 }",

@@ -123,11 +123,12 @@ class Parser {
   readonly #comments = new Map<number, Comment>();
   /** Offsets behind the head of what is no comprehension. */
   readonly #noComprehension = new Set<number>();
-  readonly #noBody = new Set<number>();
   #token: Token;
   /** Where the token before the current one ends. */
   #end = 0;
   #depth = 0;
+  /** Whether `not { … }` negates a body, which an import asks for; else the braces are a set. */
+  #notBodies = false;
   #abandoned: SyntaxFault | undefined;
 
   constructor(source: Source) {
@@ -153,7 +154,7 @@ class Parser {
         if (this.#isKeyword("import")) imports.push(this.#import());
         else if (this.#isKeyword("package")) {
           throw new SyntaxFault(start, "unexpected package: a module has one package", "put it into a file of its own");
-        } else rules.push(this.#rule());
+        } else rules.push(...this.#rules());
         this.#endOfStatement();
       } catch (cause) {
         problems.push(this.#problem(cause));
@@ -359,9 +360,13 @@ class Parser {
     if (root === "future" && path[1] !== "keywords") {
       throw new SyntaxFault(start.at, `unexpected import ${path.join(".")}`, "future.keywords is the only one");
     }
-    if (root === "future" && path.length > 2 && !["contains", "every", "if", "in", "not"].includes(path[2] ?? "")) {
-      throw new SyntaxFault(start.at, `unexpected keyword ${path[2]}`, "must be one of contains, every, if, in");
+    if (root === "future" && (path[2] === "and" || path[2] === "or")) {
+      throw new SyntaxFault(start.at, `the keyword ${path[2]} is not offered`, "write a rule for each alternative");
     }
+    if (root === "future" && path.length > 2 && !["contains", "every", "if", "in", "not"].includes(path[2] ?? "")) {
+      throw new SyntaxFault(start.at, `unexpected keyword ${path[2]}`, "must be one of contains, every, if, in, not");
+    }
+    if (root === "future" && (path[2] ?? "not") === "not") this.#notBodies = true;
     if ((root === "rego" || root === "future") && alias !== undefined) {
       throw new SyntaxFault(start.at, `${root} imports cannot be aliased`);
     }
@@ -369,6 +374,22 @@ class Parser {
   }
 
   // Rules
+
+  /** A rule, and one more with the same head for each further body. */
+  #rules(): Rule[] {
+    const rule = this.#rule();
+    const rules = [rule];
+    if (rule.body === undefined) return rules;
+    while (this.#isMark("{")) {
+      if (rule.otherwise.length > 0) throw this.#unexpected("expected else keyword");
+      const body = this.#bracedBody();
+      rules.push({ ...rule, body, at: body.at, end: body.end });
+    }
+    if (rules.length > 1 && this.#isKeyword("else")) {
+      throw this.#unexpected("", "a rule with several bodies has no else");
+    }
+    return rules;
+  }
 
   #rule(): Rule {
     const at = this.#token.at;
@@ -384,16 +405,18 @@ class Parser {
     let operator: ":=" | "=" | undefined;
     if (this.#takeKeyword("contains")) {
       if (args !== undefined) throw new SyntaxFault(at, "the contains keyword can only be used with multi-value rules");
-      member = this.#operation(false);
+      member = this.#operation(true);
     } else {
       operator = this.#assignment();
-      if (operator !== undefined) value = this.#operation(false);
+      if (operator !== undefined) value = this.#operation(true);
     }
     if (isDefault) return this.#defaultRule({ at, head, args, member, value, operator });
     let body: Body | undefined;
     if (this.#takeKeyword("if")) body = this.#ruleBody();
     else if (this.#isMark("{") && !this.#token.onNewLine) {
       throw this.#unexpected("`if` keyword is required before rule body", "Rego v0: write `if` before the brace");
+    } else if (args !== undefined && (this.#token.kind === "end" || this.#token.onNewLine || this.#isMark(";"))) {
+      // A function without value and body is true of what its arguments match.
     } else if (member === undefined && operator === undefined) {
       throw this.#withoutIf(at, head, args);
     }
@@ -405,9 +428,6 @@ class Parser {
         throw this.#unexpected("else keyword cannot be used on rules with variables in head");
       }
       otherwise.push(this.#else());
-    }
-    if (this.#isMark("{") && !this.#token.onNewLine) {
-      throw this.#unexpected("a rule has one body", "write the other body as a rule of its own");
     }
     return { ...this.#span(at), isDefault, head, args, member, value, operator, body, otherwise };
   }
@@ -422,7 +442,7 @@ class Parser {
   }): Rule {
     const { at, head, args, member, value, operator } = parts;
     if (member !== undefined) throw new SyntaxFault(at, "default rules must not be partial: contains is not allowed");
-    if (value === undefined) {
+    if (value === undefined && args === undefined) {
       throw this.#unexpected("default rules must have a value", "write `default name := value`");
     }
     if (this.#isKeyword("if")) throw this.#unexpected("default rules have no body");
@@ -468,22 +488,20 @@ class Parser {
     return path.length === 0 ? head : { kind: "ref", head, path, ...this.#span(token.at) };
   }
 
+  /** One literal, or a body in braces; what begins with a brace is a body only where it is no literal but a set. */
   #ruleBody(): Body {
-    if (this.#isMark("{")) {
-      const before = this.#token.at;
-      const depth = this.#depth;
-      if (!this.#noBody.has(before)) {
-        try {
-          return this.#bracedBody();
-        } catch (cause) {
-          // What is no body may be a set or an object, tested as one literal; but nothing is an empty body.
-          if (/^\{\s*\}/.test(this.#text.slice(before, before + 100))) throw cause;
-          this.#noBody.add(before);
-          this.#abandon(cause, before, depth);
-        }
-      }
+    if (!this.#isMark("{")) return this.#singleLiteral();
+    const before = this.#token.at;
+    const depth = this.#depth;
+    try {
+      const body = this.#singleLiteral();
+      const [literal] = body.literals;
+      if (literal?.expression.kind !== "term" || literal.expression.term.kind !== "set") return body;
+      this.#goTo(before);
+    } catch (cause) {
+      this.#abandon(cause, before, depth);
     }
-    return this.#singleLiteral();
+    return this.#bracedBody();
   }
 
   #singleLiteral(): Body {
@@ -500,9 +518,9 @@ class Parser {
   #else(): Else {
     const at = this.#advance().at;
     const operator = this.#assignment();
-    const value = operator === undefined ? undefined : this.#operation(false);
+    const value = operator === undefined ? undefined : this.#operation(true);
     let body: Body | undefined;
-    if (this.#takeKeyword("if")) body = this.#ruleBody();
+    if (this.#takeKeyword("if")) body = this.#isMark("{") ? this.#bracedBody() : this.#singleLiteral();
     else if (this.#isMark("{") && !this.#token.onNewLine) {
       throw this.#unexpected(
         "`if` keyword is required before rule body",
@@ -538,7 +556,9 @@ class Parser {
       negated = true;
       if (this.#isKeyword("not")) throw this.#unexpected("", "one `not` is enough");
     }
-    const expression = this.#expression(negated);
+    const hasBody = negated && this.#notBodies && this.#isMark("{");
+    if (hasBody) negated = false;
+    const expression = hasBody ? this.#notBody(at) : this.#expression(negated);
     const modifiers: With[] = [];
     while (this.#isKeyword("with")) modifiers.push(this.#with());
     this.#depth -= 1;
@@ -558,6 +578,11 @@ class Parser {
     if (negated && operator === ":=") throw new SyntaxFault(at, "cannot assign vars inside negated expression");
     const right = this.#operation(true);
     return { kind: operator === ":=" ? "assign" : "unify", left, right, ...this.#span(at) };
+  }
+
+  #notBody(at: number): Expression {
+    const body = this.#bracedBody();
+    return { kind: "not", body, ...this.#span(at) };
   }
 
   #some(): Expression {
@@ -590,7 +615,7 @@ class Parser {
       if (term.kind !== "var") throw new SyntaxFault(term.at, "expected a variable after every");
     }
     if (!this.#takeKeyword("in")) throw this.#unexpected("expected `x[, y] in xs { ... }` expression after every");
-    const domain = this.#operation(false);
+    const domain = this.#comparison();
     if (!this.#isMark("{")) throw this.#unexpected("missing body of every", "write `every x in xs { … }`");
     const body = this.#bracedBody();
     const [key, value] = second === undefined ? [undefined, first] : [first, second];
@@ -604,7 +629,7 @@ class Parser {
       throw new SyntaxFault(target.at, "expected ref or var after with", "with replaces input, data or a function");
     }
     if (!this.#takeKeyword("as")) throw this.#unexpected("expected as keyword");
-    const value = this.#operation(false);
+    const value = this.#operation(true);
     return { target: target as Var | Ref, value, ...this.#span(at) }; // just checked
   }
 
@@ -733,9 +758,13 @@ class Parser {
       case "-": {
         this.#advance();
         const token = this.#token;
-        if (token.kind !== "number" || token.spaced) throw this.#unexpected("expected number after -");
-        this.#advance();
-        return { kind: "scalar", value: negateNumber(token.value), ...this.#span(at) };
+        if (token.kind === "number") {
+          this.#advance();
+          return { kind: "scalar", value: negateNumber(token.value), ...this.#span(at) };
+        }
+        if (token.kind !== "name") throw this.#unexpected("expected number or reference after -");
+        const term = this.#finish(this.#named(token.name));
+        return this.#call("minus", "-", [{ kind: "scalar", value: 0, at, end: at }, term]);
       }
       case "[":
         return this.#array();
@@ -793,7 +822,7 @@ class Parser {
       } else if (this.#isMark("[")) {
         this.#advance();
         if (this.#isMark("]")) throw this.#unexpected("expected a key in the brackets", "write [_] for every key");
-        const term = this.#operation(false);
+        const term = this.#operation(true);
         this.#expectMark("]", "the key of a reference");
         steps.push({ term, dotted: false, ...this.#span(at) });
       } else break;
