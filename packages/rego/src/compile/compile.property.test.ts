@@ -74,6 +74,14 @@ const rule = fc.oneof(
 
 const input: Value = { a: { b: [1, "a", null], c: 3 }, list: [[1, 2], { x: 1 }] };
 
+test("a value is not evaluated where its key has none, explained or not", () => {
+  const compiled = compile([{ file: "t.rego", text: "package t\nr[input.none] := count(input.one) if input.one" }]);
+  if (compiled.kind === "problems") throw new TypeError("it compiles");
+  const options = { input: { one: 1 }, strictBuiltinErrors: true };
+  expect(compiled.program.evaluate("data.t.r", options)).toEqual({ kind: "value", value: {} });
+  expect(compiled.program.explain("data.t.r", options).answer).toEqual({ kind: "value", value: {} });
+});
+
 test("any module is compiled or refused, and any program answers", () => {
   let programs = 0;
   fc.assert(

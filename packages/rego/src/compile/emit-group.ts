@@ -195,14 +195,14 @@ function demandsOfRule(rule: PlannedRule, isGiven: (slot: number) => boolean): R
 function emitRule(rule: PlannedRule, slot: number, context: EmitContext, stopsEarly: boolean): RuleCode {
   const emitter = new Emitter(context, rule.site.source);
   const branches = rule.branches.map((branch) => {
-    const end = emitEnd(rule, branch, slot, emitter, stopsEarly);
-    if (context.mark === undefined) return emitter.body(branch.body, end, false);
     const value = emitter.term(branch.value);
-    const tracedEnd: StepCode = (evaluation, frame) => {
-      evaluation.trace?.produce(rule.id, value(evaluation, frame));
-      return end(evaluation, frame);
+    const tracedValue: TermCode = (evaluation, frame) => {
+      const made = value(evaluation, frame);
+      evaluation.trace?.produce(rule.id, made);
+      return made;
     };
-    return emitter.body(branch.body, tracedEnd, false);
+    const end = emitEnd(rule, branch, slot, emitter, context.mark === undefined ? value : tracedValue, stopsEarly);
+    return emitter.body(branch.body, end, false);
   });
   const code = branches.length === 1 && branches[0] !== undefined ? branches[0] : inTurn(branches, rule.frameSize - 1);
   return rule.args.length === 0 ? code : emitter.steps(rule.args, code, false);
@@ -226,9 +226,9 @@ function emitEnd(
   branch: PlannedBranch,
   slot: number,
   emitter: Emitter,
+  value: TermCode,
   stopsEarly: boolean,
 ): StepCode {
-  const value = emitter.term(branch.value);
   const site: Site = { source: rule.site.source, at: branch.at };
   const held = rule.branches.length > 1 ? rule.frameSize - 1 : undefined;
   switch (rule.group.kind) {
