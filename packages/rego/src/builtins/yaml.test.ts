@@ -4,7 +4,7 @@ import { testExpressions, valueText } from "./expression.fixture.ts";
 describe("YAML", () => {
   testExpressions([
     ['yaml.unmarshal("a: 1\\nb: [x, 1.5, true, ~]")', '{"a": 1, "b": ["x", 1.5, true, null]}'],
-    ['yaml.unmarshal("[yes, No, on, OFF, y, \\"yes\\", \'on\']")', '[true, false, true, false, true, "yes", "on"]'],
+    ['yaml.unmarshal("[yes, No, on, OFF, y, \\"yes\\", \'on\']")', '["yes", "No", "on", "OFF", "y", "yes", "on"]'],
     ['yaml.unmarshal("[0x1f, 0b11, 017, 0o17, -5, +5, 1_000, 1e3, .5]")', "[31, 3, 15, 15, -5, 5, 1000, 1000, 0.5]"],
     ['yaml.unmarshal("[2001-12-14, 12:30:45, 1.2.3, 0x, 08]")', '["2001-12-14", "12:30:45", "1.2.3", "0x", 8]'],
     ['yaml.unmarshal("")', "null"],
@@ -24,7 +24,12 @@ describe("YAML", () => {
     ],
     ['yaml.unmarshal("a: *y")', "error: yaml.unmarshal: yaml: "],
     ['yaml.is_valid("a: b: c")', "false"],
-    ['yaml.marshal({"b": [1, {"c": "d", "e": []}], "a": {}})', '"a: {}\\nb:\\n- 1\\n- c: d\\n  e: []\\n"'],
+    ['yaml.marshal({"b": [1, {"c": "d", "e": []}], "a": {}})', '"a: {}\\nb:\\n  - 1\\n  - c: d\\n    e: []\\n"'],
+    ['yaml.marshal(["a,b", "12:30", "\\u0007", "no"])', '"- a,b\\n- \\"12:30\\"\\n- \\"\\\\u0007\\"\\n- \\"no\\"\\n"'],
+    ['yaml.unmarshal("!!int \\"3\\"")', "3"],
+    ['yaml.unmarshal("!!bool yes")', "error: yaml.unmarshal: yaml: cannot decode !!str `yes` as a !!bool"],
+    ['yaml.unmarshal("[1]: x")', "error: yaml.unmarshal: yaml: invalid map key"],
+    ['yaml.unmarshal("1e400")', '"1e400"'],
     [
       'yaml.marshal([["a", "b"], "yes", "1", "a: b", "# x", " x", ""])',
       '"- - a\\n  - b\\n- \\"yes\\"\\n- \\"1\\"\\n- \'a: b\'\\n- \'# x\'\\n- \' x\'\\n- \\"\\"\\n"',

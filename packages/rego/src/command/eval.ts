@@ -67,7 +67,7 @@ export async function runEval(argv: readonly string[], context: CommandContext):
   const { modules, data } = await loadFiles(values.data, context.directory, EXIT_ERROR);
   let input: Value | undefined;
   if (values.input !== undefined) input = await readValue(resolve(context.directory, values.input), EXIT_ERROR);
-  else if (values["stdin-input"]) input = await parseDocument("standard input", await context.readInput(), EXIT_ERROR);
+  else if (values["stdin-input"]) input = parseDocument("standard input", await context.readInput(), EXIT_ERROR);
 
   const compiled = compile(modules);
   if (compiled.kind === "problems") {

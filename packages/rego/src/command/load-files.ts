@@ -8,6 +8,7 @@ import { join, relative, resolve, sep } from "node:path";
 import { parseJson } from "../json.ts";
 import type { ModuleText } from "../program.ts";
 import { isObject, memberOf, ObjectBuilder, sortedEntries, type Value } from "../value.ts";
+import { readYaml } from "../yaml.ts";
 import { CommandError } from "./command-context.ts";
 
 export interface Loaded {
@@ -52,20 +53,11 @@ export async function readValue(path: string, exitCode: number): Promise<Value> 
   return parseDocument(path, text, exitCode);
 }
 
-export async function parseDocument(name: string, text: string, exitCode: number): Promise<Value> {
+export function parseDocument(name: string, text: string, exitCode: number): Value {
   const isYaml = /\.ya?ml$/.test(name);
-  let json = text;
-  if (isYaml) {
-    const { parse } = await import("yaml");
-    try {
-      json = JSON.stringify(parse(text) ?? null);
-    } catch (cause) {
-      // A fault of the file.
-      throw new CommandError(exitCode, `${name} is no YAML: ${cause instanceof Error ? cause.message : cause}`);
-    }
-  }
-  const read = parseJson(json);
-  if (read.kind === "fault") throw new CommandError(exitCode, `${name} is no JSON: ${read.message}.`);
+  const read = isYaml ? readYaml(text) : parseJson(text);
+  if (read.kind === "fault")
+    throw new CommandError(exitCode, `${name} is no ${isYaml ? "YAML" : "JSON"}: ${read.message}.`);
   return read.value;
 }
 

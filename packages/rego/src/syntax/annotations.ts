@@ -4,8 +4,8 @@
  */
 import { type Problem, problemAt, type Source } from "../problem.ts";
 import { isArray, isObject, kindOf, memberOf, objectOf, type Value } from "../value.ts";
+import { readYaml } from "../yaml.ts";
 import type { Annotation, AnnotationScope, Comment } from "./ast.ts";
-import { readYaml } from "./yaml.ts";
 
 interface Target {
   readonly at: number;
@@ -74,8 +74,8 @@ function metadataBlocks(source: Source, comments: readonly Comment[]): Block[] {
 
 function readBlock(block: Block, target: Target | undefined): Annotation | string {
   if (target === undefined) return "annotation set cannot be applied: no package or rule follows it";
-  const read = readYaml(block.lines);
-  if (read.kind === "fault") return `yaml: ${read.message}`;
+  const read = readYaml(block.lines.join("\n"));
+  if (read.kind === "fault") return read.message;
   if (!isObject(read.value)) return `expected METADATA block, found whitespace or ${kindOf(read.value)}`;
   const fields: [string, Value][] = [];
   for (const [name, value] of Object.entries(read.value as Record<string, Value>)) {
