@@ -2,7 +2,7 @@
  * Built-ins that make one type of another. The `cast_` ones are kept for policies that have them: they answer with a value
  * that is of the type already, and are an error otherwise.
  */
-import { parseNumber } from "../number.ts";
+import { doubleOfNumber, parseNumber } from "../number.ts";
 import { ANY, ANY_OBJECT, arrayOf, BOOLEAN, NULL, NUMBER, STRING, setOf, type Type, unionOf } from "../types.ts";
 import { isArray, isNumber, isSet, type Kind, kindOf, type Value, ValueSet } from "../value.ts";
 import { type Builtin, builtin, builtinError, operandError } from "./builtin.ts";
@@ -69,7 +69,7 @@ function numberOfText(text: string): Value {
   const digits = whole.replace(/^0+(?=\d)/, "") || "0";
   const plain = `${sign}${digits}${fraction === "" ? "" : `.${fraction}`}${exponent === undefined ? "" : `e${exponent}`}`;
   const number = parseNumber(plain);
-  if (number === undefined) {
+  if (number === undefined || !Number.isFinite(doubleOfNumber(number))) {
     throw builtinError(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: value out of range`);
   }
   return number;

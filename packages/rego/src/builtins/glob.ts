@@ -210,6 +210,7 @@ class GlobReader {
       else split.ways.push(first);
       ends.push(...tails);
     } while (this.#characters[this.#at] === ",");
+    if (this.#characters[this.#at] !== "}") throw builtinError(`glob: syntax error at ${this.#at}: unclosed \`{\``);
     return ends;
   }
 
@@ -219,7 +220,8 @@ class GlobReader {
     const isNegated = this.#characters[this.#at] === "!";
     if (isNegated) this.#at += 1;
     const [low, dash, high] = this.#characters.slice(this.#at, this.#at + 3);
-    if (low !== undefined && low !== "]" && dash === "-" && high !== undefined && high !== "]") {
+    if (low !== undefined && low !== "]" && dash === "-") {
+      if (high === undefined || high === "]") throw builtinError("unexpected end of input");
       this.#at += 3;
       if (this.#characters[this.#at] !== "]") throw builtinError("expecting close range character");
       const from = low.codePointAt(0) ?? 0;

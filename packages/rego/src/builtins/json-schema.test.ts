@@ -215,7 +215,7 @@ describe("json.verify_schema", () => {
       "has a primitive type that is NOT VALID -- given: /unknown/ Expected valid values are:[array boolean integer number null object string]",
     ],
     [{ type: ["string", "string"] }, "string type is duplicated"],
-    [{ type: 1 }, "Invalid type. Expected: string/array of strings, given: type"],
+    [{ type: 1 }, "Invalid type. Expected: type, given: string/Array Of Strings"],
     [{ properties: [] }, "Invalid type. Expected: valid schema, given: properties"],
     [{ additionalProperties: 1 }, "Invalid type. Expected: boolean/valid schema, given: additionalProperties"],
     [{ patternProperties: { "(": {} } }, "Invalid regex pattern '('"],

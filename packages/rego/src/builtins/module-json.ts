@@ -78,7 +78,7 @@ class ModuleWriter {
   }
 
   #body(body: Body | undefined): Value {
-    if (body === undefined) return [{ index: 0, terms: { type: "boolean", value: true } }];
+    if (body === undefined) return [{ generated: true, index: 0, terms: { type: "boolean", value: true } }];
     return body.literals.map((literal, index) => this.#literal(literal, index));
   }
 

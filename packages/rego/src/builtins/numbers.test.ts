@@ -64,6 +64,15 @@ describe("units", () => {
   ]);
 });
 
+describe("amounts that are not whole", () => {
+  testExpressions([
+    ['units.parse("1.23456789012345678901234567890")', "1.2345678901"],
+    ['units.parse("0.00000000005")', "1e-10"],
+    ['units.parse("1e-30000")', "0"],
+    ['to_number("1e400")', 'error: to_number: strconv.ParseFloat: parsing "1e400": value out of range'],
+  ]);
+});
+
 describe("semantic versions", () => {
   testExpressions([
     ['semver.compare("1.10.0", "1.9.0")', "1"],
@@ -73,7 +82,12 @@ describe("semantic versions", () => {
     ['semver.compare("1.0.0-1", "1.0.0-a")', "-1"],
     ['semver.compare("1.0.0+a", "1.0.0+b")', "0"],
     ['semver.is_valid("1.0")', "false"],
-    ['semver.is_valid("v1.0.0")', "false"],
+    ['semver.is_valid("v1.0.0")', "true"],
+    ['semver.compare("v1.0.0", "1.0.0")', "0"],
+    ['semver.is_valid("01.0.0")', "false"],
+    ['semver.is_valid("1.0.0-a.01")', "false"],
+    ['semver.is_valid("1.0.0-0a")', "true"],
+    ['semver.is_valid("9223372036854775808.0.0")', "false"],
     ['semver.is_valid("1.0.0-a..b")', "false"],
     ['semver.is_valid("1.0.0-rc.1+build.5")', "true"],
   ]);

@@ -1,4 +1,4 @@
-/** Built-ins on semantic versions (semver.org). */
+/** Built-ins on semantic versions (semver.org); a `v` may stand before one. */
 import { ANY, BOOLEAN, NUMBER, STRING } from "../types.ts";
 import type { Value } from "../value.ts";
 import { type Builtin, builtin, builtinError, stringOperand } from "./builtin.ts";
@@ -17,13 +17,20 @@ export const SEMVER: readonly Builtin[] = [
 ];
 
 const IDENTIFIERS = "[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*";
-const VERSION = new RegExp(`^(\\d{1,18})\\.(\\d{1,18})\\.(\\d{1,18})(?:-(${IDENTIFIERS}))?(?:\\+${IDENTIFIERS})?$`);
+const NUMBER_PART = "(0|[1-9]\\d{0,18})";
+const VERSION = new RegExp(
+  `^v?${NUMBER_PART}\\.${NUMBER_PART}\\.${NUMBER_PART}(?:-(${IDENTIFIERS}))?(?:\\+${IDENTIFIERS})?$`,
+);
+const PART_MAX = 2n ** 63n - 1n;
 
 function parseVersion(text: string): Version | undefined {
   const match = VERSION.exec(text);
   if (match === null) return undefined;
   const [, major = "", minor = "", patch = "", early] = match;
-  return { core: [major, minor, patch].map(BigInt), early: early?.split(".") ?? [] };
+  const core = [major, minor, patch].map(BigInt);
+  const identifiers = early?.split(".") ?? [];
+  if (core.some((part) => part > PART_MAX) || identifiers.some((each) => /^0\d+$/.test(each))) return undefined;
+  return { core, early: identifiers };
 }
 
 function versionOperand(value: Value, position: number): Version {
@@ -56,11 +63,8 @@ function compareIdentifiers(a: string, b: string): number {
   const isNumber = /^\d+$/;
   if (isNumber.test(a) !== isNumber.test(b)) return isNumber.test(a) ? -1 : 1;
   if (isNumber.test(a)) {
-    const left = a.replace(/^0+(?=\d)/, "");
-    const right = b.replace(/^0+(?=\d)/, "");
-    if (left.length !== right.length) return left.length < right.length ? -1 : 1;
-    if (left === right) return 0;
-    return left < right ? -1 : 1;
+    if (a.length !== b.length) return a.length < b.length ? -1 : 1;
+    return a < b ? -1 : 1;
   }
   return a < b ? -1 : 1;
 }

@@ -1,6 +1,6 @@
 /**
  * `sprintf`, with the verbs, flags and complaints of Go's `fmt.Sprintf`. An operand is one of four things there: an
- * integer within 64 bits (`int`), a larger one (`*big.Int`), another number (`float64`) or a text (`string`); values that
+ * integer within 64 bits (`int64`), a larger one (`*big.Int`), another number (`float64`) or a text (`string`); values that
  * are neither numbers nor strings are texts, written as Rego writes them.
  */
 import { bigintOfNumber, Decimal, doubleOfNumber, type RegoNumber, writeNumber } from "../number.ts";
@@ -11,7 +11,7 @@ import { formatDouble } from "./go-float.ts";
 import { padText, spendText } from "./text.ts";
 
 type Operand =
-  | { readonly type: "int" | "*big.Int"; readonly value: bigint }
+  | { readonly type: "int64" | "*big.Int"; readonly value: bigint }
   | { readonly type: "float64"; readonly value: number }
   | { readonly type: "string"; readonly value: string };
 
@@ -64,7 +64,7 @@ export function sprintf(environment: BuiltinEnvironment, format: string, values:
     const operand = operands[next];
     if (operand === undefined) return undefined;
     next += 1;
-    if (operand.type !== "int") return undefined;
+    if (operand.type !== "int64") return undefined;
     const value = Number(operand.value);
     return Math.abs(value) > WIDTH_MAX ? undefined : value;
   };
@@ -201,7 +201,7 @@ function operandOf(value: Value): Operand {
   if (isScientific(value)) return { type: "string", value: writeScientific(value) };
   const integer = bigintOfNumber(value);
   if (integer !== undefined) {
-    return { type: integer <= INT_MAX && integer >= -INT_MAX - 1n ? "int" : "*big.Int", value: integer };
+    return { type: integer <= INT_MAX && integer >= -INT_MAX - 1n ? "int64" : "*big.Int", value: integer };
   }
   const double = doubleOfNumber(value);
   return Number.isFinite(double) ? { type: "float64", value: double } : { type: "string", value: writeNumber(value) };
@@ -223,7 +223,7 @@ function plainText(operand: Operand): string {
       return formatDouble(operand.value, "g", undefined);
     case "string":
       return operand.value;
-    case "int":
+    case "int64":
     case "*big.Int":
       return operand.value.toString();
   }
@@ -231,21 +231,21 @@ function plainText(operand: Operand): string {
 
 function formatOperand(operand: Operand, verb: string, directive: Directive): string {
   if (verb === "T") return pad(operand.type, { ...directive, zero: false });
-  if (verb === "p") return badVerb(operand, verb);
+  if (verb === "p") return badVerb(operand, verb, directive);
   switch (operand.type) {
-    case "int":
+    case "int64":
       return formatInteger(operand, verb, directive);
     case "*big.Int":
       return formatBig(operand.value, verb, directive);
     case "float64":
-      return formatFloat(operand.value, verb, directive) ?? badVerb(operand, verb);
+      return formatFloat(operand.value, verb, directive) ?? badVerb(operand, verb, directive);
     case "string":
-      return formatString(operand.value, verb, directive) ?? badVerb(operand, verb);
+      return formatString(operand.value, verb, directive) ?? badVerb(operand, verb, directive);
   }
 }
 
-function badVerb(operand: Operand, verb: string): string {
-  return `%!${verb}(${operand.type}=${plainText(operand)})`;
+function badVerb(operand: Operand, verb: string, directive: Directive): string {
+  return `%!${verb}(${operand.type}=${formatOperand(operand, "v", directive)})`;
 }
 
 function pad(text: string, directive: Directive): string {
@@ -266,7 +266,7 @@ function formatInteger(operand: Operand & { value: bigint }, verb: string, direc
       return pad(directive.sharp ? `${code} '${characterOf(value)}'` : code, { ...directive, zero: false });
     }
     default:
-      return integerText(value, verb, directive) ?? badVerb(operand, verb);
+      return integerText(value, verb, directive) ?? badVerb(operand, verb, directive);
   }
 }
 

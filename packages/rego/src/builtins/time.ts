@@ -200,6 +200,9 @@ const UNITS: ReadonlyMap<string, bigint> = new Map([
   ["s", NANOS],
   ["m", 60n * NANOS],
   ["h", 3600n * NANOS],
+  ["d", 24n * 3600n * NANOS],
+  ["w", 7n * 24n * 3600n * NANOS],
+  ["y", 365n * 24n * 3600n * NANOS],
 ]);
 
 /** Digits of one number in a duration; more are refused. */
@@ -207,7 +210,7 @@ const DURATION_DIGITS_MAX = 100;
 
 const DURATION_PART = /(\d*)(\.(\d*))?([^\d.]*)/y;
 
-/** A duration as Go writes it: `1h15m30.918s`, `-1.5h`, `0`. */
+/** A duration as Go writes it, and in days, weeks and years of 365 days: `1h15m30.918s`, `-1.5h`, `2w`, `0`. */
 function nanosOfDuration(text: string): bigint {
   const invalid = () => builtinError(`time: invalid duration ${JSON.stringify(text)}`);
   const negative = text.startsWith("-");

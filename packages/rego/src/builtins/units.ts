@@ -6,6 +6,9 @@ import { type Builtin, builtin, builtinError, stringOperand } from "./builtin.ts
 /** A unit as `factor × 10^power`. */
 type Unit = readonly [factor: bigint, power: number];
 
+/** Digits after the point that are read; more are refused. */
+const DIGITS_MAX = 20_000;
+
 const NONE: Unit = [1n, 0];
 
 const SUFFIXES: ReadonlyMap<string, Unit> = new Map<string, Unit>([
@@ -75,12 +78,18 @@ function endOfNumber(text: string): number {
   return text.length;
 }
 
-/** The exact product; undefined when the text is no number. */
+/** Digits after the point that an amount is rounded to, as in OPA. */
+const PLACES = 10;
+
+/** The product, rounded away from zero at halves; undefined when the text is no number. */
 function multiply(text: string, [factor, power]: Unit): RegoNumber | undefined {
   const match = /^([+-]?)(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE]([+-]?\d{1,6}))?$/.exec(text);
   if (match === null) return undefined;
   const [, sign = "", whole = "", after = "", only = "", exponent = "0"] = match;
   const fraction = after + only;
   const digits = BigInt(whole + fraction) * factor;
-  return parseNumber(`${sign === "-" ? "-" : ""}${digits}e${Number(exponent) + power - fraction.length}`);
+  const scale = Number(exponent) + power - fraction.length;
+  if (scale < -DIGITS_MAX) return digits.toString().length + scale < -PLACES ? 0 : undefined;
+  const unit = scale < -PLACES ? 10n ** BigInt(-PLACES - scale) : 1n;
+  return parseNumber(`${sign === "-" ? "-" : ""}${(digits + unit / 2n) / unit}e${Math.max(scale, -PLACES)}`);
 }

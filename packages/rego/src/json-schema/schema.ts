@@ -275,10 +275,10 @@ function readTypes(node: SchemaNode, object: PlainObject): void {
   const value = memberOf(object, "type");
   if (value === undefined) return;
   const list = typeof value === "string" ? [value] : value;
-  if (!isArray(list)) throw invalidType("string/array of strings", "type");
+  if (!isArray(list)) throw invalidType("type", "string/Array Of Strings");
   const types: string[] = [];
   for (const type of list) {
-    if (typeof type !== "string") throw invalidType("string/array of strings", "type");
+    if (typeof type !== "string") throw invalidType("type", "string/Array Of Strings");
     if (!TYPES.includes(type)) {
       throw new SchemaFault(
         `has a primitive type that is NOT VALID -- given: /${type}/ Expected valid values are:[${TYPES.join(" ")}]`,
