@@ -27,6 +27,20 @@ function problemsOf(text: string): string[] {
   return compiled.kind === "problems" ? compiled.problems.map(writeProblem) : [];
 }
 
+describe("a query", () => {
+  test.each([
+    [
+      '1 + "a"',
+      "query:1:1: rego_type_error: plus: invalid argument(s): have: (number, string), want: (number, number)",
+    ],
+    ["data.t.p.foo", "query:1:1: rego_type_error: undefined ref: data.t.p.foo: there is none in number"],
+    ['data.t.f("a")', "query:1:1: rego_type_error: data.t.f: invalid argument(s): have: (string), want: (number)"],
+  ])("%s is refused for its types", (query, problem) => {
+    const prepared = program("package t\np := 1\nf(x) := x + 1").prepare(query);
+    expect(prepared.kind === "problems" && prepared.problems.map(writeProblem)).toEqual([problem]);
+  });
+});
+
 describe("an input", () => {
   test("is used as it is, without being copied", () => {
     const input = { roles: ["a", "b"], nested: { list: [1, 2, 3] } };

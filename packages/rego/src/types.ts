@@ -170,7 +170,9 @@ export function typesMeet(a: Type, b: Type): boolean {
     return true; // beyond, both may be at their end
   }
   if (a.kind === "object" && b.kind === "object") return membersMeet(a, b) && membersMeet(b, a);
-  return a.kind === b.kind; // two sets have the empty one in common
+  // Two sets have the empty one in common, but whoever compares sets of different things is wrong, as in OPA.
+  if (a.kind === "set" && b.kind === "set") return typesMeet(a.of, b.of);
+  return a.kind === b.kind;
 }
 
 type ObjectType = Extract<Type, { kind: "object" }>;
@@ -180,7 +182,7 @@ function membersMeet(a: ObjectType, b: ObjectType): boolean {
     const other = b.members.find((member) => keyOf(member.key) === keyOf(key))?.value;
     if (other !== undefined) return typesMeet(value, other);
     if (b.rest === undefined && a.rest !== undefined) return true; // options of a built-in, which may be left out
-    return b.rest !== undefined && typesMeet(typeOfValue(key), b.rest.key) && typesMeet(value, b.rest.value);
+    return b.rest !== undefined && (!typesMeet(typeOfValue(key), b.rest.key) || typesMeet(value, b.rest.value));
   });
 }
 

@@ -2,13 +2,17 @@
  * Finds expressions that can never hold because of the types of what stands in them: an argument that a built-in does not
  * take, two sides that are never equal, a path into a value that has no such member. Types are those of constants, of
  * what built-ins and rules answer, and of what variables were bound to; input and base data may be anything. Where `with`
- * puts something in a document's or function's place nothing is checked.
+ * puts something in a document's or function's place nothing is checked, and within `every` only paths are, as in OPA.
+ *
+ * What a function takes is what its arguments are written as, and what the built-ins, functions and comparisons that they
+ * are given to in its body take; of several rules and branches, what any of them takes.
  */
 import { type Problem, problemAt, type Source } from "../problem.ts";
 import {
   ANY,
   arrayOf,
   boundType,
+  type FunctionType,
   joinTypes,
   STRING,
   setOf,
@@ -25,28 +29,56 @@ import type { Pattern, PlanBody, PlanTerm, Step } from "./plan.ts";
 import type { Names } from "./resolve.ts";
 import { pathText, type RuleGroup } from "./rule-tree.ts";
 
+/** The types of documents and functions, as far as they are known. */
+export interface GroupTypes {
+  /** Of values, by the ids of groups. */
+  readonly values: Map<number, Type>;
+  /** Of what functions take and answer, by their paths. */
+  readonly functions: Map<Key, FunctionType>;
+}
+
+export interface TypesChecked {
+  readonly types: GroupTypes;
+  readonly problems: readonly Problem[];
+}
+
 /** Checks rules whose groups are given so that each comes after those that it needs. */
-export function checkTypes(ordered: readonly RuleGroup[], planned: readonly PlannedGroup[], names: Names): Problem[] {
-  const types = new Map<number, Type>();
+export function checkTypes(
+  ordered: readonly RuleGroup[],
+  planned: readonly PlannedGroup[],
+  names: Names,
+): TypesChecked {
+  const types: GroupTypes = { values: new Map(), functions: new Map() };
   const problems: Problem[] = [];
-  const functions = new Map<Key, number>(
-    ordered.filter(({ kind }) => kind === "function").map(({ id, path }) => [keyOf(path), id]),
-  );
   for (const { id } of ordered) {
     const group = planned[id];
     if (group === undefined) continue;
     const results: Type[] = [];
     const keys: Type[] = [];
+    const args: Type[][] = Array.from({ length: group.group.arity }, () => []);
     for (const rule of [...group.rules, ...group.defaults]) {
-      const checker = new Checker(rule.site.source, types, functions, names);
-      const { value, key } = checker.rule(rule);
-      results.push(value);
-      keys.push(key);
+      const checker = new Checker(rule.site.source, types, names);
+      const checked = checker.rule(rule);
+      results.push(checked.value);
+      keys.push(checked.key);
+      for (const [index, taken] of args.entries()) taken.push(...checked.args.map((branch) => branch[index] ?? ANY));
       for (const problem of checker.problems) problems.push(problem);
     }
-    types.set(id, boundType(typeOfGroup(group, joinTypes(results), joinTypes(keys))));
+    const type = boundType(typeOfGroup(group, joinTypes(results), joinTypes(keys)));
+    types.values.set(id, type);
+    if (group.group.kind === "function") {
+      const taken = args.map((each) => boundType(joinTypes(each)));
+      types.functions.set(keyOf(group.group.path), { args: taken, result: type });
+    }
   }
-  return problems;
+  return { types, problems };
+}
+
+/** Checks a query against modules that are checked. */
+export function checkQueryTypes(source: Source, body: PlanBody, types: GroupTypes, names: Names): readonly Problem[] {
+  const checker = new Checker(source, types, names);
+  checker.query(body);
+  return checker.problems;
 }
 
 function typeOfGroup(group: PlannedGroup, value: Type, key: Type): Type {
@@ -71,34 +103,94 @@ function listOf(items: readonly Type[]): Type {
 class Checker {
   readonly problems: Problem[] = [];
   readonly #source: Source;
-  readonly #groups: ReadonlyMap<number, Type>;
-  readonly #functions: ReadonlyMap<Key, number>;
+  readonly #types: GroupTypes;
   readonly #names: Names;
-  readonly #slots: Type[] = [];
-  /** Greater than 0 where nothing is reported. */
+  #slots: Type[] = [];
+  /** Slots of arguments of which nothing else is known than what takes them. */
+  #open = new Set<number>();
+  /** Greater than 0 where nothing is reported, and where only undefined references are. */
   #silent = 0;
+  #lenient = 0;
   #at = 0;
 
-  constructor(source: Source, groups: ReadonlyMap<number, Type>, functions: ReadonlyMap<Key, number>, names: Names) {
+  constructor(source: Source, types: GroupTypes, names: Names) {
     this.#source = source;
-    this.#groups = groups;
-    this.#functions = functions;
+    this.#types = types;
     this.#names = names;
   }
 
-  rule(rule: PlannedRule): { readonly value: Type; readonly key: Type } {
+  query(body: PlanBody): void {
+    this.#body(body);
+  }
+
+  /** The types of its value and of the first key of its path, and of its arguments for each branch. */
+  rule(rule: PlannedRule): { readonly value: Type; readonly key: Type; readonly args: readonly (readonly Type[])[] } {
     this.#at = rule.site.at;
     const values: Type[] = [];
+    const args: Type[][] = [];
     let key: Type = ANY;
     for (const [index, branch] of rule.branches.entries()) {
-      for (const step of rule.args) this.#step(step);
+      this.#slots = [];
+      this.#open = new Set(Array.from({ length: rule.group.arity }, (_, slot) => slot));
+      const patterns = new Map<number, Pattern>();
+      for (const step of rule.args) {
+        this.#step(step);
+        if (step.op === "match" && step.term.kind === "local") patterns.set(step.term.slot, step.pattern);
+      }
       this.#body(branch.body);
       this.#at = branch.valueAt;
       const [first] = rule.tail;
       if (index === 0 && first !== undefined) key = this.#term(first);
       values.push(this.#term(branch.value));
+      args.push(
+        Array.from({ length: rule.group.arity }, (_, slot) => {
+          const pattern = patterns.get(slot);
+          return pattern === undefined ? (this.#slots[slot] ?? ANY) : this.#typeOfPattern(pattern);
+        }),
+      );
     }
-    return { value: joinTypes(values), key };
+    return { value: joinTypes(values), key, args };
+  }
+
+  /** What a pattern matches, by what is known of its variables. */
+  #typeOfPattern(pattern: Pattern): Type {
+    switch (pattern.kind) {
+      case "any":
+        return ANY;
+      case "bind":
+        return this.#slots[pattern.slot] ?? ANY;
+      case "equal":
+        return this.#term(pattern.term);
+      case "array":
+        return listOf(pattern.items.map((item) => this.#typeOfPattern(item)));
+      case "object": {
+        const members = pattern.entries.map(([key, value]) => ({ key, value: this.#typeOfPattern(value) }));
+        return {
+          kind: "object",
+          members: members.flatMap(({ key, value }) => (key.kind === "constant" ? [{ key: key.value, value }] : [])),
+          rest: undefined,
+        };
+      }
+    }
+  }
+
+  /** An argument that is given to what takes a type has that type. */
+  #narrow(term: PlanTerm, type: Type): void {
+    if (term.kind !== "local" || !this.#open.has(term.slot) || type.kind === "any") return;
+    this.#open.delete(term.slot);
+    this.#slots[term.slot] = type;
+  }
+
+  /** Runs without learning anything of arguments: what stands there need not hold for the rule to hold. */
+  #aside(work: () => void): void {
+    const open = this.#open;
+    this.#open = new Set();
+    work();
+    this.#open = open;
+  }
+
+  #reportType(at: number, message: string): void {
+    if (this.#lenient === 0) this.#report(at, message);
   }
 
   #report(at: number, message: string): void {
@@ -114,7 +206,7 @@ class Checker {
 
   #inner(body: PlanBody): void {
     const at = this.#at;
-    this.#body(body);
+    this.#aside(() => this.#body(body));
     this.#at = at;
   }
 
@@ -131,19 +223,22 @@ class Checker {
         const left = this.#term(step.left);
         const right = this.#term(step.right);
         if (!typesMeet(left, right)) {
-          this.#report(this.#at, `match error: left: ${writeType(left)}, right: ${writeType(right)}`);
+          this.#reportType(this.#at, `match error: left: ${writeType(left)}, right: ${writeType(right)}`);
         }
+        this.#narrow(step.left, right);
+        this.#narrow(step.right, left);
         return;
       }
       case "match": {
         const type = this.#term(step.term);
         if (!this.#pattern(step.pattern, type)) {
-          this.#report(this.#at, `match error: left and right are never equal; one is ${writeType(type)}`);
+          this.#reportType(this.#at, `match error: left and right are never equal; one is ${writeType(type)}`);
         }
+        this.#narrow(step.term, this.#typeOfPattern(step.pattern));
         return;
       }
       case "never":
-        this.#report(this.#at, "match error: the sides have different shapes");
+        this.#reportType(this.#at, "match error: the sides have different shapes");
         return;
       case "scan": {
         const type = this.#term(step.source);
@@ -171,7 +266,9 @@ class Checker {
         const within = typesWithin(this.#term(step.domain));
         if (step.key !== undefined) this.#slots[step.key] = within?.key ?? ANY;
         this.#slots[step.value] = within?.value ?? ANY;
+        this.#lenient += 1;
         this.#inner(step.body);
+        this.#lenient -= 1;
         return;
       }
       case "with":
@@ -234,7 +331,11 @@ class Checker {
         for (const step of term.path) this.#term(step);
         return ANY;
       case "group":
-        return this.#groups.get(term.group.id) ?? ANY;
+        if (term.group.kind === "function") {
+          this.#report(this.#at, `function ${pathText(term.group.path)} used as reference, not called`);
+          return ANY;
+        }
+        return this.#types.values.get(term.group.id) ?? ANY;
       case "lookUp":
         return this.#lookUp(term);
       case "call":
@@ -288,19 +389,21 @@ class Checker {
   }
 
   #call(term: Extract<PlanTerm, { kind: "call" }>): Type {
+    const { callee } = term;
     const args = term.args.map((arg) => this.#term(arg));
-    if (term.callee.kind === "function") {
-      const id = this.#functions.get(keyOf(term.callee.path));
-      return id === undefined ? ANY : (this.#groups.get(id) ?? ANY);
-    }
-    const builtin = this.#names.builtins.get(term.callee.name);
-    if (builtin === undefined) return ANY;
-    const wanted = builtin.type.args;
+    const type =
+      callee.kind === "function"
+        ? this.#types.functions.get(keyOf(callee.path))
+        : this.#names.builtins.get(callee.name)?.type;
+    if (type === undefined) return ANY;
+    const wanted = type.args;
     if (!args.every((arg, index) => typesMeet(arg, wanted[index] ?? ANY))) {
+      const name = callee.kind === "function" ? pathText(callee.path) : callee.name;
       const have = args.map(writeType).join(", ");
       const want = wanted.map(writeType).join(", ");
-      this.#report(term.at, `${builtin.name}: invalid argument(s): have: (${have}), want: (${want})`);
+      this.#reportType(term.at, `${name}: invalid argument(s): have: (${have}), want: (${want})`);
     }
-    return builtin.type.result;
+    for (const [index, arg] of term.args.entries()) this.#narrow(arg, wanted[index] ?? ANY);
+    return type.result;
   }
 }

@@ -8,7 +8,7 @@ import type { Memory } from "../run/evaluation.ts";
 import type { Body, Module } from "../syntax/ast.ts";
 import { type Key, keyOf, type Value } from "../value.ts";
 import { checkCalls } from "./check-calls.ts";
-import { checkTypes } from "./check-types.ts";
+import { checkQueryTypes, checkTypes, type GroupTypes } from "./check-types.ts";
 import { collectDependencies, inOrder, refuseRecursion } from "./dependencies.ts";
 import type { GroupCode } from "./documents.ts";
 import { type EmitContext, Emitter, type StepCode, type TermCode } from "./emit.ts";
@@ -25,6 +25,7 @@ export interface Compiled {
   readonly tree: RuleTree;
   readonly planContext: PlanContext;
   readonly planned: readonly PlannedGroup[];
+  readonly types: GroupTypes;
   readonly builtins: ReadonlyMap<string, Builtin>;
 }
 
@@ -47,9 +48,9 @@ export function compileModules(modules: readonly Module[], builtins: ReadonlyMap
   const recursion = refuseRecursion(tree, dependencies);
   const { planned, problems: unsafe } = planAll(tree, planContext);
   if (recursion.length > 0 || unsafe.length > 0) return { kind: "problems", problems: [...recursion, ...unsafe] };
-  const typeProblems = checkTypes(inOrder(tree, dependencies), planned, names);
-  if (typeProblems.length > 0) return { kind: "problems", problems: typeProblems };
-  return { kind: "compiled", compiled: { modules, names, tree, planContext, planned, builtins } };
+  const { types, problems: wrong } = checkTypes(inOrder(tree, dependencies), planned, names);
+  if (wrong.length > 0) return { kind: "problems", problems: wrong };
+  return { kind: "compiled", compiled: { modules, names, tree, planContext, planned, types, builtins } };
 }
 
 function makePlanContext(tree: RuleTree, names: Names): PlanContext {
@@ -247,6 +248,8 @@ export function compileQuery(compiled: Compiled, code: Code, source: Source, bod
     if (problems.length > 0) return { kind: "problems", problems };
     const planner = new Planner(compiled.planContext, frameSize);
     const planned = planner.body(resolved, new Bound(), new Set());
+    const wrong = checkQueryTypes(source, planned, compiled.types, compiled.names);
+    if (wrong.length > 0) return { kind: "problems", problems: wrong };
     const emitter = new Emitter(code.context, source);
     const term = termOfQuery(resolved, planned, planner, emitter);
     const query: QueryCode = {

@@ -466,6 +466,9 @@ class Resolver {
         const key = expression.key?.kind === "var" ? this.#declare(expression.key, "declared") : undefined;
         if (expression.value.kind !== "var") throw new CompileFault(expression.at, "expected a variable after every");
         const value = this.#declare(expression.value, "declared");
+        for (const name of [expression.key, expression.value]) {
+          if (name?.kind === "var" && name.name !== "_") this.#top().unused.set(name.name, name.at);
+        }
         const body = this.#body(expression.body);
         this.#leave();
         return { kind: "every", key, value, domain, body };
