@@ -18,8 +18,11 @@ import {
   Evaluation,
   type EvaluationError,
   EvaluationFault,
+  isTooDeep,
   type Limits,
   Memory,
+  restoreScope,
+  scopeOf,
   type Tracer,
   withinLimits,
 } from "./run/evaluation.ts";
@@ -286,7 +289,18 @@ export class Query {
       trace,
     });
     try {
-      return withinLimits(evaluation, work);
+      return withinLimits(evaluation, (begun) => {
+        const scope = scopeOf(begun);
+        try {
+          return work(begun);
+        } catch (cause) {
+          // A chain of rules may be longer than the stack is deep: what its rules are is found from the other end then.
+          if (!isTooDeep(cause) || trace !== undefined) throw cause;
+          restoreScope(begun, scope);
+          code.evaluateUpwards(begun);
+          return work(begun);
+        }
+      });
     } finally {
       code.memories.push(memory);
     }

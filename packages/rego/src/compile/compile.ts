@@ -4,7 +4,7 @@
  */
 import type { Builtin } from "../builtins/builtin.ts";
 import { type Problem, problemAt, type Source } from "../problem.ts";
-import type { Memory } from "../run/evaluation.ts";
+import { type Evaluation, EvaluationFault, type Memory, restoreScope, scopeOf } from "../run/evaluation.ts";
 import type { Body, Module } from "../syntax/ast.ts";
 import { type Key, keyOf, type Value } from "../value.ts";
 import { checkCalls } from "./check-calls.ts";
@@ -25,6 +25,8 @@ export interface Compiled {
   readonly tree: RuleTree;
   readonly planContext: PlanContext;
   readonly planned: readonly PlannedGroup[];
+  /** All groups, each after those that it needs. */
+  readonly ordered: readonly RuleGroup[];
   readonly types: GroupTypes;
   readonly builtins: ReadonlyMap<string, Builtin>;
 }
@@ -48,9 +50,10 @@ export function compileModules(modules: readonly Module[], builtins: ReadonlyMap
   const recursion = refuseRecursion(tree, dependencies);
   const { planned, problems: unsafe } = planAll(tree, planContext);
   if (recursion.length > 0 || unsafe.length > 0) return { kind: "problems", problems: [...recursion, ...unsafe] };
-  const { types, problems: wrong } = checkTypes(inOrder(tree, dependencies), planned, names);
+  const ordered = inOrder(tree, dependencies);
+  const { types, problems: wrong } = checkTypes(ordered, planned, names);
   if (wrong.length > 0) return { kind: "problems", problems: wrong };
-  return { kind: "compiled", compiled: { modules, names, tree, planContext, planned, types, builtins } };
+  return { kind: "compiled", compiled: { modules, names, tree, planContext, planned, ordered, types, builtins } };
 }
 
 function makePlanContext(tree: RuleTree, names: Names): PlanContext {
@@ -150,20 +153,25 @@ function givenKey(slot: number, key: ResolvedTerm): ResolvedLiteral {
   return { negated: false, with: [], at, end, expression: { kind: "unify", left, right: key } };
 }
 
+/** Errors that evaluation from the bottom up passes over: what needs a rule with an error meets the error again. */
+const UPWARDS_ERRORS_MAX = 100;
+
 /** Code for all groups. */
 export class Code {
   /** Memories that no evaluation is using: one, unless evaluations run inside each other. */
   readonly memories: Memory[] = [];
   readonly context: EmitContext;
   readonly #tree: RuleTree;
+  readonly #ordered: readonly RuleGroup[];
   readonly #planned: readonly PlannedGroup[];
   readonly #made: (GroupCode | undefined)[] = [];
   readonly #unfilled: LazyGroupCode[] = [];
   readonly #isTraced: boolean;
 
   /** With `mark`, the code tells a tracer where it is. */
-  constructor({ tree, planned, builtins }: Compiled, mark?: EmitContext["mark"]) {
+  constructor({ tree, planned, ordered, builtins }: Compiled, mark?: EmitContext["mark"]) {
     this.#tree = tree;
+    this.#ordered = ordered;
     this.#planned = planned;
     this.#isTraced = mark !== undefined;
     const groups = new Map<Key, RuleGroup>(tree.groups.map((group) => [keyOf(group.path), group]));
@@ -186,6 +194,26 @@ export class Code {
     this.#made[group.id] = code;
     this.#unfilled.push(code);
     return code;
+  }
+
+  /**
+   * Evaluates the documents of rules from the bottom up and remembers them, so that a chain of rules that is longer than
+   * the stack is deep needs no more of it. What ends with an error is left to whoever asks for it.
+   */
+  evaluateUpwards(evaluation: Evaluation): void {
+    const scope = scopeOf(evaluation);
+    let errors = 0;
+    for (const group of this.#ordered) {
+      if (group.kind === "function" || errors > UPWARDS_ERRORS_MAX) continue;
+      try {
+        this.of(group).value(evaluation);
+      } catch (cause) {
+        // Errors of the evaluation come again where they matter; a limit that is reached stays reached.
+        if (!(cause instanceof EvaluationFault) || cause.error.code === "eval_limit_error") throw cause;
+        restoreScope(evaluation, scope);
+        errors += 1;
+      }
+    }
   }
 
   /** Makes the code of all groups, one after the other: a chain of rules may be longer than the stack is deep. */

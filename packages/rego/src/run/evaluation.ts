@@ -279,10 +279,7 @@ export function withinLimits<T>(evaluation: Evaluation, work: (evaluation: Evalu
   try {
     return work(evaluation);
   } catch (cause) {
-    // The only unbounded recursion is over deep values and long chains of rules; V8 says so with a RangeError.
-    if (cause instanceof RangeError && /call stack/i.test(cause.message)) {
-      throw new EvaluationFault("eval_limit_error", "evaluation goes too deep");
-    }
+    if (isTooDeep(cause)) throw new EvaluationFault("eval_limit_error", "evaluation goes too deep");
     // And a string, array or integer beyond what JavaScript has makes another one.
     if (cause instanceof RangeError && /string length|array length|BigInt/i.test(cause.message)) {
       throw new EvaluationFault("eval_limit_error", "evaluation makes too large a value");
@@ -293,6 +290,11 @@ export function withinLimits<T>(evaluation: Evaluation, work: (evaluation: Evalu
     fuel.payer = payer;
     evaluation.memory.release();
   }
+}
+
+/** The only unbounded recursion is over deep values and long chains of rules; V8 says so with a RangeError. */
+export function isTooDeep(cause: unknown): boolean {
+  return cause instanceof RangeError && /call stack/i.test(cause.message);
 }
 
 /** The value at the end of a path; undefined when a step leads nowhere. */

@@ -99,13 +99,28 @@ describe("the bound on depth", () => {
     });
   });
 
-  test("ends a chain of rules that is too long, or gives its value", () => {
-    const answer = evaluate(`${lines(20_000, (i) => `r${i} := r${i + 1}`)}r20000 := 1\np := r0`);
-    expect(answer).toMatchObject({ kind: "error", error: { code: "eval_limit_error", message: /deep/ } });
-    expect(evaluate(`${lines(500, (i) => `r${i} := r${i + 1}`)}r500 := 1\np := r0`)).toEqual({
+  test("does not end a chain of rules that is longer than the stack is deep", () => {
+    const chain = lines(20_000, (i) => `r${i} := r${i + 1} + 1`);
+    expect(evaluate(`${chain}r20000 := 1\np := r0`)).toEqual({ kind: "value", value: 20_001 });
+    // What is wrong at its end is an error, if only that the chain is long. Rules that end with an error do not matter where nobody asks for them.
+    expect(
+      evaluate(`${chain}r20000 := 1\np := r0\nwrong := 1\nwrong := 2 if input.x == 1`, { input: { x: 1 } }),
+    ).toEqual({
       kind: "value",
-      value: 1,
+      value: 20_001,
     });
+    expect(evaluate(`${chain}r20000 := 1\nr20000 := 2 if input.x == 1\np := r0`, { input: { x: 1 } })).toMatchObject({
+      kind: "error",
+      error: { code: "eval_limit_error" },
+    });
+  });
+
+  test("ends a chain of functions, or of rules under with, that is too long", () => {
+    const functions = `${lines(20_000, (i) => `f${i}(x) := f${i + 1}(x)`)}f20000(x) := x\np := f0(1)`;
+    const rules = `${lines(20_000, (i) => `r${i} := r${i + 1}`)}r20000 := input\np if r0 with input as 1`;
+    for (const text of [functions, rules]) {
+      expect(evaluate(text)).toMatchObject({ kind: "error", error: { code: "eval_limit_error", message: /deep/ } });
+    }
   });
 });
 
