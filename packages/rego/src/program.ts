@@ -141,17 +141,27 @@ export class Program implements Evaluator {
     return this.#compiled.modules;
   }
 
-  /** Compiles a query, once for each text. */
-  prepare(text: string): QueryPrepared {
-    const known = this.#queries.get(text);
+  /**
+   * Compiles a query, once for each text. `head` is the beginning of a module, `package a` and any imports: the query may
+   * name what rules of that module could.
+   */
+  prepare(text: string, head = ""): QueryPrepared {
+    const key = head === "" ? text : `${text}\n${head}`;
+    const known = this.#queries.get(key);
     if (known !== undefined) return { kind: "query", query: known };
     const read = parseQuery(text);
     if (read.kind === "problems") return read;
-    const result = compileQuery(this.#compiled, this.#code, read.source, read.body);
+    let within: Module | undefined;
+    if (head !== "") {
+      const begun = parseModule("query", head);
+      if (begun.kind === "problems") return begun;
+      within = begun.module;
+    }
+    const result = compileQuery(this.#compiled, this.#code, read.source, read.body, within);
     if (result.kind === "problems") return result;
     const withMarks = () => {
       const { code, marks } = this.#withMarks();
-      const marked = compileQuery(this.#compiled, code, read.source, read.body);
+      const marked = compileQuery(this.#compiled, code, read.source, read.body, within);
       if (marked.kind === "problems") throw new TypeError("a query compiles once and not again");
       return { query: marked.query, code, planned: this.#compiled.planned, marks };
     };
@@ -160,7 +170,7 @@ export class Program implements Evaluator {
       const [oldest] = this.#queries.keys();
       if (oldest !== undefined) this.#queries.delete(oldest);
     }
-    this.#queries.set(text, query);
+    this.#queries.set(key, query);
     return { kind: "query", query };
   }
 

@@ -81,11 +81,19 @@ describe("rego eval", () => {
     ["an undefined query with --fail-defined is 0", ["--fail-defined", "input.x"], 0],
     ["an error of a built-in is 0", ["1 / 0"], 0],
     ["an error of a built-in with --strict-builtin-errors is 2", ["--strict-builtin-errors", "1 / 0"], 2],
+    ["--fail and --fail-defined are 1", ["--fail", "--fail-defined", "1"], 1],
     ["a module that is wrong is 2", ["-d", "wrong.rego", "1"], 2],
     ["a query that is wrong is 2", ["1 +"], 2],
     ["a file that is not there is 2", ["-d", "nowhere", "1"], 2],
-    ["no query is 2", [], 2],
-    ["a format that is none is 2", ["-f", "xml", "1"], 2],
+    ["no query is 1", [], 1],
+    ["a format that is none is 1", ["-f", "xml", "1"], 1],
+    ["--partial is 1", ["--partial", "1"], 1],
+    ["an option that nobody has is 1", ["--nonsense", "1"], 1],
+    [
+      "a query that takes too long is 2",
+      ["--timeout", "1ms", "count([x | n := numbers.range(1, 2000); x := n[_] + n[_]])"],
+      2,
+    ],
   ])("the exit code of %s", async (_, args, code) => {
     expect((await rego(["eval", ...args])).code).toBe(code);
   });
@@ -116,6 +124,40 @@ describe("rego eval", () => {
     ]);
     expect(run.out).toContain("a/a.rego:5: data.a.allow held = true");
     expect(run.out).toContain('a/a.rego:6: held some role in input.roles (role = "root")');
+  });
+
+  test("names what stands in a package, and what is imported", async () => {
+    const args = [
+      "eval",
+      "-d",
+      "a",
+      "-i",
+      "input.json",
+      "-f",
+      "raw",
+      "--package",
+      "a",
+      "--import",
+      "input.name as named",
+    ];
+    expect((await rego([...args, "[allow, who, named]"])).out).toBe('[true,"Ada","Ada"]\n');
+    expect((await rego(["eval", "-d", "a", "allow"])).code).toBe(2);
+  });
+
+  test("says of an option of OPA's that it does not have what to do instead", async () => {
+    expect((await rego(["eval", "--partial", "1"])).note).toBe(
+      "rego eval: --partial is not offered: there is no partial evaluation; ask again once all inputs are known.\n",
+    );
+    for (const [command, option] of [
+      ["check", "--strict"],
+      ["test", "--bundle"],
+      ["fmt", "--drop-v0-imports"],
+    ] as const) {
+      expect(await rego([command, option, "a"])).toMatchObject({
+        code: 1,
+        note: expect.stringContaining("not offered"),
+      });
+    }
   });
 
   test("adds coverage", async () => {
@@ -183,6 +225,14 @@ describe("rego test", () => {
     expect((await rego([...args, "--threshold", "10"])).code).toBe(0);
   });
 
+  test("runs tests as often as it is told, and fails when there are none where it is told to", async () => {
+    const run = await rego(["test", "a", "tests", "-r", "allows", "--count", "3"]);
+    expect(run).toMatchObject({ code: 0, out: "PASS: 1/1\nPASS: 1/1\nPASS: 1/1\n" });
+    expect((await rego(["test", "a"])).code).toBe(0);
+    expect((await rego(["test", "a", "--fail-on-empty"])).code).toBe(1);
+    expect((await rego(["test", "a", "--count", "0"])).code).toBe(1);
+  });
+
   test("exits with 1 when the modules are wrong, or no path is given", async () => {
     expect((await rego(["test", "unsafe.rego"])).code).toBe(1);
     expect((await rego(["test"])).code).toBe(1);
@@ -201,9 +251,23 @@ describe("rego fmt", () => {
     expect((await rego(["fmt", "--diff", "to-write"])).out).toBe(
       "--- to-write/loose.rego\n+++ to-write/loose.rego\n@@ -1,2 +1,3 @@\n package b\n-p=1\n+\n+p := 1\n",
     );
+    // As with OPA, only the first of --list, --diff, --fail and --write counts.
+    expect((await rego(["fmt", "-l", "-d", "-w", "to-write"])).out).toBe("to-write/loose.rego\n");
+    expect((await rego(["fmt", "-d", "-w", "--fail", "to-write"])).code).toBe(2);
+    expect(await rego(["fmt", "-w", "--fail", "to-write"])).toEqual({
+      code: 2,
+      out: "",
+      note: "to-write/loose.rego is not formatted\n",
+    });
+    expect(await readFile(join(directory, "to-write/loose.rego"), "utf8")).toBe("package b\np=1\n");
     expect(await rego(["fmt", "-w", "to-write"])).toEqual({ code: 0, out: "", note: "" });
     expect(await readFile(join(directory, "to-write/loose.rego"), "utf8")).toBe("package b\n\np := 1\n");
     expect(await rego(["fmt", "-l", "--fail", "to-write"])).toEqual({ code: 0, out: "", note: "" });
+  });
+
+  test("exits with 1 when there is no such file, or standard input is wrong", async () => {
+    expect((await rego(["fmt", "nowhere"])).code).toBe(1);
+    expect((await rego(["fmt"], "package a\np := )")).code).toBe(1);
   });
 
   test("exits with 2 for a module that is wrong", async () => {
@@ -214,6 +278,14 @@ describe("rego fmt", () => {
 });
 
 describe("rego check", () => {
+  test("looks at modules only, not at data", async () => {
+    await put("twice/a.json", '{"x": 1}');
+    await put("twice/b.json", '{"x": 2}');
+    await put("twice/c.rego", "package c\n");
+    expect((await rego(["check", "twice"])).code).toBe(0);
+    expect((await rego(["eval", "-d", "twice", "1"])).code).toBe(2);
+  });
+
   test("says nothing of modules that are right", async () => {
     expect(await rego(["check", "a"])).toEqual({ code: 0, out: "", note: "" });
   });
@@ -223,7 +295,8 @@ describe("rego check", () => {
     expect(run.code).toBe(1);
     expect(run.note).toContain("unsafe.rego:3:6: rego_unsafe_var_error: var x is unsafe");
     const json = await rego(["check", "--format", "json", "unsafe.rego"]);
-    expect(JSON.parse(json.out)).toMatchObject({ errors: [{ location: { row: 3, col: 6 } }] });
+    expect(JSON.parse(json.note)).toMatchObject({ errors: [{ location: { row: 3, col: 6 } }] });
+    expect(json.out).toBe("");
   });
 });
 

@@ -2,23 +2,49 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { writeJson } from "../json.ts";
-import { compile, type EvaluateOptions, type Program } from "../program.ts";
+import { compile, type EvaluateOptions, type Program, type Query } from "../program.ts";
 import { Coverage } from "../run/trace.ts";
 import type { Literal } from "../syntax/ast.ts";
 import { parseQuery } from "../syntax/parser.ts";
 import { compareValues, type Value } from "../value.ts";
-import { type CommandContext, CommandError, oneOf } from "./command-context.ts";
+import {
+  type CommandContext,
+  CommandError,
+  oneOf,
+  REFUSED_EVERYWHERE,
+  readTimeout,
+  refuseOptions,
+} from "./command-context.ts";
 import { coverageReport } from "./coverage-report.ts";
 import { loadFiles, parseDocument, readValue } from "./load-files.ts";
 import { nodeEnvironment } from "./node-environment.ts";
 import { errorJson, writeEvaluationError, writeExplanation, writePretty, writeProblems, writeTable } from "./print.ts";
 
-/** As OPA has it: 1 is an answer that --fail or --fail-defined asked about, 2 is no answer. */
+/** As OPA has it: 1 is an answer that --fail or --fail-defined asked about, or a wrong command line; 2 is no answer. */
 const EXIT_FAIL = 1;
+const EXIT_REFUSED = 1;
 const EXIT_ERROR = 2;
 
 const FORMATS = ["json", "pretty", "raw", "values", "bindings", "discard"] as const;
-const EXPLAIN = ["off", "full", "notes", "fails"] as const;
+const EXPLAIN = ["off", "full", "notes", "fails", "debug"] as const;
+
+const REFUSED = {
+  ...REFUSED_EVERYWHERE,
+  "-O": "nothing is evaluated before the input is known",
+  "--count": "see the benchmark of the engine for times",
+  "--disable-inlining": "there is no partial evaluation",
+  "--entrypoint": "there is no partial evaluation",
+  "-e": "there is no partial evaluation",
+  "--instrument": "there are no metrics",
+  "--metrics": "there are no metrics",
+  "--optimize": "nothing is evaluated before the input is known",
+  "--partial": "there is no partial evaluation; ask again once all inputs are known",
+  "-p": "there is no partial evaluation; ask again once all inputs are known",
+  "--profile": "there are no metrics; --coverage tells which lines were reached",
+  "--show-builtin-errors": "--strict-builtin-errors shows the first",
+  "--unknowns": "there is no partial evaluation; ask again once all inputs are known",
+  "-u": "there is no partial evaluation; ask again once all inputs are known",
+};
 
 export const EVAL_HELP = `rego eval [options] <query>
 
@@ -28,12 +54,15 @@ Evaluates a query and prints what it is.
   -i, --input <file>           the input, JSON or YAML
   -I, --stdin-input            reads the input from standard input
       --stdin                  reads the query from standard input
+      --package <path>         the query may name the rules of this package
+      --import <path>          and what is imported so; may be repeated
   -f, --format <format>        json (default), pretty, raw, values, bindings, discard
       --fail                   exits with 1 when the query is undefined
       --fail-defined           exits with 1 when the query is not undefined
       --strict-builtin-errors  errors of built-ins end the evaluation
       --coverage               adds which lines were reached
-      --explain <mode>         off (default), full, notes, fails
+      --timeout <duration>     ends the evaluation after this time, as 500ms or 3s
+      --explain <mode>         off (default), full, notes, fails, debug (the same as full)
 `;
 
 interface Row {
@@ -42,6 +71,7 @@ interface Row {
 }
 
 export async function runEval(argv: readonly string[], context: CommandContext): Promise<number> {
+  refuseOptions(argv, REFUSED, EXIT_REFUSED);
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
@@ -56,14 +86,26 @@ export async function runEval(argv: readonly string[], context: CommandContext):
       "strict-builtin-errors": { type: "boolean", default: false },
       coverage: { type: "boolean", default: false },
       explain: { type: "string", default: "off" },
+      package: { type: "string", default: "" },
+      import: { type: "string", multiple: true, default: [] },
+      timeout: { type: "string" },
     },
   });
-  const format = oneOf("format", values.format, FORMATS, EXIT_ERROR);
-  const explain = oneOf("explain", values.explain, EXPLAIN, EXIT_ERROR);
-  const text = values.stdin ? await context.readInput() : positionals[0];
-  if (text === undefined || positionals.length > 1) {
-    throw new CommandError(EXIT_ERROR, "Give one query, in quotes: rego eval -d policy.rego 'data.example.allow'.");
+  const format = oneOf("format", values.format, FORMATS, EXIT_REFUSED);
+  const explain = oneOf("explain", values.explain, EXPLAIN, EXIT_REFUSED);
+  if (positionals.length !== (values.stdin ? 0 : 1)) {
+    throw new CommandError(EXIT_REFUSED, "Give one query, in quotes: rego eval -d policy.rego 'data.example.allow'.");
   }
+  for (const [one, other] of [
+    ["stdin", "stdin-input"],
+    ["stdin-input", "input"],
+    ["fail", "fail-defined"],
+  ] as const) {
+    if (values[one] && values[other]) throw new CommandError(EXIT_REFUSED, `Give --${one} or --${other}, not both.`);
+  }
+  const timeMs = readTimeout(values.timeout, EXIT_REFUSED);
+  const text = positionals[0] ?? (await context.readInput());
+  const head = headOf(values.package, values.import);
   const { modules, data } = await loadFiles(values.data, context.directory, EXIT_ERROR);
   let input: Value | undefined;
   if (values.input !== undefined) input = await readValue(resolve(context.directory, values.input), EXIT_ERROR);
@@ -81,15 +123,16 @@ export async function runEval(argv: readonly string[], context: CommandContext):
     input,
     data,
     strictBuiltinErrors: values["strict-builtin-errors"],
+    ...(timeMs === undefined ? {} : { limits: { timeMs } }),
     onNote: (note) => notes.push(note),
   };
-  const outcome = evaluate(program, text, options);
+  const outcome = evaluate(program, text, head, options);
   if (outcome.kind === "errors") return reportErrors(format, outcome.errors, outcome.text, context);
   for (const note of notes) context.note(`${note}\n`);
   const coverage = new Coverage();
-  if (values.coverage) program.evaluate(text, { ...options, coverage });
-  if (explain === "full" || explain === "fails") {
-    const explanation = writeExplanation(program.explain(text, options), explain === "fails");
+  if (values.coverage) outcome.query.evaluate({ ...options, coverage });
+  if (explain === "full" || explain === "fails" || explain === "debug") {
+    const explanation = writeExplanation(outcome.query.explain(options), explain === "fails");
     if (format === "json") context.note(explanation);
     else context.out(explanation);
   }
@@ -100,27 +143,27 @@ export async function runEval(argv: readonly string[], context: CommandContext):
 }
 
 type Outcome =
-  | { readonly kind: "rows"; readonly rows: readonly Row[] }
+  | { readonly kind: "rows"; readonly rows: readonly Row[]; readonly query: Query }
   | { readonly kind: "errors"; readonly errors: readonly Value[]; readonly text: string };
 
 /** Names for the values of expressions; no variable of a user's is named so. */
 const VALUE_NAME = "__value_of_expression_";
 
 /** All answers of the query with the value of each expression. */
-function evaluate(program: Program, text: string, options: EvaluateOptions): Outcome {
+function evaluate(program: Program, text: string, head: string, options: EvaluateOptions): Outcome {
   const read = parseQuery(text);
   if (read.kind === "problems") {
     return { kind: "errors", errors: read.problems.map(errorJson), text: writeProblems(read.problems) };
   }
   // Compiled as it was written first, so that problems name its places.
-  const plain = program.prepare(text);
+  const plain = program.prepare(text, head);
   if (plain.kind === "problems") {
     return { kind: "errors", errors: plain.problems.map(errorJson), text: writeProblems(plain.problems) };
   }
   const { literals } = read.body;
   const written = literals.map((literal) => text.slice(literal.at, literal.end));
   const captured = literals.map((literal, index) => hasValue(literal) && `${VALUE_NAME}${index} := ${written[index]}`);
-  const rewritten = program.prepare(written.map((each, index) => captured[index] || each).join("; "));
+  const rewritten = program.prepare(written.map((each, index) => captured[index] || each).join("; "), head);
   const query = rewritten.kind === "query" ? rewritten.query : plain.query;
   const answer = query.results(options);
   if (answer.kind === "error") {
@@ -137,7 +180,13 @@ function evaluate(program: Program, text: string, options: EvaluateOptions): Out
     const bindings = Object.fromEntries(Object.entries(result).filter(([name]) => !name.startsWith(VALUE_NAME)));
     return [{ bindings, expressions }];
   });
-  return { kind: "rows", rows };
+  return { kind: "rows", rows, query: plain.query };
+}
+
+/** The beginning of a module in which the query could stand; "" when none is asked for. */
+function headOf(name: string, imports: readonly string[]): string {
+  if (name === "" && imports.length === 0) return "";
+  return [`package ${name === "" ? "query" : name}`, ...imports.map((each) => `import ${each}`)].join("\n");
 }
 
 /** Whether an expression has a value besides that it holds. */

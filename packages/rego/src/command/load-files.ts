@@ -37,6 +37,19 @@ export async function loadFiles(paths: readonly string[], directory: string, exi
   return { modules, data };
 }
 
+/** The modules at the paths, without data. */
+export async function loadModules(
+  paths: readonly string[],
+  directory: string,
+  exitCode: number,
+): Promise<readonly ModuleText[]> {
+  const modules: ModuleText[] = [];
+  for (const path of await listModules(paths, directory, exitCode)) {
+    modules.push({ file: relative(directory, path), text: await readText(path, exitCode) });
+  }
+  return modules;
+}
+
 /** The Rego files at the paths, in order. */
 export async function listModules(paths: readonly string[], directory: string, exitCode: number): Promise<string[]> {
   const found: string[] = [];

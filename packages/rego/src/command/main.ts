@@ -16,9 +16,9 @@ interface Command {
 }
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
-  ["eval", { help: EVAL_HELP, exitRefused: 2, run: runEval }],
+  ["eval", { help: EVAL_HELP, exitRefused: 1, run: runEval }],
   ["test", { help: TEST_HELP, exitRefused: 1, run: runTest }],
-  ["fmt", { help: FMT_HELP, exitRefused: 2, run: runFmt }],
+  ["fmt", { help: FMT_HELP, exitRefused: 1, run: runFmt }],
   ["check", { help: CHECK_HELP, exitRefused: 1, run: runCheck }],
 ]);
 

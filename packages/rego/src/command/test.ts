@@ -4,7 +4,14 @@ import { compile, type EvaluateOptions, type Program } from "../program.ts";
 import { runTests, type TestRun } from "../run/run-tests.ts";
 import { Coverage, type RuleRun } from "../run/trace.ts";
 import type { Value } from "../value.ts";
-import { type CommandContext, CommandError, oneOf } from "./command-context.ts";
+import {
+  type CommandContext,
+  CommandError,
+  oneOf,
+  REFUSED_EVERYWHERE,
+  readTimeout,
+  refuseOptions,
+} from "./command-context.ts";
 import { type CoverageReport, coverageReport } from "./coverage-report.ts";
 import { loadFiles } from "./load-files.ts";
 import { nodeEnvironment } from "./node-environment.ts";
@@ -28,54 +35,86 @@ Runs the rules whose names begin with test_; skips those whose names begin with 
       --threshold <percent>    exits with 2 when fewer lines are covered; implies --coverage
   -f, --format <format>        pretty (default), json
   -z, --exit-zero-on-skipped   skipped tests do not count
+      --fail-on-empty          exits with 1 when there are no tests
+      --count <number>         runs the tests so often, until one does not pass
+      --timeout <duration>     ends each test after this time (5s), as 500ms or 3s
 `;
 
+const REFUSED = {
+  ...REFUSED_EVERYWHERE,
+  "--bench": "there is no benchmark of tests",
+  "--explain": "a test that fails shows where it stopped, with the values",
+  "-p": "tests run one after the other",
+  "--parallel": "tests run one after the other",
+  "--var-values": "values are always shown",
+  "-w": "files are not watched",
+  "--watch": "files are not watched",
+};
+
 export async function runTest(argv: readonly string[], context: CommandContext): Promise<number> {
+  refuseOptions(argv, REFUSED, EXIT_ERROR);
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
     options: {
-      data: { type: "string", short: "d", multiple: true, default: [] },
       verbose: { type: "boolean", short: "v", default: false },
       run: { type: "string", short: "r", default: "" },
       coverage: { type: "boolean", short: "c", default: false },
       threshold: { type: "string" },
       format: { type: "string", short: "f", default: "pretty" },
       "exit-zero-on-skipped": { type: "boolean", short: "z", default: false },
+      "fail-on-empty": { type: "boolean", default: false },
+      count: { type: "string", default: "1" },
+      timeout: { type: "string" },
     },
   });
   const format = oneOf("format", values.format, ["pretty", "json"], EXIT_ERROR);
   const threshold = readThreshold(values.threshold);
   const pattern = readPattern(values.run);
-  const paths = [...positionals, ...values.data];
-  if (paths.length === 0)
+  const timeMs = readTimeout(values.timeout, EXIT_ERROR);
+  const count = readCount(values.count);
+  if (positionals.length === 0)
     throw new CommandError(EXIT_ERROR, "Give the files or folders with the tests: rego test policy/.");
-  const { modules, data } = await loadFiles(paths, context.directory, EXIT_ERROR);
+  const { modules, data } = await loadFiles(positionals, context.directory, EXIT_ERROR);
   const compiled = compile(modules);
   if (compiled.kind === "problems") {
     context.note(writeProblems(compiled.problems));
     return EXIT_ERROR;
   }
   const { program } = compiled;
-  const isCovering = values.coverage || threshold !== undefined;
-  const coverage = new Coverage();
-  const options: EvaluateOptions = { ...nodeEnvironment(context), data };
-  const withCoverage = isCovering ? { ...options, coverage } : options;
-  const runs = runTests(program, withCoverage, (path) => pattern.test(path));
-  if (isCovering) {
-    const failures = runs.filter((run) => isBad(run));
-    if (failures.length > 0) context.note(describeFailures(program, failures, options));
-    const report = coverageReport(coverage.report(), program.modules);
-    context.out(`${JSON.stringify(report, undefined, 2)}\n`);
-    if (threshold !== undefined && report.coverage < threshold) {
-      context.note(describeThreshold(report, threshold));
-      return EXIT_NOT_PASSED;
-    }
-  } else if (format === "json") context.out(`${writePretty(runs.map(jsonOf))}\n`);
-  else context.out(describe(program, runs, options, values.verbose));
+  const limits = timeMs === undefined ? {} : { limits: { timeMs } };
+  const options: EvaluateOptions = { ...nodeEnvironment(context), data, ...limits };
   const isFine = (run: TestRun) =>
     run.outcome.kind === "passed" || (run.outcome.kind === "skipped" && values["exit-zero-on-skipped"]);
-  return runs.every(isFine) ? 0 : EXIT_NOT_PASSED;
+  for (let round = 0; round < count; round += 1) {
+    const coverage = values.coverage || threshold !== undefined ? new Coverage() : undefined;
+    const withCoverage = coverage === undefined ? options : { ...options, coverage };
+    const runs = runTests(program, withCoverage, (path) => pattern.test(path));
+    if (coverage !== undefined) {
+      const failures = runs.filter((run) => isBad(run));
+      if (failures.length > 0) context.note(describeFailures(program, failures, options));
+      const report = coverageReport(coverage.report(), program.modules);
+      context.out(`${JSON.stringify(report, undefined, 2)}\n`);
+      if (threshold !== undefined && report.coverage < threshold) {
+        context.note(describeThreshold(report, threshold));
+        return EXIT_NOT_PASSED;
+      }
+    } else if (format === "json") context.out(`${writePretty(runs.map(jsonOf))}\n`);
+    else context.out(describe(program, runs, options, values.verbose));
+    if (!runs.every(isFine)) return EXIT_NOT_PASSED;
+    if (runs.length === 0 && values["fail-on-empty"]) throw new CommandError(EXIT_ERROR, "No tests were run.");
+  }
+  return 0;
+}
+
+const COUNT_MAX = 1_000_000;
+
+function readCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > COUNT_MAX) {
+    throw new CommandError(EXIT_ERROR, `--count is a number from 1 to ${COUNT_MAX}; not ${JSON.stringify(text)}.`);
+  }
+  return count;
 }
 
 function readThreshold(text: string | undefined): number | undefined {

@@ -269,9 +269,15 @@ export type QueryCompiled =
   | { readonly kind: "query"; readonly query: QueryCode }
   | { readonly kind: "problems"; readonly problems: readonly Problem[] };
 
-export function compileQuery(compiled: Compiled, code: Code, source: Source, body: Body): QueryCompiled {
+export function compileQuery(
+  compiled: Compiled,
+  code: Code,
+  source: Source,
+  body: Body,
+  within?: Module,
+): QueryCompiled {
   try {
-    const { body: resolved, variables, frameSize } = resolveQuery(source, body, compiled.names);
+    const { body: resolved, variables, frameSize } = resolveQuery(source, body, compiled.names, within);
     const problems = checkCalls([queryAsRule(source, body, resolved)], compiled.names, "query");
     if (problems.length > 0) return { kind: "problems", problems };
     const planner = new Planner(compiled.planContext, frameSize);

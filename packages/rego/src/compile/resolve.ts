@@ -157,9 +157,13 @@ export interface QueryResolved {
   readonly frameSize: number;
 }
 
-/** Resolves a query: names are variables, except `data`, `input` and built-ins. Throws `CompileFault`. */
-export function resolveQuery(source: Source, body: Body, names: Names): QueryResolved {
-  const resolver = new Resolver(source, names, new Map(), undefined);
+/**
+ * Resolves a query: names are variables, except `data`, `input` and built-ins, and what a module of the same package and
+ * imports could name. Throws `CompileFault`.
+ */
+export function resolveQuery(source: Source, body: Body, names: Names, within: Module | undefined): QueryResolved {
+  const globals = within === undefined ? new Map<string, readonly string[]>() : globalsOf(within, names, []);
+  const resolver = new Resolver(source, names, globals, undefined);
   return resolver.query(body);
 }
 
