@@ -186,13 +186,18 @@ function membersMeet(a: ObjectType, b: ObjectType): boolean {
   });
 }
 
+function isEmptyArray(type: Type): boolean {
+  return type.kind === "array" && type.items.length === 0 && type.rest === undefined;
+}
+
 /** The type of what stands under a key in values of a type; undefined when nothing ever does. */
 export function typeUnder(type: Type, key: Type, constant: Value | undefined): Type | undefined {
   switch (type.kind) {
     case "any":
       return ANY;
     case "union": {
-      const found = type.of.flatMap((each) => typeUnder(each, key, constant) ?? []);
+      // Of an array that is empty nothing is known of what another alternative may have.
+      const found = type.of.flatMap((each) => (isEmptyArray(each) ? ANY : (typeUnder(each, key, constant) ?? [])));
       return found.length === 0 ? undefined : joinTypes(found);
     }
     case "array": {

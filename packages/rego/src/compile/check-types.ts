@@ -243,7 +243,7 @@ class Checker {
       case "scan": {
         const type = this.#term(step.source);
         const within = typesWithin(type);
-        if (within === undefined && step.isRef) {
+        if (within === undefined && (step.isRef || step.source.kind !== "constant")) {
           this.#report(this.#at, `undefined ref: there is nothing to go through in ${writeType(type)}`);
         }
         this.#pattern(step.key, within?.key ?? ANY);

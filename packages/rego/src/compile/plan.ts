@@ -283,11 +283,13 @@ export class Planner {
     const modifiers = literal.with.map((modifier) => this.#with(modifier, bound, visible));
     const inner = literal.negated ? bound.fork() : bound;
     if (literal.negated) this.#requireAll(literal, bound);
+    if (literal.isClosed === true) this.#requireOthers(literal, bound);
     let steps = this.#expression(literal, inner, visible);
-    if (modifiers.length > 0) steps = [{ op: "with", modifiers, steps, slot: this.slot() }];
     if (literal.negated) {
       steps = [{ op: "not", body: [{ at: literal.at, end: literal.end, steps, binds: [] }] }];
     }
+    // What replaces is evaluated before what is negated: where it is undefined, so is all.
+    if (modifiers.length > 0) steps = [{ op: "with", modifiers, steps, slot: this.slot() }];
     const binds = [...localsOfLiteral(literal)].filter(({ name }) => name !== "_" && name !== "$");
     return { steps, binds };
   }
@@ -297,6 +299,13 @@ export class Planner {
     if (replacement.kind === "callee") return { at, target, replacement };
     const term = this.#term(replacement.term, bound, visible, new Map());
     return { at, target, replacement: { kind: "value", term } };
+  }
+
+  /** All variables on the right of an equation that was made for one on the left. */
+  #requireOthers({ expression }: ResolvedLiteral, bound: Bound): void {
+    if (expression.kind !== "unify") return;
+    const unbound = [...localsOf(expression.right)].filter(({ slot }) => !bound.has(slot));
+    if (unbound.length > 0) throw new Waiting(unbound);
   }
 
   /** A negated expression binds nothing, so that all its variables must be bound. */

@@ -88,9 +88,8 @@ function pathOfHead(module: Module, head: Var | Ref): { readonly path: readonly 
   let steps = 0;
   if (head.kind === "ref") {
     for (const step of head.path) {
-      const value = constantOf(step.term);
-      if (value === undefined) break;
-      path.push(value);
+      if (step.term.kind !== "scalar") break; // a collection is a key of a document, as a variable is
+      path.push(step.term.value);
       steps += 1;
     }
   }
@@ -216,6 +215,8 @@ class Resolver {
   readonly #names: Names;
   readonly #globals: Globals;
   readonly #place: { readonly module: Module; readonly rule: Rule } | undefined;
+  /** Whether `not` negates all that it is written before, which an import asks for. */
+  readonly #negatesBodies: boolean;
   #scopes: Scope[] = [];
   /** Variables that no body declares, by name; they belong to the branch. */
   #implicit = new Map<string, Local>();
@@ -231,6 +232,9 @@ class Resolver {
     this.#names = names;
     this.#globals = globals;
     this.#place = place;
+    this.#negatesBodies =
+      place?.module.imports.some(({ path: [root, , keyword = "not"] }) => root === "future" && keyword === "not") ??
+      false;
   }
 
   rule(module: Module, rule: Rule): ResolvedRule {
@@ -415,9 +419,61 @@ class Resolver {
     const literals: ResolvedLiteral[] = [];
     for (const literal of body.literals) {
       const resolved = this.#literal(literal);
-      if (resolved !== undefined) literals.push(resolved);
+      if (resolved === undefined) continue;
+      if (resolved.negated && !this.#negatesBodies) literals.push(...this.#putBefore(resolved));
+      else literals.push(resolved);
     }
     return literals;
+  }
+
+  /**
+   * What OPA puts before a negation: the operands of its call and the parts of its values, as expressions of their own.
+   * Where one is undefined the negation does not hold, but is undefined too. An import of `future.keywords.not` makes
+   * them part of what is negated.
+   */
+  #putBefore(literal: ResolvedLiteral): readonly ResolvedLiteral[] {
+    const before: ResolvedLiteral[] = [];
+    const put = (term: ResolvedTerm): ResolvedTerm => {
+      switch (term.kind) {
+        case "constant":
+        case "local":
+          return term;
+        case "array":
+        case "set":
+          return { ...term, items: term.items.map(put) };
+        case "object":
+          return { ...term, entries: term.entries.map(([key, value]) => [put(key), put(value)]) };
+        default: {
+          const { at, end } = term;
+          const left: ResolvedTerm = { kind: "local", local: this.#local("$"), at, end };
+          const expression: ResolvedExpression = { kind: "unify", left, right: term };
+          // A call may go through what its operands leave open, as it may anywhere else.
+          const closed = term.kind === "call" ? {} : { isClosed: true as const };
+          before.push({ negated: false, with: literal.with, at, end, expression, ...closed });
+          return left;
+        }
+      }
+    };
+    const putInside = (term: ResolvedTerm): ResolvedTerm => {
+      if (term.kind === "ref") {
+        const head = term.head.kind === "root" || term.head.kind === "local" ? term.head : put(term.head);
+        return { ...term, head: head.kind === "ref" ? term.head : head, path: term.path.map(put) };
+      }
+      return term.kind === "comprehension" || term.kind === "root" || term.kind === "template" ? term : put(term);
+    };
+    const { expression } = literal;
+    let rest = expression;
+    if (expression.kind === "unify") {
+      rest = { kind: "unify", left: putInside(expression.left), right: putInside(expression.right) };
+    } else if (expression.kind === "term") {
+      const { term } = expression;
+      if (term.kind !== "call") rest = { kind: "term", term: putInside(term) };
+      else if (term.callee.kind !== "builtin" || term.callee.name !== "print") {
+        const isEquality = term.callee.kind === "builtin" && term.callee.name === "equal" && term.args.length === 2;
+        rest = { kind: "term", term: { ...term, args: term.args.map(isEquality ? putInside : put) } };
+      }
+    }
+    return [...before, { ...literal, expression: rest }];
   }
 
   // Expressions

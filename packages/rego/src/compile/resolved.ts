@@ -61,6 +61,8 @@ export interface ResolvedLiteral extends Span {
   readonly negated: boolean;
   readonly expression: ResolvedExpression;
   readonly with: readonly ResolvedWith[];
+  /** It binds nothing but what it was made for: all other variables must be bound by others. */
+  readonly isClosed?: true;
 }
 
 export type ResolvedExpression =
