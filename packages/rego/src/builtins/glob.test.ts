@@ -33,7 +33,7 @@ describe("globs", () => {
     ['glob.match("[a-]", [], "-")', "error: glob.match: unexpected end of input"],
     ['glob.match("[ab-c]", [], "-")', "true"],
     ['glob.match("*", ["ab"], "a")', "error: glob.match: "],
-    ['glob.match("*", [1], "a")', "error: "],
+    ['glob.match("*", json.unmarshal("[1]"), "a")', "error: "],
     ['glob.quote_meta("*.github.com[{a}]?\\\\")', '"\\\\*.github.com\\\\[\\\\{a\\\\}\\\\]\\\\?\\\\\\\\"'],
   ]);
 

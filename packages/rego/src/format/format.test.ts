@@ -22,14 +22,24 @@ function parsed(text: string): Module {
 
 /** What a module means: its tree without places, and without what formatting may change. */
 function meaning(module: Module): string {
-  const left = new Set(["at", "end", "braced", "operator", "source", "comments", "annotations", "target"]);
+  const left = new Set(["at", "end", "braced", "operator", "source", "comments", "annotations", "target", "dotted"]);
   const imports = module.imports.map((node) => [node.path.join("."), node.alias]).sort();
   const write = (value: unknown) =>
     JSON.stringify(value, (key, member) => {
       if (typeof member === "bigint") return String(member);
       return left.has(key) ? undefined : member;
     });
-  return `${write(module.package.path)} ${write(imports)} ${write(module.rules)}`;
+  return `${write(module.package.path)} ${write(imports)} ${write(module.rules.map(withoutTrueBody))}`;
+}
+
+/** A rule whose body is only `true` is what its head says. */
+function withoutTrueBody(rule: Module["rules"][number]): unknown {
+  const [literal, ...others] = rule.body?.literals ?? [];
+  const { body: _, ...head } = rule;
+  const isTrue = literal?.expression.kind === "term" && literal.expression.term.kind === "scalar";
+  if (!isTrue || others.length > 0 || rule.otherwise.length > 0) return rule;
+  if (literal.expression.term.value !== true || literal.negated || literal.with.length > 0) return rule;
+  return rule.member === undefined && rule.value === undefined ? { ...head, value: literal.expression.term } : head;
 }
 
 /** Expects the text to be formatted to the same module with the same comments, and once for all. */
@@ -68,6 +78,21 @@ describe("a formatted module", () => {
       "# one\npackage a # two\n# three\n\n# four\np if { # five\n\n x # six\n # seven\n}\n# eight\n",
     ],
     ["has comments in lists", "package a\np := [ # one\n 1 # two\n , 2, # three\n # four\n]\n"],
+    [
+      "has parentheses around operations in others alone",
+      "package a\np := 1 + 2 * 3 - (4)\nq if (x + 1) == 2\nr if { x == (y == z); not (a in b) }\ns := [(a == b) | true]\n",
+    ],
+    ["has a mark before a minus", "package a\np if { x; -1 }\nq := [x | y; -1]\n"],
+    [
+      "has short bodies within others in their line",
+      "package a\np if { x; every y in z { y > 0 } }\nq if { every y in z { y > 0; y < 9 } }\n",
+    ],
+    [
+      "has no body that is only true",
+      "package a\np if true\nq := 1 if { true }\nr contains 2 if true\ns if false else := 1 if true\n",
+    ],
+    ["has names behind points", 'package a\np["b"] := x["c"]["d"]["e f"]["if"]\nq.r["s"] := [1]["t"]\n'],
+    ["has a rule for each body", "package a\np := 1 if { x } { y } # one\n# two\n{ z }\n"],
     ["keeps braces that are no body", "package a\np if { {x | y} }\nq := [a | b,]\n"],
     ["keeps template strings and raw strings as they are", 'package a\np := $"a  {x  + 1}"\nq := `b\n  c`\n'],
     [

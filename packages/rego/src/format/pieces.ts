@@ -1,10 +1,13 @@
 /**
  * A statement as pieces: its tokens with the comments and line breaks before each, after the changes that formatting
- * makes to tokens. Those are few: `;` and needless commas go, braces around a body of one line go, braces around a body
- * that begins on a line of its own come, and `=` after the head of a rule becomes `:=`.
+ * makes to tokens. Those are few: `;` goes but before a minus, needless commas go, braces around a body of one line go,
+ * braces around a body that begins on a line of its own come, parentheses come around an operation in another and go where
+ * they do nothing, a body that is only `true` goes, `["name"]` becomes `.name`, and `=` after the head of a rule becomes
+ * `:=`.
  */
 import type { Body, Comment, Rule } from "../syntax/ast.ts";
 import { readToken } from "../syntax/lexer.ts";
+import { isReserved } from "../syntax/parser.ts";
 import type { BracketRole, Roles } from "./roles.ts";
 
 export interface Piece {
@@ -88,7 +91,12 @@ export function piecesOf(text: string, statement: Statement, comments: readonly 
     const parts = [rule, ...rule.otherwise];
     // From the last on, so that places found earlier stay right.
     for (const { body } of parts.reverse()) if (body !== undefined) changeBraces(text, pieces, body);
+    if (rule.body !== undefined && rule.otherwise.length === 0) dropTrueBody(pieces, rule, rule.body);
   }
+  dropParentheses(pieces, roles);
+  addParentheses(pieces, roles);
+  // As in OPA, the one key of an object of rules stays in its brackets.
+  joinNames(pieces, rule?.head.kind === "ref" && rule.head.path.length === 1 ? rule.head.end : statement.at);
   dropSemicolons(pieces);
   markSeparators(pieces);
   return pieces;
@@ -169,12 +177,143 @@ function changeBraces(text: string, pieces: PlacedPiece[], body: Body): void {
   if (after?.isElse === true) after.gap = { ...after.gap, breaks: true };
 }
 
+/** Without a body that is only `true`, a rule is what its head says. */
+function dropTrueBody(pieces: PlacedPiece[], rule: Rule, body: Body): void {
+  const [literal, ...others] = body.literals;
+  const isTrue =
+    literal?.expression.kind === "term" &&
+    literal.expression.term.kind === "scalar" &&
+    literal.expression.term.value === true;
+  if (!isTrue || literal.negated || literal.with.length > 0 || others.length > 0) return;
+  const first = pieces.findIndex(
+    (piece) => piece.text === "if" && piece.at < body.at && piece.end <= body.at && nextAt(pieces, piece) >= body.at,
+  );
+  const dropped = pieces.slice(first);
+  if (first < 1 || dropped.some((piece) => piece.gap.comments.length > 0)) return;
+  pieces.length = first;
+  if (rule.value !== undefined || rule.member !== undefined) return;
+  const at = literal.at;
+  pieces.push({ ...PLAIN, text: ":=", at: -1, end: -1 }, { ...PLAIN, text: "true", at, end: literal.end });
+}
+
+/** Where the first piece of the source after one begins. */
+function nextAt(pieces: readonly PlacedPiece[], piece: PlacedPiece): number {
+  return pieces.find(({ at }) => at >= piece.end)?.at ?? Number.POSITIVE_INFINITY;
+}
+
+const PLAIN: Omit<Piece, "text"> = {
+  opens: undefined,
+  closes: false,
+  isLiteral: false,
+  isSign: false,
+  isSeparator: false,
+  isElse: false,
+  gap: NO_GAP,
+};
+
+/** The index of the bracket that closes the one at `open`. */
+function closeOf(pieces: readonly Piece[], open: number): number {
+  let depth = 0;
+  for (let index = open; index < pieces.length; index += 1) {
+    if (pieces[index]?.opens !== undefined) depth += 1;
+    else if (pieces[index]?.closes === true) depth -= 1;
+    if (depth === 0) return index;
+  }
+  return -1;
+}
+
+/** The bracket in which a piece stands. */
+function openerOf(pieces: readonly Piece[], index: number): Piece | undefined {
+  let depth = 0;
+  for (let at = index - 1; at >= 0; at -= 1) {
+    if (pieces[at]?.closes === true) depth += 1;
+    else if (pieces[at]?.opens !== undefined) {
+      if (depth === 0) return pieces[at];
+      depth -= 1;
+    }
+  }
+  return undefined;
+}
+
+/** Takes away parentheses that change nothing: around what is no operation in another, in one line. */
+function dropParentheses(pieces: PlacedPiece[], roles: Roles): void {
+  const needed = new Set([...roles.nested, ...roles.memberships].map(({ at, end }) => `${at}-${end}`));
+  for (let open = pieces.length - 1; open >= 0; open -= 1) {
+    const piece = pieces[open];
+    if (piece?.opens !== "group") continue;
+    const close = closeOf(pieces, open);
+    const inner = pieces.slice(open + 1, close);
+    const [first, last, next, before] = [inner[0], inner.at(-1), pieces[close + 1], pieces[open - 1]];
+    if (first === undefined || last === undefined || close < 0) continue;
+    const isBroken = [...inner, pieces[close]].some(
+      (each) => each !== undefined && (each.gap.breaks || each.gap.comments.length > 0),
+    );
+    // Without them the head of a comprehension would go on in its body.
+    if (openerOf(pieces, open)?.opens === "comprehension") continue;
+    const isHead = next !== undefined && (next.text === "." || next.opens === "key" || next.opens === "arguments");
+    if (isBroken || isHead || before?.isSign === true || before?.text === "-") continue;
+    // What begins with a brace or has a bar would be read as something else where it stands.
+    if (first.text === "{" || inner.some(({ text }) => text === "|") || needed.has(`${first.at}-${last.end}`)) continue;
+    pieces.splice(close, 1);
+    pieces.splice(open, 2, { ...first, isLiteral: piece.isLiteral || first.isLiteral, gap: piece.gap });
+  }
+}
+
+function addParentheses(pieces: PlacedPiece[], roles: Roles): void {
+  for (const { at, end } of roles.nested) {
+    let first = pieces.findIndex((piece) => piece.at === at);
+    const last = pieces.findLastIndex((piece) => piece.end === end);
+    if (first < 0 || last < first) continue;
+    // Parentheses around the beginning of the operation belong to it.
+    while (isGroupWithin(pieces, first - 1, last)) first -= 1;
+    const begin = pieces[first] as PlacedPiece; // within
+    if (pieces[first - 1]?.opens === "group" && closeOf(pieces, first - 1) === last + 1) continue;
+    pieces.splice(last + 1, 0, { ...PLAIN, text: ")", closes: true, at: -1, end: -1 });
+    const open = { ...PLAIN, text: "(", opens: "group" as const, isLiteral: begin.isLiteral, gap: begin.gap };
+    pieces.splice(first, 1, { ...open, at: -1, end: -1 }, { ...begin, isLiteral: false, gap: NO_GAP });
+  }
+}
+
+function isGroupWithin(pieces: readonly PlacedPiece[], open: number, last: number): boolean {
+  return pieces[open]?.opens === "group" && closeOf(pieces, open) <= last;
+}
+
+const NAME = /^"([A-Za-z_][A-Za-z0-9_]*)"$/;
+
+/** Writes `["name"]` as `.name` where that is a name and stands behind one. */
+function joinNames(pieces: PlacedPiece[], from: number): void {
+  for (let index = pieces.length - 3; index > 0; index -= 1) {
+    const [before, open, key, close] = pieces.slice(index - 1, index + 3);
+    const name = NAME.exec(key?.text ?? "")?.[1];
+    if (open?.opens !== "key" || close?.text !== "]" || key === undefined || name === undefined) continue;
+    if (key.at < from) continue;
+    const isPlain = [open, key, close].every(({ gap }) => !gap.breaks && gap.comments.length === 0);
+    const isBehindName =
+      /^[A-Za-z_]\w*$/.test(before?.text ?? "") || (before?.text === "]" && isKeyEnd(pieces, index - 1));
+    if (!isPlain || !isBehindName || isReserved(name) || isReserved(before?.text ?? "")) continue;
+    pieces.splice(
+      index,
+      3,
+      { ...PLAIN, text: ".", at: open.at, end: open.end },
+      { ...PLAIN, text: name, at: key.at, end: close.end },
+    );
+  }
+}
+
+/** Whether a bracket ends a step of a reference, and no list. */
+function isKeyEnd(pieces: readonly Piece[], close: number): boolean {
+  return openerOf(pieces, close)?.opens === "key";
+}
+
 function dropSemicolons(pieces: Piece[]): void {
   for (let index = pieces.length - 1; index >= 0; index -= 1) {
     const piece = pieces[index];
     if (piece?.text !== ";") continue;
     const next = pieces[index + 1];
+    const before = pieces[index - 1];
     if (next !== undefined) next.gap = joinGaps(piece.gap, next.gap);
+    // A minus in the next line would take away from what stands before it.
+    if (next?.text === "-" && before !== undefined && before.text !== ";") before.text += ";";
     pieces.splice(index, 1);
   }
 }

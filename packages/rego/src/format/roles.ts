@@ -2,18 +2,23 @@
  * What the marks of a module are for: which brackets hold a body, a comprehension, items or a key, which minus is a sign,
  * and where literals begin. Taken from the syntax tree, so that the formatter decides nothing that the parser decided.
  */
-import type { Body, Expression, Literal, Module, Rule, Step, Term, Var } from "../syntax/ast.ts";
+import type { Span } from "../problem.ts";
+import type { Body, Call, Expression, Literal, Module, Rule, Step, Term, Var } from "../syntax/ast.ts";
 
 /** What stands between an opening bracket and its closing one. */
-export type BracketRole = "body" | "comprehension" | "items" | "arguments" | "key";
+export type BracketRole = "body" | "inline" | "comprehension" | "items" | "arguments" | "key";
 
 export interface Roles {
-  /** By the offset of the opening bracket; a parenthesis that has no role only groups. */
+  /** By the offset of the opening bracket; a parenthesis that has no role only groups. A body in one line is `inline`. */
   readonly brackets: ReadonlyMap<number, BracketRole>;
   /** Offsets at which the literals of bodies and comprehensions begin. */
   readonly literals: ReadonlySet<number>;
   /** Offsets of minus signs that belong to a number. */
   readonly signs: ReadonlySet<number>;
+  /** Operations in others, inner ones before outer ones: parentheses stand around each. */
+  readonly nested: readonly Span[];
+  /** Membership tests: parentheses around them stay. */
+  readonly memberships: readonly Span[];
   /** Where template strings end, by where they begin. */
   readonly templates: ReadonlyMap<number, number>;
 }
@@ -24,10 +29,21 @@ export function rolesOf(module: Module): Roles {
   return finder;
 }
 
+/** An operator between two terms; a minus before one is none, and a membership test is written as its author did. */
+function isOperation(term: Term): boolean {
+  return term.kind === "call" && term.infix !== undefined && term.infix !== "in" && term.args[0]?.end !== term.at;
+}
+
+function isComparison(term: Term): term is Call {
+  return term.kind === "call" && /^(?:[=!]=|[<>]=?)$/.test(term.infix ?? "");
+}
+
 class RoleFinder implements Roles {
   readonly brackets = new Map<number, BracketRole>();
   readonly literals = new Set<number>();
   readonly signs = new Set<number>();
+  readonly nested: Span[] = [];
+  readonly memberships: Span[] = [];
   readonly templates = new Map<number, number>();
   readonly #text: string;
 
@@ -61,9 +77,15 @@ class RoleFinder implements Roles {
 
   #expression(expression: Expression): void {
     switch (expression.kind) {
-      case "term":
-        this.#term(expression.term);
+      case "term": {
+        const { term } = expression;
+        // What an expression as a whole compares needs no parentheses, unless it is a comparison too.
+        if (isComparison(term)) {
+          this.#terms(term.args);
+          this.nested.push(...term.args.filter(isComparison));
+        } else this.#term(term);
         break;
+      }
       case "unify":
       case "assign":
         this.#terms([expression.left, expression.right]);
@@ -75,13 +97,20 @@ class RoleFinder implements Roles {
         this.#terms([expression.value, expression.domain]);
         break;
       case "not":
-        this.#body(expression.body);
+        this.#innerBody(expression.body);
         break;
       case "every":
         this.#term(expression.domain);
-        this.#body(expression.body);
+        this.#innerBody(expression.body);
         break;
     }
+  }
+
+  /** A body within a body stays in its line when it is short. */
+  #innerBody(body: Body): void {
+    this.#body(body);
+    const text = this.#text.slice(body.at, body.end);
+    if (body.literals.length === 1 && !/[\n#]/.test(text)) this.brackets.set(body.at, "inline");
   }
 
   #terms(terms: readonly Term[]): void {
@@ -113,6 +142,8 @@ class RoleFinder implements Roles {
           this.brackets.set(term.callee.end, "arguments");
         }
         this.#terms(term.args);
+        if (term.infix === "in") this.memberships.push(term);
+        if (term.infix !== undefined) this.nested.push(...term.args.filter(isOperation));
         break;
       case "array":
       case "set":

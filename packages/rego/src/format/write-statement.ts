@@ -103,7 +103,9 @@ function breaksContext(
 function separation(before: Piece, piece: Piece, context: Context): Separation {
   const { gap } = piece;
   const line = (indent: number, blank: boolean): Separation => ({ kind: "line", indent, blank });
+  if (piece.closes && context.opens === "inline") return { kind: "space" };
   if (piece.closes) return context.broken ? line(context.base, false) : { kind: "nothing" };
+  if (before.opens === "inline") return { kind: "space" };
   if (before.opens === "body") return line(context.indent, false);
   if (piece.isLiteral && context.opens === "body") return line(context.indent, gap.blank);
   if (piece.isLiteral && context.opens === "comprehension") {
@@ -118,8 +120,12 @@ function separation(before: Piece, piece: Piece, context: Context): Separation {
   if (before.isSeparator) return gap.breaks ? line(context.indent, gap.blank) : { kind: "space" };
   if (piece.text === "." || before.text === "." || before.isSign) return { kind: "nothing" };
   if (piece.opens === "arguments" || piece.opens === "key") return { kind: "nothing" };
-  if (piece.isElse) return gap.breaks || before.text !== "}" ? line(context.base, false) : { kind: "space" };
-  if (piece.opens === "body" || (context.opens === undefined && /^(?:if|contains)$/.test(piece.text))) {
+  if (piece.isElse) return gap.breaks || before.text !== "}" ? line(context.base, true) : { kind: "space" };
+  if (
+    piece.opens === "body" ||
+    piece.opens === "inline" ||
+    (context.opens === undefined && /^(?:if|contains)$/.test(piece.text))
+  ) {
     return { kind: "space" };
   }
   return gap.breaks ? line(context.indent + 1, false) : { kind: "space" };
@@ -138,7 +144,8 @@ class Lines {
   separate(gap: Gap, separation: Separation, context: Context, isFirst: boolean): void {
     if (gap.comments.length === 0) {
       if (separation.kind === "line") this.#newLine(separation.indent, separation.blank);
-      else if (separation.kind !== "nothing") this.#line += separation.kind === "semicolon" ? "; " : " ";
+      else if (separation.kind === "semicolon") this.#line += this.#line.endsWith(";") ? " " : "; ";
+      else if (separation.kind === "space") this.#line += " ";
       return;
     }
     const indent = separation.kind === "line" ? separation.indent : context.indent + 1;

@@ -26,6 +26,7 @@ const FIELDS: ReadonlySet<string> = new Set([
   "custom",
   "description",
   "entrypoint",
+  "labels",
   "organizations",
   "related_resources",
   "schemas",

@@ -84,6 +84,10 @@ const RESERVED = new Set([
   "with",
 ]);
 
+export function isReserved(name: string): boolean {
+  return RESERVED.has(name);
+}
+
 /** The built-in behind an operator, and how tightly it binds. */
 const OPERATORS: ReadonlyMap<string, { readonly name: string; readonly level: number }> = new Map([
   ["==", { name: "equal", level: 1 }],
