@@ -24,8 +24,10 @@ const PATHS = unionOf(arrayOf(PATH), setOf(PATH));
 type PathTree = Map<Key, PathTree | "all">;
 
 export const JSON_PATHS: readonly Builtin[] = [
-  builtin("json.filter", [ANY_OBJECT, PATHS], ANY, (_, object, paths) => keep(objectOperand(object, 1), treeOf(paths))),
-  builtin("json.remove", [ANY_OBJECT, PATHS], ANY, (_, object, paths) =>
+  builtin("json.filter", [ANY_OBJECT, PATHS], ANY_OBJECT, (_, object, paths) =>
+    keep(objectOperand(object, 1), treeOf(paths)),
+  ),
+  builtin("json.remove", [ANY_OBJECT, PATHS], ANY_OBJECT, (_, object, paths) =>
     without(objectOperand(object, 1), treeOf(paths)),
   ),
 ];

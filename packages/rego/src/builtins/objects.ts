@@ -1,5 +1,5 @@
 /** Built-ins on objects. Those that take paths into a value are in json-paths.ts and json-patch.ts. */
-import { ANY, ANY_OBJECT, arrayOf, setOf, unionOf } from "../types.ts";
+import { ANY, ANY_OBJECT, arrayOf, BOOLEAN, setOf, unionOf } from "../types.ts";
 import {
   equalValues,
   isArray,
@@ -43,7 +43,7 @@ export const OBJECTS: readonly Builtin[] = [
     return value;
   }),
   builtin("object.keys", [ANY_OBJECT], setOf(ANY), (_, object) => new ValueSet(sortedKeys(objectOperand(object, 1)))),
-  builtin("object.filter", [ANY_OBJECT, KEYS], ANY, (_, object, keys) => {
+  builtin("object.filter", [ANY_OBJECT, KEYS], ANY_OBJECT, (_, object, keys) => {
     const whole = objectOperand(object, 1);
     const kept = new ObjectBuilder();
     for (const key of keysOperand(keys)) {
@@ -52,17 +52,17 @@ export const OBJECTS: readonly Builtin[] = [
     }
     return kept.finish();
   }),
-  builtin("object.remove", [ANY_OBJECT, KEYS], ANY, (_, object, keys) => {
+  builtin("object.remove", [ANY_OBJECT, KEYS], ANY_OBJECT, (_, object, keys) => {
     const whole = objectOperand(object, 1);
     const removed = new Set([...keysOperand(keys)].map(keyOf));
     const kept = new ObjectBuilder();
     for (const [key, value] of sortedEntries(whole)) if (!removed.has(keyOf(key))) kept.set(key, value);
     return kept.finish();
   }),
-  builtin("object.union", [ANY_OBJECT, ANY_OBJECT], ANY, (environment, a, b) =>
+  builtin("object.union", [ANY_OBJECT, ANY_OBJECT], ANY_OBJECT, (environment, a, b) =>
     unite(environment, objectOperand(a, 1), objectOperand(b, 2)),
   ),
-  builtin("object.union_n", [arrayOf(ANY_OBJECT)], ANY, (environment, objects) => {
+  builtin("object.union_n", [arrayOf(ANY_OBJECT)], ANY_OBJECT, (environment, objects) => {
     let union: ObjectValue = {};
     for (const object of arrayOperand(objects, 1)) {
       if (!isObject(object)) throw elementError(1, "array", "object", object);
@@ -70,7 +70,7 @@ export const OBJECTS: readonly Builtin[] = [
     }
     return union;
   }),
-  builtin("object.subset", [KEYS, KEYS], ANY, (environment, whole, part) => {
+  builtin("object.subset", [KEYS, KEYS], BOOLEAN, (environment, whole, part) => {
     const answer = isSubset(environment, whole, part);
     if (answer !== undefined) return answer;
     throw new BuiltinError("eval_type_error", "both arguments object.subset must be of the same type or array and set");

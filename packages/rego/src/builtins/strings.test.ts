@@ -5,6 +5,11 @@ describe("strings", () => {
   testExpressions([
     ['concat(", ", {"c", "a", "b"})', '"a, b, c"'],
     ['concat("x", [])', '""'],
+    ['strings.split_n("a,b,c", ",", 2)', '["a", "b"]'],
+    ['strings.split_n("a,b,c", ",", -1)', '["c"]'],
+    ['strings.split_n("a,b,c", ",", 0)', "[]"],
+    ['strings.split_n("a,b,c", ",", -9)', '["a", "b", "c"]'],
+    ['strings.split_n("\u{1f600}b", "", 1)', '["\u{1f600}"]'],
     ['concat(",", json.unmarshal("[\\"a\\", 1]"))', "error: "],
     ['contains("", "")', "true"],
     ['indexof("abc", "")', "error: indexof: empty search character"],

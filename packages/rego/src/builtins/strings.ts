@@ -26,6 +26,11 @@ import { countCharacters, isSpace, spendText } from "./text.ts";
 const PARTS = unionOf(arrayOf(STRING), setOf(STRING));
 const STRING_OR_STRINGS = unionOf(STRING, arrayOf(STRING), setOf(STRING));
 
+function splitText(environment: BuiltinEnvironment, text: string, separator: string): string[] {
+  environment.spend(text.length >> 3);
+  return separator === "" ? [...text] : text.split(separator);
+}
+
 type TextChange = (text: string, other: string) => string;
 
 /** A built-in that makes a string of two. */
@@ -86,10 +91,13 @@ export const STRINGS: readonly Builtin[] = [
     return mapCharacters(text, upperCharacter);
   }),
   builtin("split", [STRING, STRING], arrayOf(STRING), (environment, text, delimiter) => {
-    const whole = stringOperand(text, 1);
-    const separator = stringOperand(delimiter, 2);
-    environment.spend(whole.length >> 3);
-    return separator === "" ? [...whole] : whole.split(separator);
+    return splitText(environment, stringOperand(text, 1), stringOperand(delimiter, 2));
+  }),
+  builtin("strings.split_n", [STRING, STRING, NUMBER], arrayOf(STRING), (environment, text, delimiter, count) => {
+    const parts = splitText(environment, stringOperand(text, 1), stringOperand(delimiter, 2));
+    const most = integerOperand(count, 3);
+    // The first parts, or counted from the end the last ones.
+    return most >= 0 ? parts.slice(0, most) : parts.slice(most);
   }),
   builtin("replace", [STRING, STRING, STRING], STRING, (environment, text, old, by) =>
     replaceAll(environment, stringOperand(text, 1), stringOperand(old, 2), stringOperand(by, 3)),
