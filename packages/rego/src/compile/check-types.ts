@@ -139,8 +139,7 @@ class Checker {
       }
       this.#body(branch.body);
       this.#at = branch.valueAt;
-      const [first] = rule.tail;
-      if (index === 0 && first !== undefined) key = this.#term(first);
+      if (index === 0) key = rule.tail.map((step) => this.#term(step))[0] ?? ANY;
       values.push(this.#term(branch.value));
       args.push(
         Array.from({ length: rule.group.arity }, (_, slot) => {
@@ -291,8 +290,12 @@ class Checker {
       case "bind":
         this.#slots[pattern.slot] = type;
         return true;
-      case "equal":
-        return typesMeet(this.#term(pattern.term), type);
+      case "equal": {
+        const fits = typesMeet(this.#term(pattern.term), type);
+        // As in OPA, nothing is known of a variable that is held against what may be anything.
+        if (type.kind === "any" && pattern.term.kind === "local") this.#slots[pattern.term.slot] = ANY;
+        return fits;
+      }
       case "array": {
         let fits = typesMeet(type, listOf(pattern.items.map(() => ANY)));
         for (const [index, item] of pattern.items.entries()) {
