@@ -39,6 +39,14 @@ describe("a query", () => {
     const prepared = program("package t\np := 1\nf(x) := x + 1").prepare(query);
     expect(prepared.kind === "problems" && prepared.problems.map(writeProblem)).toEqual([problem]);
   });
+
+  test("that the modules give no sense is answered with an error, explained or not", () => {
+    const ill = program("package writ\ndecision(x) := x");
+    const answer = { kind: "error", error: { code: "eval_type_error" } };
+    expect(ill.evaluate("data.writ.decision")).toMatchObject(answer);
+    expect(ill.explain("data.writ.decision")).toMatchObject({ answer, runs: [] });
+    expect(() => ill.evaluate("data.writ.")).toThrow(TypeError);
+  });
 });
 
 describe("an input", () => {

@@ -174,20 +174,28 @@ export class Program implements Evaluator {
     return { kind: "query", query };
   }
 
-  /** The value of a query; see `Query.evaluate`. A query that is wrong is a mistake of the caller's. */
+  /**
+   * The value of a query; see `Query.evaluate`. A query that is none is a mistake of the caller's, and a `TypeError`; one
+   * that the modules give no sense, as a document that is a function, is answered with an error.
+   */
   evaluate(text: string, options: EvaluateOptions = {}): Answer {
-    return (this.#queries.get(text) ?? this.#mustPrepare(text)).evaluate(options);
+    const query = this.#queries.get(text) ?? this.#mustPrepare(text);
+    return query instanceof Query ? query.evaluate(options) : query;
   }
 
   /** The value of a query, with the rules that ran for it, on which lines and with which values. */
   explain(text: string, options: EvaluateOptions = {}): Explanation {
-    return this.#mustPrepare(text).explain(options);
+    const query = this.#mustPrepare(text);
+    return query instanceof Query ? query.explain(options) : { answer: query, runs: [], leftOut: 0 };
   }
 
-  #mustPrepare(text: string): Query {
+  #mustPrepare(text: string): Query | Answer {
     const prepared = this.prepare(text);
-    if (prepared.kind === "problems") throw new TypeError(`not a query: ${prepared.problems[0]?.message ?? text}`);
-    return prepared.query;
+    if (prepared.kind === "query") return prepared.query;
+    const [problem] = prepared.problems;
+    if (problem?.code !== "rego_type_error") throw new TypeError(`not a query: ${problem?.message ?? text}`);
+    const { message, file, line, column } = problem;
+    return { kind: "error", error: { code: "eval_type_error", message, file, line, column } };
   }
 
   /** The same plans as code that tells a tracer where it is. */
