@@ -2,12 +2,11 @@
  * Built-ins that OPA has and this engine does not offer, with the reason that whoever calls one is told. Tests may put a
  * function in the place of one with `with`, which is why their types are known.
  */
-import { ANY, ANY_OBJECT, BOOLEAN, dictionaryOf, NUMBER, STRING, setOf, tupleOf, unionOf } from "../types.ts";
+import { ANY, ANY_OBJECT, BOOLEAN, NUMBER, STRING, setOf, tupleOf, unionOf } from "../types.ts";
 import { type Builtin, refusedBuiltin } from "./builtin.ts";
 
 const NETWORK = "a policy decides from its input and data, and reaches no network";
 const GRAPHQL = "there is no GraphQL parser in this engine";
-const URI = "there is no parser of URIs in this engine; take them apart with regex.find_all_string_submatch_n";
 const DOCUMENT = unionOf(STRING, ANY_OBJECT);
 
 export const REFUSED: readonly Builtin[] = [
@@ -20,8 +19,6 @@ export const REFUSED: readonly Builtin[] = [
     ANY_OBJECT,
     "it signs requests to a network, which a policy does not send",
   ),
-  refusedBuiltin("uri.is_valid", [STRING], BOOLEAN, URI),
-  refusedBuiltin("uri.parse", [STRING], dictionaryOf(STRING, STRING), URI),
   refusedBuiltin("graphql.is_valid", [DOCUMENT, DOCUMENT], BOOLEAN, GRAPHQL),
   refusedBuiltin("graphql.parse", [DOCUMENT, DOCUMENT], tupleOf([ANY_OBJECT, ANY_OBJECT]), GRAPHQL),
   refusedBuiltin("graphql.parse_and_verify", [DOCUMENT, DOCUMENT], tupleOf([BOOLEAN, ANY_OBJECT, ANY_OBJECT]), GRAPHQL),

@@ -29,6 +29,7 @@ import { TOKENS } from "./tokens.ts";
 import { TRACING } from "./tracing.ts";
 import { TYPES } from "./types.ts";
 import { UNITS } from "./units.ts";
+import { URI } from "./uri.ts";
 import { X509 } from "./x509.ts";
 import { YAML } from "./yaml.ts";
 
@@ -62,6 +63,7 @@ export const BUILTINS: readonly Builtin[] = [
   ...TRACING,
   ...TYPES,
   ...UNITS,
+  ...URI,
   ...YAML,
   ...X509,
 ];

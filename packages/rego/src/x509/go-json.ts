@@ -2,11 +2,13 @@
  * Certificates, requests and private keys as values, with the members that Go's packages print as JSON; policies for OPA
  * read them by those names.
  */
+
 import { base64Of, base64UrlOf } from "../bytes.ts";
 import { numberOfBigint } from "../number.ts";
 import { civilOfSeconds } from "../time/civil.ts";
 import { readLayout, writeMoment } from "../time/layout.ts";
 import { UTC } from "../time/zone.ts";
+import { parseUri } from "../uri.ts";
 import type { PlainObject, Value } from "../value.ts";
 import type { AlternativeNames, Certificate, CertificateRequest, Extension } from "./certificate.ts";
 import { bytesOfBigint, DerFault } from "./der.ts";
@@ -245,32 +247,21 @@ function rangeValue(bytes: Uint8Array): Value {
   return { IP: ipText(bytes.subarray(0, half)), Mask: base64Of(bytes.subarray(half)) };
 }
 
-const URI = /^([A-Za-z][A-Za-z0-9+.-]*):(?:\/\/([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?$/s;
-
-function uriValue(uri: string): Value {
-  const [, scheme = "", authority, path = "", query = "", fragment = ""] = URI.exec(uri) ?? [];
-  const [host = "", user] = (authority ?? "").split("@").reverse();
-  const isOpaque = authority === undefined && path !== "" && !path.startsWith("/");
-  const decoded = percentDecoded(path);
+function uriValue(text: string): Value {
+  const read = parseUri(text);
+  // What Go would not read it would have refused with the certificate; its text stands beside this all the same.
+  const uri = read.kind === "uri" ? read : undefined;
   return {
-    Scheme: scheme.toLowerCase(),
-    Opaque: isOpaque ? path : "",
-    User: user === undefined ? null : {},
-    Host: host,
-    Path: isOpaque ? "" : decoded,
-    RawPath: isOpaque || encodeURI(decoded) === path ? "" : path,
-    OmitHost: false,
-    ForceQuery: query === "?",
-    RawQuery: query.slice(1),
-    Fragment: percentDecoded(fragment.slice(1)),
+    Scheme: uri?.scheme ?? "",
+    Opaque: uri?.opaque ?? "",
+    User: uri?.hasUser === true ? {} : null,
+    Host: uri?.host ?? "",
+    Path: uri?.path ?? "",
+    RawPath: uri?.rawPath ?? "",
+    OmitHost: uri?.omitHost ?? false,
+    ForceQuery: uri?.forceQuery ?? false,
+    RawQuery: uri?.rawQuery ?? "",
+    Fragment: uri?.fragment ?? "",
     RawFragment: "",
   };
-}
-
-function percentDecoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // a URIError for what is no percent-encoding: a fault
-  }
 }
