@@ -24,6 +24,7 @@ import { createJournal, type Journal } from "../../packages/gateway/src/journal/
 import { createJudge } from "../../packages/gateway/src/judge-call.ts";
 import { createOpenCalls } from "../../packages/gateway/src/open-calls.ts";
 import { type AgentCall, Failure, type Slot, type UpstreamPort } from "../../packages/gateway/src/ports.ts";
+import { createRemainingBudgets } from "../../packages/gateway/src/remaining-budgets.ts";
 import { sha256 } from "../../packages/gateway/src/sha256.ts";
 import { createAuthorityStates } from "../../packages/gateway/src/state/authority-states.ts";
 import { createAuthorityStore } from "../../packages/gateway/src/state/authority-store.ts";
@@ -395,6 +396,13 @@ async function makeCore(parts: {
   return {
     gate: {
       authenticate: authenticator.authenticate,
+      remainingBudgets: createRemainingBudgets({
+        clock,
+        state: states,
+        counters: history.counters,
+        tokenOf,
+        rejected: () => undefined,
+      }),
       reachable: deps.judge.reachable,
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },

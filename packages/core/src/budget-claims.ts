@@ -110,6 +110,13 @@ interface CallClaimsOptions extends ClaimOptions {
  * behind them the soft limits that are passed before the hard limit of the same counter.
  */
 function findClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
+  return claimsOf(options, callAmounts(options));
+}
+
+function claimsOf(
+  options: Omit<CallClaimsOptions, "name">,
+  amountOf: (unit: BudgetUnit) => number,
+): readonly BudgetClaim[] {
   const { state } = options;
   const drafts: Draft[] = nodeDrafts(options);
   const add = (scope: BudgetScope, ruleScopeId: string, scopeId: string): void => {
@@ -120,9 +127,8 @@ function findClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
   for (const agentId of new Set(options.chain)) add("agent", agentId, agentId);
   for (const principalId of new Set(options.principals)) add("principal", principalId, principalId);
   if (options.tool !== "") add("tool", `${options.upstream}/${options.tool}`, `${options.upstream}/${options.tool}`);
-  add("upstream", options.upstream, options.upstream);
+  if (options.upstream !== "") add("upstream", options.upstream, options.upstream);
   add("tenant", "", state.tenantId);
-  const amountOf = callAmounts(options);
   const claims = toClaims(options, drafts, amountOf);
   const soft = drafts.filter(({ mode }) => mode === "soft");
   if (soft.length === 0) return claims;
@@ -134,6 +140,16 @@ function findClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
 /** What one call takes of each unit; of a unit that it takes nothing of it has no claim. */
 function callAmounts({ state, upstream, name }: CallClaimsOptions): (unit: BudgetUnit) => number {
   return (unit) => (unit === "credits" ? state.creditsOf(upstream, name) : 1);
+}
+
+/**
+ * What one call of a token is compared with whatever it calls: the limits of its nodes, agents, principals and tenant.
+ * Each is claimed one of its unit.
+ */
+export function tokenClaims(
+  options: ClaimOptions & Pick<CallClaimsOptions, "chain" | "principals">,
+): readonly BudgetClaim[] {
+  return claimsOf({ ...options, upstream: "", tool: "" }, () => 1);
 }
 
 /**

@@ -1,5 +1,5 @@
 export { describe } from "./describe.ts";
-export { explain, judge, listNamed, listTools, type ToolListing } from "./judge.ts";
+export { explain, judge, listNamed, listTools, type TokenBudgets, type ToolListing, tokenBudgets } from "./judge.ts";
 export { judgeAttenuation } from "./judge-attenuation.ts";
 export {
   type Attempt,

@@ -8,11 +8,19 @@
  * of one, so that nothing is decided again without a look at revocation. A tool that a presenter may not know of is
  * answered the same whether or not it exists; so a lock on one tool speaks only to those who may see the tool.
  */
-import { isCharged, type Obligation, type Reason, type Resource, type RootToken, type Tool } from "@writ/contract";
+import {
+  type BudgetClaim,
+  isCharged,
+  type Obligation,
+  type Reason,
+  type Resource,
+  type RootToken,
+  type Tool,
+} from "@writ/contract";
 import type { PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
 import { clearCaveats, listsAction, listsTool, type VerifiedToken } from "@writ/token";
 import { actorChain } from "./actor-chain.ts";
-import { callClaims } from "./budget-claims.ts";
+import { callClaims, tokenClaims } from "./budget-claims.ts";
 import { incompleteness } from "./describe.ts";
 import { type Attempt, CHECKS, type Check, type Explanation, type Judgement, type StageOutcome } from "./judgement.ts";
 import type { TenantState } from "./tenant-state.ts";
@@ -44,7 +52,7 @@ export interface ToolListing {
  */
 export function listTools(state: TenantState, attempt: Attempt): ToolListing {
   try {
-    const view = viewOf(state, attempt);
+    const view = presenterView(state, attempt);
     if (standingDenial(view) !== undefined || state.policy.kind !== "active") return { kind: "listed", tools: [] };
     const { upstream } = attempt.request.resource;
     const tools = visibleToPolicy(view, state.policy.port, upstream);
@@ -71,7 +79,7 @@ export function listNamed(
   { kind, names }: { readonly kind: "resource" | "prompt"; readonly names: readonly string[] },
 ): readonly ("listed" | "hidden")[] {
   try {
-    const view = viewOf(state, attempt);
+    const view = presenterView(state, attempt);
     const action = SHOWN_FOR[kind];
     const { policy } = state;
     const { upstream } = attempt.request.resource;
@@ -93,6 +101,26 @@ export function listNamed(
   }
 }
 
+/** What a presenter may know of its own budgets, or why it may not. */
+export type TokenBudgets =
+  | { readonly kind: "stands"; readonly claims: readonly BudgetClaim[] }
+  | { readonly kind: "denied"; readonly reason: Reason };
+
+/** The limits that every call of this token is compared with, whatever it calls, when the token stands. */
+export function tokenBudgets(state: TenantState, presenter: Presenter): TokenBudgets {
+  try {
+    const view = presenterView(state, presenter);
+    const denial = standingDenial(view);
+    if (denial !== undefined) return { kind: "denied", reason: denial.reason };
+    const { chain, principals, attempt } = view;
+    const { token, nowMs } = attempt;
+    return { kind: "stands", claims: tokenClaims({ state, token, limits: token.limits, nowMs, chain, principals }) };
+  } catch {
+    // A check that throws denies.
+    return { kind: "denied", reason: "internal_error" };
+  }
+}
+
 // --- the run ----------------------------------------------------------------------------------------------------
 
 interface Denial {
@@ -104,13 +132,19 @@ interface Denial {
   readonly check?: Check;
 }
 
-/** What every stage looks at. */
-interface View {
+/** Who attempts something, and when. */
+export type Presenter = Pick<Attempt, "token" | "nowMs">;
+
+/** What is asked of a presenter, whatever it attempts. */
+interface PresenterView<A extends Presenter = Presenter> {
   readonly state: TenantState;
-  readonly attempt: Attempt;
+  readonly attempt: A;
   readonly chain: readonly string[];
   readonly principals: readonly string[];
 }
+
+/** What every stage looks at. */
+type View = PresenterView<Attempt>;
 
 type Trace = Map<Check, StageOutcome> | undefined;
 
@@ -146,7 +180,7 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
     if (trace !== undefined) trace.set(progress.check, { check: progress.check, outcome: "passed", detail: detail() });
   };
 
-  const view = viewOf(state, attempt);
+  const view = presenterView(state, attempt);
   const standing = standingDenial(view);
   if (standing !== undefined) return deny(standing);
   const locked = toolLock(view);
@@ -255,7 +289,7 @@ function denied(state: TenantState, attempt: Attempt, check: Check, denial: Deni
   };
 }
 
-function viewOf(state: TenantState, attempt: Attempt): View {
+function presenterView<A extends Presenter>(state: TenantState, attempt: A): PresenterView<A> {
   const chain = actorChain(state, attempt.token);
   const principals = [attempt.token.principalId];
   for (const agentId of chain) {
@@ -272,7 +306,7 @@ function no(reason: Reason, detail = ""): Denial {
 }
 
 /** Whether the token, its agents, its principals and the tenant stand at all, whatever is attempted. */
-function standingDenial({ state, attempt, chain, principals }: View): Denial | undefined {
+function standingDenial({ state, attempt, chain, principals }: PresenterView): Denial | undefined {
   const { token, nowMs } = attempt;
   if (token.tenantId !== state.tenantId) return no("token_unknown");
   const key = state.get("root_key", token.keyId);

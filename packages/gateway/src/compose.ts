@@ -7,6 +7,7 @@ import { createGatewayCore, type GatewayOptions } from "./gateway-core.ts";
 import type { Clock, Random } from "./ports.ts";
 import { createMcpRoutes } from "./protocols/mcp/mcp-routes.ts";
 import { createAttenuateRoutes } from "./protocols/tokens/attenuate-route.ts";
+import { createBudgetRoutes } from "./protocols/tokens/budget-route.ts";
 import { createDataListener } from "./server/data-listener.ts";
 import { DATA_LISTENER_LIMITS, type ListenerLimits } from "./server/limits.ts";
 
@@ -43,6 +44,7 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
     routes: [
       ...createMcpRoutes({ gate, clock, random, publicUrl, version }),
       ...createAttenuateRoutes({ gate, publicUrl }),
+      ...createBudgetRoutes({ gate, publicUrl }),
     ],
     notReady,
     log: (event, fields) => log.warn(fields, event),

@@ -2,7 +2,7 @@
  * The one gate between protocol adapters and everything else (one implementation: `handle-call.ts`). Adapters read
  * headers and bodies and write answers; they can neither judge nor reach an upstream.
  */
-import type { Reason } from "@writ/contract";
+import type { BudgetClaim, Reason } from "@writ/contract";
 import type { Denial } from "./denial.ts";
 import type { AgentCall, AnswerSink } from "./ports.ts";
 
@@ -17,6 +17,8 @@ export interface Gate {
    * record and allows nothing: what is done on any of them is an attempt of its own.
    */
   reachable(authenticated: Authenticated): readonly string[];
+  /** What is left of the token's own budgets. On no record, and no promise. Never throws. */
+  remainingBudgets(authenticated: Authenticated): Promise<RemainingBudgets>;
   /**
    * Stages 4–12: judge, hold, commit, send, answer, settle. Never throws. Resolves when the call has ended. `cut` is the
    * call's own: aborted by whoever no longer wants it (the peer is gone, it was cancelled) or no longer allows it.
@@ -42,6 +44,21 @@ export interface Authenticated {
   readonly tokenDigest: string;
   readonly agentId: string;
 }
+
+export interface RemainingBudget {
+  readonly scope: BudgetClaim["scope"];
+  readonly unit: BudgetClaim["unit"];
+  readonly window: BudgetClaim["window"];
+  readonly mode: BudgetClaim["mode"];
+  readonly limit: number;
+  readonly remaining: number;
+  /** When the window ends, in ISO 8601; absent where it does not. */
+  readonly resetsAt?: string;
+}
+
+export type RemainingBudgets =
+  | { readonly kind: "read"; readonly budgets: readonly RemainingBudget[] }
+  | { readonly kind: "denied"; readonly reason: Reason };
 
 export interface CallSink extends AnswerSink {
   /** The decision is committed: headers may now be sent, with the callId. */

@@ -21,6 +21,7 @@ import { createLeases } from "./leases.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import type { Clock, Random } from "./ports.ts";
 import { createRejections } from "./rejections.ts";
+import { createRemainingBudgets } from "./remaining-budgets.ts";
 import { sha256 } from "./sha256.ts";
 import { type AuthorityStates, createAuthorityStates } from "./state/authority-states.ts";
 import { createAuthorityStore } from "./state/authority-store.ts";
@@ -208,6 +209,13 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     gate: {
       authenticate: authenticator.authenticate,
       reachable: judge.reachable,
+      remainingBudgets: createRemainingBudgets({
+        clock,
+        state: states,
+        counters: history.counters,
+        tokenOf,
+        rejected: rejections.count,
+      }),
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     notReady,

@@ -48,6 +48,7 @@ export {
   readHeads,
   readSnapshot,
 } from "./read-authority.ts";
+export { readCounterTotals } from "./read-counters.ts";
 export { EVENTS_PAGE_MAX, type LogEntry, type LogHead, listTenants, readEvents, readHead } from "./read-log.ts";
 export { REFUNDS_PAGE_MAX, refundCarves } from "./refund-carves.ts";
 export {

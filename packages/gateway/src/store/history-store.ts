@@ -17,6 +17,7 @@ import {
   type JournalBatchResult,
   type JournalEntry,
   lapseLeases,
+  readCounterTotals,
   recordChild,
   renewLease,
   resolveBatch,
@@ -24,12 +25,14 @@ import {
 import type { BatchAnswer, BatchEntry, BatchStore, EntryAnswer, Head } from "../journal/batch-store.ts";
 import type { LeaseStore } from "../leases.ts";
 import { type Clock, Failure, type Random } from "../ports.ts";
+import type { CounterStore } from "../remaining-budgets.ts";
 import type { ChildStore } from "./child-store.ts";
 
 export interface HistoryStores {
   readonly batches: BatchStore;
   readonly leases: LeaseStore;
   readonly children: ChildStore;
+  readonly counters: CounterStore;
 }
 
 export interface HistoryStoreOptions {
@@ -141,6 +144,17 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
         return calls;
       },
       end: (id) => endLease(db, id),
+    },
+    counters: {
+      async totals(tenantId, claims) {
+        try {
+          return await readCounterTotals(db, tenantId, claims);
+        } catch (error) {
+          // A failure of the database.
+          if (error instanceof DatabaseError) throw new Failure("state_unavailable", "counters", { cause: error });
+          throw error;
+        }
+      },
     },
     children: {
       async record(child) {

@@ -327,6 +327,14 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     return dispatch(turn, message, accepts, { kind: "session", session });
   }
 
+  /** What is left of the token's budgets: a method of ours, for agents that want to know before they run out. */
+  async function budget(turn: Turn, request: McpRequest): Promise<void> {
+    const read = await gate.remainingBudgets(turn.authenticated);
+    if (read.kind === "denied") return fault(turn, read.reason, request.idText);
+    const text = `{"jsonrpc":"2.0","id":${request.idText},"result":${JSON.stringify({ budgets: read.budgets })}}`;
+    turn.exchange.answer(200, { "content-type": "application/json" }, text);
+  }
+
   function findSession({ exchange, authenticated: { tokenDigest }, upstream }: Turn): McpSession | undefined {
     const id = exchange.request.headers["mcp-session-id"];
     return typeof id === "string" ? sessions.find(id, { tokenDigest, upstream }) : undefined;
@@ -379,6 +387,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
           json: `{"resultType":"complete","supportedVersions":["${STATELESS_REVISION}"],"capabilities":${told},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`,
           headers: {},
         }));
+      case "writ/budget":
+        return budget(turn, request);
       case "ping":
         if (stateless) break;
         turn.exchange.answer(

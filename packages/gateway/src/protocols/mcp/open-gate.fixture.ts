@@ -83,6 +83,7 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
       const tokenDigest = createHash("sha256").update(token).digest("hex");
       return { kind: "authenticated", tenantId: "t", tokenDigest, agentId: token, token };
     },
+    remainingBudgets: async () => ({ kind: "read", budgets: [] }),
     reachable: () => Object.keys(options.upstream),
     async handleCall(_authenticated, call, sink, cut) {
       calls.push(call);
