@@ -395,7 +395,8 @@ function makeSession(
     }
     const code = findMember(membersOf(json), "code");
     const value = code === undefined ? 0 : Number(valueText(json, code));
-    if (value > -32020 || value < -32099) return undefined;
+    // -32021 says that the agent lacks a capability, which the agent was asked for and not Writ.
+    if (value > -32020 || value < -32099 || value === -32021) return undefined;
     usable = false;
     return `the upstream refused the protocol (${value})`;
   }

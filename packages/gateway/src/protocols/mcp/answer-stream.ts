@@ -102,7 +102,8 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
       const told = options.stateless ? toStateless(member, json, options.cacheable === true) : json;
       const text = `{"jsonrpc":"2.0","id":${idText},"${member}":${told}}`;
       if (!streaming) {
-        exchange.answer(200, { ...headers, "content-type": "application/json" }, text);
+        const status = options.stateless && member === "error" ? statusOf(json) : 200;
+        exchange.answer(status, { ...headers, "content-type": "application/json" }, text);
         return;
       }
       const written = exchange.write(event(text));
@@ -129,6 +130,13 @@ function toStateless(member: "result" | "error", json: string, cacheable: boolea
   if (member === "error") return withKnownCode(json);
   const told = complete(json);
   return cacheable ? withMember(withMember(told, "cacheScope", '"private"'), "ttlMs", "0") : told;
+}
+
+/** The stateless revision answers a lack of a capability of the client (-32021) with an HTTP status of its own. */
+function statusOf(error: string): number {
+  if (!error.includes("-32021")) return 200;
+  const code = findMember(membersOf(error), "code");
+  return code !== undefined && valueText(error, code) === "-32021" ? 400 : 200;
 }
 
 /** Older revisions have a code of its own for a resource that does not exist (-32002). */

@@ -906,7 +906,7 @@ function checkStateless(headers: IncomingHttpHeaders, request: McpRequest): obje
   }
   if (headers["mcp-protocol-version"] !== version) return mismatch("MCP-Protocol-Version");
   if (version !== STATELESS_REVISION) {
-    const data = { supported: [STATELESS_REVISION, SESSION_REVISION], requested: version };
+    const data = { supported: [STATELESS_REVISION], requested: version };
     return { code: UNSUPPORTED_VERSION, message: "Unsupported protocol version", data };
   }
   if (headers["mcp-method"] !== request.method) return mismatch("Mcp-Method");
