@@ -3,13 +3,12 @@
  * must not lose a check, so the findings are equal, but for what is listed with its reason; a reason that no longer holds
  * fails. The suite sends no credential: a pass-through adds it and nothing else.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyRules, type Rig, startRig, TENANT } from "../e2e/rig.ts";
 import { EXPECTED_DIFFERENCES, EXPECTED_FAILURES } from "./expected-failures.ts";
 import { type PassThrough, startPassThrough } from "./pass-through.ts";
 import { type Findings, runSuite } from "./run-suite.ts";
+import { type Fixture, startFixture } from "./start-fixture.ts";
 
 const RULES = `version: 1
 rules:
@@ -20,20 +19,8 @@ rules:
 
 const FIXTURES = { "2025-11-25": "session", "2026-07-28": "stateless" } as const;
 
-const fixtures: ChildProcess[] = [];
+const fixtures: Fixture[] = [];
 let rig: Rig;
-
-/** Starts a fixture; resolves to its URL. */
-async function startFixture(kind: "session" | "stateless"): Promise<string> {
-  const file = fileURLToPath(new URL(`./${kind}-fixture.ts`, import.meta.url));
-  const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
-  fixtures.push(child);
-  const port = await new Promise<string>((resolve, reject) => {
-    child.stdout?.setEncoding("utf8").once("data", (text: string) => resolve(text.trim()));
-    child.once("exit", () => reject(new Error(`the ${kind} fixture ended`)));
-  });
-  return `http://localhost:${port}/mcp`;
-}
 
 beforeAll(async () => {
   rig = await startRig();
@@ -41,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await rig?.close();
-  for (const fixture of fixtures) fixture.kill("SIGKILL");
+  for (const fixture of fixtures) fixture.end();
 });
 
 describe.each(Object.entries(FIXTURES))("revision %s", (revision, kind) => {
@@ -50,7 +37,9 @@ describe.each(Object.entries(FIXTURES))("revision %s", (revision, kind) => {
   let passThrough: PassThrough;
 
   beforeAll(async () => {
-    const url = await startFixture(kind);
+    const fixture = await startFixture(kind);
+    fixtures.push(fixture);
+    const { url } = fixture;
     const upstream = `fixture-${kind}`;
     await rig.addUpstream(upstream, url);
     passThrough = await startPassThrough({ url: rig.url(upstream), bearer: await rig.mint() });

@@ -11,8 +11,10 @@ import {
   ListRootsRequestSchema,
   LoggingMessageNotificationSchema,
   ResourceUpdatedNotificationSchema,
+  ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Fixture, startFixture } from "../conformance/start-fixture.ts";
 import { applyRules, EVERYTHING, eventually, type Rig, startEverything, startRig, TENANT } from "./rig.ts";
 
 const RULES = `version: 1
@@ -370,6 +372,102 @@ describe("the endpoint of all upstreams", () => {
     expect(answer.status).toBe(401);
     const metadata = /resource_metadata="([^"]+)"/.exec(answer.headers.get("www-authenticate") ?? "")?.[1] ?? "";
     expect(await (await fetch(metadata)).json()).toMatchObject({ resource: url() });
+  });
+});
+
+describe("between revisions", () => {
+  let fixture: Fixture;
+  beforeAll(async () => {
+    fixture = await startFixture("stateless");
+    await rig.addUpstream("newest", fixture.url);
+    const questions = "action: [mcp.session, tool.list, resource.list, prompt.list, resource.subscribe, client.elicit]";
+    await applyRules(
+      rig.admin,
+      TENANT,
+      `version: 1
+rules:
+  - { id: connect, effect: allow, match: { ${questions}, upstream: newest } }
+  - { id: tools, effect: allow, match: { tool: newest/* } }
+  - { id: resources, effect: allow, match: { action: resource.read, resource: newest/* } }
+  - { id: prompts, effect: allow, match: { prompt: newest/* } }
+`,
+    );
+  });
+  afterAll(async () => {
+    fixture?.end();
+    await applyRules(rig.admin, TENANT, RULES);
+  });
+
+  test("a client of the session revisions uses a server of the stateless one, and hears of its changes", async () => {
+    const { client } = await connectAnswering(rig.url("newest"), token);
+    let changes = 0;
+    client.setNotificationHandler(ToolListChangedNotificationSchema, () => {
+      changes += 1;
+    });
+    expect((await client.listResources()).resources).toHaveLength(3);
+    const read = await client.readResource({ uri: "test://template/7/data" });
+    expect(JSON.stringify(read.contents)).toContain("Data for ID: 7");
+    const args = { arg1: "one", arg2: "two" };
+    const prompt = await client.getPrompt({ name: "test_prompt_with_arguments", arguments: args });
+    expect(JSON.stringify(prompt.messages)).toContain("arg1='one'");
+    await expect(client.readResource({ uri: "test://nothing" })).rejects.toMatchObject({ code: -32602 });
+    const answer = await client.callTool({ name: "test_simple_text", arguments: {} });
+    expect(JSON.stringify(answer.content)).toContain("simple text");
+    await eventually("a change", async () => {
+      await client.callTool({ name: "test_trigger_tool_change", arguments: {} });
+      return changes > 0 ? true : undefined;
+    });
+    await client.close();
+  });
+
+  test("a server that would ask such a client for input says that the client cannot be asked", async () => {
+    const { client } = await connectAnswering(rig.url("newest"), token);
+    const call = client.callTool({ name: "test_input_required_result_elicitation", arguments: {} });
+    await expect(call).rejects.toMatchObject({ code: -32021 });
+    await client.close();
+  });
+
+  async function connectNewest(): Promise<{ client: ClientV2; readonly asked: string[] }> {
+    const capabilities = { elicitation: {}, sampling: {}, roots: {} };
+    const client = new ClientV2({ name: "test", version: "1" }, { capabilities, versionNegotiation: { mode: "auto" } });
+    const asked: string[] = [];
+    client.setRequestHandler("elicitation/create", ({ params }) => {
+      asked.push(params.message);
+      return { action: "accept" as const, content: { name: "Ada" } };
+    });
+    client.setRequestHandler("sampling/createMessage", () => {
+      asked.push("sampling");
+      return { model: "m", role: "assistant" as const, content: { type: "text" as const, text: "Paris" } };
+    });
+    client.setRequestHandler("roots/list", () => {
+      asked.push("roots");
+      return { roots: [] };
+    });
+    const requestInit = { headers: { Authorization: `Bearer ${token}` } };
+    await client.connect(new TransportV2(new URL(rig.url("newest")), { requestInit }));
+    return { client, asked };
+  }
+
+  test("a client of the stateless revision is asked for input, and its answer comes with another call", async () => {
+    const { client, asked } = await connectNewest();
+    const before = (await rig.events()).length;
+    const answer = await client.callTool({ name: "test_input_required_result_elicitation", arguments: {} });
+    expect(JSON.stringify(answer.content)).toContain("Ada");
+    expect(asked).toEqual(["What is your name?"]);
+    const decided = (await rig.events()).slice(before).filter(({ name }) => name === "call.decided");
+    expect(decided.map(({ fields }) => fields["action"])).toEqual(["tool.call", "client.elicit", "tool.call"]);
+    await client.close();
+  });
+
+  test("it is asked for nothing that no rule allows, not even beside what one allows", async () => {
+    const { client, asked } = await connectNewest();
+    for (const name of ["test_input_required_result_sampling", "test_input_required_result_multiple_inputs"]) {
+      await expect(client.callTool({ name, arguments: {} })).rejects.toMatchObject({
+        data: { reason: "upstream_input_refused" },
+      });
+    }
+    expect(asked).toEqual([]);
+    await client.close();
   });
 });
 

@@ -396,6 +396,7 @@ async function makeCore(parts: {
   return {
     gate: {
       authenticate: authenticator.authenticate,
+      reachable: async (authenticated) => deps.judge.reachable(authenticated),
       remainingBudgets: createRemainingBudgets({
         clock,
         state: states,
@@ -403,7 +404,6 @@ async function makeCore(parts: {
         tokenOf,
         rejected: () => undefined,
       }),
-      reachable: deps.judge.reachable,
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     journal: ownJournal,

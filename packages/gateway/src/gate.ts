@@ -13,10 +13,10 @@ export interface Gate {
    */
   authenticate(input: AuthenticateInput): Authentication | Promise<Authentication>;
   /**
-   * The upstreams on which this agent may open a session now, for an endpoint that leads to all of them. It is put on no
-   * record and allows nothing: what is done on any of them is an attempt of its own.
+   * The upstreams on which this agent may open a session, on the head, for an endpoint that leads to all of them. It is
+   * put on no record and allows nothing: what is done on any of them is an attempt of its own. Never rejects.
    */
-  reachable(authenticated: Authenticated): readonly string[];
+  reachable(authenticated: Authenticated): Promise<readonly string[]>;
   /** What is left of the token's own budgets. On no record, and no promise. Never throws. */
   remainingBudgets(authenticated: Authenticated): Promise<RemainingBudgets>;
   /**

@@ -62,6 +62,8 @@ export interface GatewayCore {
   close(): Promise<void>;
 }
 
+/** How long a look at the head may take. */
+const CATCH_UP_MS = 5_000;
 /** Authority is asked for at least this often. */
 const POLL_MS = 1_000;
 /** Without an answered poll sent within this time, everything open is cut and nothing new is taken. */
@@ -119,7 +121,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     random,
     log,
     revisionOf: (tenantId) => states.current(tenantId)?.revision,
-    catchUp: (tenantId) => states.catchUp(tenantId, AbortSignal.timeout(5_000)),
+    catchUp: (tenantId) => states.catchUp(tenantId, AbortSignal.timeout(CATCH_UP_MS)),
     seal: (tenantId, head) => sealEvent({ clock, random, keyring, tenantId, head }),
   });
   const upstreams = createUpstreams({
@@ -208,7 +210,15 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     gatewayId,
     gate: {
       authenticate: authenticator.authenticate,
-      reachable: judge.reachable,
+      async reachable(authenticated) {
+        try {
+          await states.catchUp(authenticated.tenantId, AbortSignal.timeout(CATCH_UP_MS));
+        } catch (error) {
+          // A failure of the database: the attempts that follow are denied for it, with their reason.
+          log.warn({ error }, "the upstreams that an agent may reach were told from an older state");
+        }
+        return judge.reachable(authenticated);
+      },
       remainingBudgets: createRemainingBudgets({
         clock,
         state: states,

@@ -178,7 +178,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       response: () => undefined,
       local: () => undefined,
     });
-    const names = turn.all ? gate.reachable(turn.authenticated) : [turn.upstream];
+    const names = turn.all ? await gate.reachable(turn.authenticated) : [turn.upstream];
     const ends = await Promise.all(
       names.map((upstream) => {
         const own = [...session.subscriptions];
@@ -508,7 +508,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     local: (capabilities: string) => LocalAnswer | undefined,
   ): Promise<void> {
     if (!turn.all) return attempt(turn, request, accepts, era, call, (server) => local(passedCapabilities([server])));
-    const [first = NO_UPSTREAM, ...others] = gate.reachable(turn.authenticated);
+    const [first = NO_UPSTREAM, ...others] = await gate.reachable(turn.authenticated);
     const told = await Promise.all(others.map((upstream) => ask(turn, { ...call, upstream })));
     const servers = told.map(({ json }) => json ?? "");
     return attempt(turn, request, accepts, era, { ...call, upstream: first }, (server) =>
@@ -542,7 +542,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const list = LISTS[request.method as keyof typeof LISTS]; // the caller has looked
     const elements: string[] = [];
     let denied: CallEnd | undefined;
-    const names = gate.reachable(turn.authenticated);
+    const names = await gate.reachable(turn.authenticated);
     for (const upstream of names.length === 0 ? [NO_UPSTREAM] : names) {
       const end = await listOne(turn, request.method, upstream, era, (text) => {
         elements.push(...elementsOn(upstream, text, list));
@@ -607,7 +607,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   /** Sets the level at every upstream that has one; one that cannot be reached now keeps its own. */
   async function setLevelOfAll(turn: Turn, request: McpRequest, session: McpSession): Promise<void> {
     const message = { method: request.method, params: request.paramsText, progress: false, name: "" };
-    for (const upstream of gate.reachable(turn.authenticated)) {
+    for (const upstream of await gate.reachable(turn.authenticated)) {
       await ask(turn, { ...listenCall(upstream, session.id, {}, [], session.clientCapabilities), message });
     }
     turn.exchange.answer(200, JSON_TYPE, `{"jsonrpc":"2.0","id":${request.idText},"result":{}}`);

@@ -83,8 +83,8 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
       const tokenDigest = createHash("sha256").update(token).digest("hex");
       return { kind: "authenticated", tenantId: "t", tokenDigest, agentId: token, token };
     },
+    reachable: async () => Object.keys(options.upstream),
     remainingBudgets: async () => ({ kind: "read", budgets: [] }),
-    reachable: () => Object.keys(options.upstream),
     async handleCall(_authenticated, call, sink, cut) {
       calls.push(call);
       const end = await run(call, makeUuidv7(Date.now(), randomBytes(10)), sink, cut.signal);
