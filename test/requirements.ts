@@ -25,6 +25,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { id: "trap-16", sentence: "Two writers must never fork a log." },
   { id: "trap-17", sentence: "Requests without a credential must be turned away, lists and sessions included." },
   { id: "trap-18", sentence: "A hidden tool must look exactly like one that does not exist." },
+  { id: "trap-19", sentence: "A changed definition must not be callable until it is approved again." },
   { id: "trap-22", sentence: "Duplicate member names must be refused, also in another case." },
   { id: "trap-24", sentence: "Without a rule that allows, the policy must deny, with a reason." },
   { id: "trap-25", sentence: "Tokens attenuated by others, with any text in a caveat, must verify." },
@@ -98,6 +99,11 @@ export const REQUIREMENTS: readonly Requirement[] = [
   {
     id: "R-STALE-3",
     sentence: "A database that is behind what a gateway has seen is refused until an administrator opens a new epoch.",
+  },
+  {
+    id: "R-TOOL-1",
+    sentence:
+      "A tool is called only as it was approved. Defined otherwise, it is quarantined on all gateways as soon as one sees it; an approval pins exactly what was shown, and nothing that an upstream does unlocks anything.",
   },
   { id: "R-BUDGET-1", sentence: "A budget is never overspent: under concurrency, across gateways, through crashes." },
   { id: "R-BUDGET-2", sentence: "A call that may have been sent stays charged." },

@@ -4,7 +4,7 @@ import { access, readdir, readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ACTIONS, EVENTS, REASONS } from "@writ/contract";
-import { ADMIN_PERMISSIONS, ADMIN_ROUTES } from "@writ/contract/admin";
+import { ADMIN_PERMISSIONS, ADMIN_PROBLEMS, ADMIN_ROUTES, TOOL_FLAGS } from "@writ/contract/admin";
 import { compileRules, runRuleTests } from "@writ/policy";
 import { listSettings, loadConfig } from "@writ/runtime";
 import { startWrit } from "@writ/testkit";
@@ -14,6 +14,7 @@ import { readFencedBlocks } from "./fenced-blocks.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 const GUIDE = ["README.md", "SECURITY.md", "docs/quickstart.md", "docs/concepts.md", "docs/token-format.md"].concat(
+  "docs/tool-lock.md",
   "docs/failure-modes.md",
   "docs/operations.md",
 );
@@ -82,6 +83,7 @@ describe("the pages", () => {
       ...Object.keys(ADMIN_ROUTES),
       ...settings.map(({ path }) => path),
     ]);
+    const codes = new Set([REASONS, ADMIN_PROBLEMS, TOOL_FLAGS].flatMap((list) => Object.keys(list)));
     const environment = new Set([
       ...settings.map((setting) => setting.environment),
       ...["WRIT_CONFIG", "WRIT_ADMIN_URL", "WRIT_ADMIN_KEY", "WRIT_GATEWAY_URL", "WRIT_TENANT", "WRIT_TOKEN"],
@@ -101,7 +103,7 @@ describe("the pages", () => {
     const unknown: string[] = [];
     for (const code of codeOf(await read(page))) {
       if (/^[a-z]+(?:_[a-z]+)+$/.test(code)) {
-        if (!(code in REASONS) && !others.has(code)) unknown.push(code);
+        if (!codes.has(code) && !others.has(code)) unknown.push(code);
       } else if (/^[a-z]+_\*$/.test(code)) {
         if (!Object.keys(REASONS).some((reason) => reason.startsWith(code.slice(0, -1)))) unknown.push(code);
       } else if (/^WRIT_[A-Z_]+$/.test(code)) {

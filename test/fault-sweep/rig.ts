@@ -198,6 +198,7 @@ async function startPlanes(parts: {
     random: createSystemRandom(),
     log,
     callDeadlineMs: 10_000,
+    catalogueIntervalMs: 300_000,
     stdioRunner: [],
     allowedAddresses: ["127.0.0.0/8"],
     childEnvironment: { path: "", home: "" },

@@ -64,6 +64,17 @@ export interface Upstream {
   readonly status: "active" | "suspended";
   readonly timeoutMs: number;
   readonly concurrencyMax: number;
+  /** Absent until its catalogue was approved for the first time. */
+  readonly lock?: UpstreamLock;
+}
+
+/** What was approved of an upstream besides its tools. Quarantined: none of its tools can be called. */
+export interface UpstreamLock {
+  /** The JSON text of its instructions as it gave them; `""` (two quotes) when it gave none. */
+  readonly instructions: string;
+  /** SHA-256 (hex) of their canonical form. */
+  readonly digest: string;
+  readonly status: "active" | "quarantined";
 }
 
 /** One pinned tool of an upstream; the object's id is `<upstream name>/<tool name>`. */
@@ -72,7 +83,7 @@ export interface Tool {
   readonly name: string;
   /** The definition as the upstream gave it: the JSON text of the member of `tools`, byte for byte. */
   readonly definition: string;
-  /** SHA-256 (hex) of `definition`. */
+  /** SHA-256 (hex) of the definition's canonical form: the same for all spellings that mean the same. */
   readonly digest: string;
   readonly status: "active" | "quarantined";
 }

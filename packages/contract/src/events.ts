@@ -298,8 +298,58 @@ export const EVENTS = {
   "catalogue.pinned": {
     version: 1,
     category: "catalogue",
-    sentence: "The tools of an upstream were pinned by digest.",
-    fields: { ...admin, upstream: "string", tools: "integer", digest: "string" },
+    sentence: "The tools of an upstream were pinned by digest; flagged ones are named, and those that were held back.",
+    fields: { ...admin, upstream: "string", tools: "integer", digest: "string", flags: "objects", held: "strings" },
+    optional: ["flags", "held"],
+  },
+  "catalogue.approved": {
+    version: 1,
+    category: "catalogue",
+    sentence: "What an upstream gives now was approved as a review showed it, flags included.",
+    fields: {
+      ...admin,
+      upstream: "string",
+      review: "string",
+      approved: "objects",
+      unpinned: "strings",
+      instructions: "string",
+      flags: "objects",
+    },
+    optional: ["instructions", "flags"],
+  },
+  "catalogue.rejected": {
+    version: 1,
+    category: "catalogue",
+    sentence: "What an upstream gives now was refused as a review showed it; what is pinned of it is quarantined.",
+    fields: { ...admin, upstream: "string", review: "string", rejected: "strings", instructions: "boolean" },
+  },
+  "catalogue.changed": {
+    version: 1,
+    category: "catalogue",
+    sentence:
+      "An upstream lists something else than when it was read last: what is new is pending, what is gone or changed is named.",
+    fields: {
+      upstream: "string",
+      digest: "string",
+      added: "strings",
+      missing: "strings",
+      changed: "strings",
+      instructions: "string",
+    },
+  },
+  "tool.quarantined": {
+    version: 1,
+    category: "catalogue",
+    sentence:
+      "A pinned tool is defined otherwise by its upstream; the gateway itself quarantined it (a narrowing command).",
+    fields: { upstream: "string", tool: "string", pinned: "string", seen: "string", gateway: "string" },
+  },
+  "upstream.quarantined": {
+    version: 1,
+    category: "catalogue",
+    sentence:
+      "An upstream gives other instructions than the pinned ones; the gateway itself quarantined all its tools (a narrowing command).",
+    fields: { upstream: "string", pinned: "string", seen: "string", gateway: "string" },
   },
   "catalogue.read": {
     version: 1,

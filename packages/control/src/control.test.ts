@@ -362,8 +362,9 @@ describe("commands", () => {
     const observe = (list: readonly string[]) =>
       plane.owner.transaction({ tenants: [plane.tenantId] }, (transaction) =>
         transaction.query(
-          `INSERT INTO catalogue_observation (tenant_id, upstream_id, gateway_id, observed_ms, status, tools)
-           VALUES ($1, $2, $3, 1, 'ok', $4) ON CONFLICT (tenant_id, upstream_id) DO UPDATE SET tools = excluded.tools`,
+          `INSERT INTO catalogue_observation (tenant_id, upstream_id, gateway_id, observed_ms, status, tools, served)
+           VALUES ($1, $2, $3, 1, 'ok', $4, 1000)
+           ON CONFLICT (tenant_id, upstream_id) DO UPDATE SET tools = excluded.tools`,
           [plane.tenantId, upstream.id, "019a0000-0000-7000-8000-000000000009", JSON.stringify(list)],
         ),
       );

@@ -1,3 +1,5 @@
+export { type CanonicalDefinition, canonicalDefinition, canonicalInstructions } from "./canonical-definition.ts";
+export { type CatalogueComparison, compareCatalogue, pinnedTextOf, type SeenCatalogue } from "./compare-catalogue.ts";
 export { describe } from "./describe.ts";
 export { explain, judge, listNamed, listTools, type TokenBudgets, type ToolListing, tokenBudgets } from "./judge.ts";
 export { judgeAttenuation } from "./judge-attenuation.ts";

@@ -232,6 +232,23 @@ rules:
     expect(call(world, "ghost")).toBe("deny tool_unknown hidden");
   });
 
+  it("denies every tool of an upstream whose instructions are quarantined, and lists none", () => {
+    const world = makeWorld();
+    const upstream = world.state.upstreamByName("everything");
+    if (upstream === undefined) throw new TypeError("the world has no upstream");
+    const withLock = (status: "active" | "quarantined"): AuthorityObject => {
+      const lock = { instructions: '""', digest: "", status };
+      return { kind: "upstream", id: upstream.id, version: 2, value: { ...upstream.value, lock } };
+    };
+    put(world, withLock("active"));
+    expect(call(world)).toBe("allow policy_allow");
+    put(world, withLock("quarantined"));
+    expect(call(world)).toBe("deny tool_quarantined");
+    expect(call(world, "get-env")).toBe("deny policy_denied hidden");
+    const listing = world.attempt(world.rootText, { action: "tool.list", tool: "" });
+    expect(listTools(world.state, listing).tools).toEqual([]);
+  });
+
   it("denies a call that was described on an older definition of its tool", () => {
     const world = makeWorld();
     const attempt = world.attempt(world.rootText);

@@ -361,8 +361,15 @@ function toolLock({ state, attempt }: View): Denial | undefined {
   if (action !== "tool.call") return undefined;
   const id = `${resource.upstream}/${resource.name}`;
   if (state.killed("tool", id)) return no("kill_engaged");
+  if (isQuarantined(state, resource.upstream)) return no("tool_quarantined");
   const tool = state.get("tool", id);
   return tool !== undefined && tool.status !== "active" ? no("tool_quarantined") : undefined;
+}
+
+/** Whether all tools of an upstream are: it has said other instructions than the pinned ones. */
+function isQuarantined(state: TenantState, upstream: string): boolean {
+  const lock = state.upstreamByName(upstream)?.value.lock;
+  return lock !== undefined && lock.status !== "active";
 }
 
 /** Whether the presenter may know that the attempt's tool exists. */
@@ -487,7 +494,7 @@ interface KeptList {
 /** The tools of an upstream that policy and locks leave to the recorded chain; what caveats leave is not kept. */
 function visibleToPolicy(view: View, port: PolicyPort, upstream: string): readonly Tool[] {
   const { state, attempt } = view;
-  if (state.upstreamByName(upstream)?.value.status !== "active") return [];
+  if (state.upstreamByName(upstream)?.value.status !== "active" || isQuarantined(state, upstream)) return [];
   const key = `list ${state.nearestRecorded(attempt.token.path)} ${attempt.request.context.protocol} ${upstream}`;
   // Only this function writes keys that begin with "list".
   const kept = state.derived.get(key) as KeptList | undefined;

@@ -43,6 +43,8 @@ export interface GatewayOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly callDeadlineMs: number;
+  /** How long after an upstream's catalogue was read it is read again. */
+  readonly catalogueIntervalMs: number;
   readonly stdioRunner: readonly string[];
   readonly allowedAddresses: readonly string[];
   /** All that stdio upstreams inherit. */
@@ -70,6 +72,8 @@ const POLL_MS = 1_000;
 const CONTACT_LOST_MS = 4_000;
 /** How often open calls are looked at for validity and contact. */
 const WATCH_MS = 250;
+/** How often readings of a catalogue that the control plane asked for are looked for. */
+const SERVE_MS = 1_000;
 /** How often counted rejections and summaries become events. */
 const SUMMARISE_MS = 10_000;
 /** Open calls of a tenant are judged again at most this often; the bound of 5 s for streams leaves room. */
@@ -140,9 +144,11 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
   const catalogue = createCatalogueWatch({
     reader: upstreams,
     store: createObservationStore(options.db),
+    states,
     clock,
     random,
     gatewayId,
+    intervalMs: options.catalogueIntervalMs,
     record: journal.record,
     log,
   });
@@ -184,10 +190,18 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
 
   let watcher: NodeJS.Timeout | undefined;
   let summariser: NodeJS.Timeout | undefined;
+  let server: NodeJS.Timeout | undefined;
+  let serving: Promise<void> | undefined;
 
   function watch(): void {
     openCalls.expire(clock.nowMs());
     if (clock.monotonicMs() - states.lastContactMonotonicMs() > CONTACT_LOST_MS) openCalls.cutAll("state_unavailable");
+  }
+
+  function serve(): void {
+    serving ??= catalogue.serve().finally(() => {
+      serving = undefined;
+    });
   }
 
   function summarise(all: boolean): void {
@@ -235,6 +249,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
       journal.start();
       watcher = setInterval(watch, WATCH_MS);
       summariser = setInterval(() => summarise(false), SUMMARISE_MS);
+      server = setInterval(serve, SERVE_MS);
       started = true;
       const { version, dangerous } = options;
       journal.record(instanceEvent("gateway.started", { gateway: gatewayId, version, dangerous }));
@@ -254,8 +269,10 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
       draining = true;
       clearInterval(watcher);
       clearInterval(summariser);
+      clearInterval(server);
       for (const timer of reviews.values()) clearTimeout(timer);
       openCalls.cutAll("gateway_draining");
+      await serving;
       await catalogue.close();
       await upstreams.close();
       journal.close();

@@ -19,7 +19,7 @@ import { commitJournal, commitJournalUnderLock, resolveBatch } from "./commit-jo
 import type { HeadMark } from "./head-mark.ts";
 import type { EntryResult, JournalBatchResult, JournalEntry } from "./journal-entry.ts";
 import { lapseLeases, renewLease } from "./lease.ts";
-import { banNode, type CarveClaim, recordChild, type SoftLimit } from "./narrow.ts";
+import { banNode, type CarveClaim, type Quarantined, quarantine, recordChild, type SoftLimit } from "./narrow.ts";
 import { readChanges, readHeads, readSnapshot } from "./read-authority.ts";
 import { listTenants, readEvents, readHead } from "./read-log.ts";
 import { refundCarves } from "./refund-carves.ts";
@@ -902,6 +902,90 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
             fields: { node, reason: "test", gateway: newId() },
           },
         });
+
+      /** An upstream with these tools, its id, and what would quarantine one thing of it. */
+      const makeUpstream = async (tenantId: string, tools: readonly string[]) => {
+        const upstreamId = newId();
+        await runCommand(control, { tenantId, nowMs: nowMs() }, async (command) => {
+          const lock = { instructions: '""', digest: "told", status: "active" } as const;
+          const transport = { type: "http", url: "http://127.0.0.1:1/" } as const;
+          const limits = { isolation: "shared", status: "active", timeoutMs: 1_000, concurrencyMax: 1 } as const;
+          await command.put({ kind: "upstream", id: upstreamId, value: { name: "up", transport, ...limits, lock } }, 0);
+          for (const name of tools) {
+            const value = {
+              upstream: "up",
+              name,
+              definition: "{}",
+              digest: `digest-${name}`,
+              status: "active",
+            } as const;
+            await command.put({ kind: "tool", id: `up/${name}`, value }, 0);
+          }
+          const fields = { by: "test", version: 1, upstreamId, upstream: "up" };
+          command.append({ event: "upstream.created", id: newId(), timeMs: nowMs(), tenantId, fields });
+        });
+        const common = { upstream: "up", pinned: "", seen: "other", gateway: newId() };
+        const item = (name: string, pinned: string): Quarantined => ({
+          name,
+          pinned,
+          seen: "other",
+          definition: '{"other":true}',
+          event: {
+            event: "tool.quarantined",
+            id: newId(),
+            timeMs: nowMs(),
+            tenantId,
+            fields: { ...common, tool: name },
+          },
+        });
+        return { upstreamId, item };
+      };
+      const statuses = async (tenantId: string) => {
+        const { objects } = (await readSnapshot(gateway, tenantId)) ?? { objects: [] };
+        return objects
+          .flatMap((object) =>
+            object.kind === "tool"
+              ? [`${object.value.name} ${object.value.status} ${object.value.definition}`]
+              : object.kind === "upstream"
+                ? [`up ${object.value.lock?.status} ${object.value.status}`]
+                : [],
+          )
+          .sort();
+      };
+
+      test("quarantines what is pinned as it was compared, in one revision, and changes nothing else of it", async () => {
+        const tenantId = await makeTenant(control);
+        const { upstreamId, item } = await makeUpstream(tenantId, ["a", "b", "c"]);
+        const before = await readHead(control, tenantId);
+        const items = [item("a", "digest-a"), item("c", "digest-c"), item("", "told")];
+        const request = { tenantId, nowMs: nowMs(), upstreamId, items };
+        const done = await quarantine(gateway, request);
+        expect(done).toEqual({ kind: "quarantined", revision: (before?.revision ?? 0) + 1 });
+        expect(await statuses(tenantId)).toEqual([
+          "a quarantined {}",
+          "b active {}",
+          "c quarantined {}",
+          "up quarantined active",
+        ]);
+        expect((await readHead(control, tenantId))?.sequence).toBe((before?.sequence ?? 0) + items.length);
+        // What was quarantined is not active any more, so there is nothing to compare with.
+        expect((await quarantine(gateway, request)).kind).toBe("moved");
+      });
+
+      test("quarantines nothing when any of it is pinned otherwise by now", async () => {
+        const tenantId = await makeTenant(control);
+        const { upstreamId, item } = await makeUpstream(tenantId, ["a", "b"]);
+        const before = await statuses(tenantId);
+        const wrong = [item("b", "digest-of-another"), item("unknown", "digest-b"), item("", "told otherwise")];
+        for (const last of wrong) {
+          const items = [item("a", "digest-a"), last];
+          const result = await quarantine(gateway, { tenantId, nowMs: nowMs(), upstreamId, items });
+          expect(result.kind).toBe("moved");
+        }
+        const elsewhere = { tenantId, nowMs: nowMs(), upstreamId: newId(), items: [item("a", "digest-a")] };
+        expect((await quarantine(gateway, elsewhere)).kind).toBe("moved");
+        expect(await statuses(tenantId)).toEqual(before);
+      });
 
       test("records a child once, sets its carve aside, and refunds what was not spent, once", async () => {
         const tenantId = await makeTenant(control);

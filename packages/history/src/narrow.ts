@@ -163,3 +163,54 @@ export async function banNode(
   if (row === undefined) throw new TypeError("writ_ban_node answered nothing");
   return { kind: row.status, revision: row.revision };
 }
+
+/** Tools (and instructions) quarantined in one command. */
+export const QUARANTINE_MAX = 2_000;
+
+export interface Quarantined {
+  /** The tool's name; "" for the upstream's instructions, which stand for all its tools. */
+  readonly name: string;
+  /** The digest of what is pinned, as the caller compared it. */
+  readonly pinned: string;
+  /** What the upstream gives instead, and its digest. */
+  readonly seen: string;
+  readonly definition: string;
+  readonly event: AuditEvent & { readonly event: "tool.quarantined" | "upstream.quarantined" };
+}
+
+export interface QuarantineRequest {
+  readonly tenantId: string;
+  readonly nowMs: number;
+  readonly upstreamId: string;
+  readonly items: readonly Quarantined[];
+}
+
+/** Quarantines what has drifted: all of it, or nothing when any of it is not pinned so any more (`moved`). */
+export async function quarantine(
+  db: Database,
+  request: QuarantineRequest,
+): Promise<{ readonly kind: "quarantined" | "moved"; readonly revision: number }> {
+  const { items } = request;
+  if (items.length === 0 || items.length > QUARANTINE_MAX) {
+    throw new TypeError(`a quarantine names one tool at least, and at most ${QUARANTINE_MAX}`);
+  }
+  const encoded = items.map(({ event }) => encodeEvent(event));
+  const rows = await db.query<{ status: "quarantined" | "moved"; revision: number }>(
+    `SELECT status, revision FROM writ_quarantine($1::uuid, $2::int8, $3, $4::text[], $5::text[], $6::text[], $7::text[],
+       $8::text[], $9::bytea)`,
+    [
+      request.tenantId,
+      request.nowMs,
+      request.upstreamId,
+      items.map(({ name }) => name),
+      items.map(({ pinned }) => pinned),
+      items.map(({ seen }) => seen),
+      items.map(({ definition }) => definition),
+      encoded.map((event) => event.text),
+      Buffer.concat(encoded.map((event) => event.leaf)),
+    ],
+  );
+  const row = rows[0];
+  if (row === undefined) throw new TypeError("writ_quarantine answered nothing");
+  return { kind: row.status, revision: row.revision };
+}

@@ -208,6 +208,7 @@ function makeGateway(context: Context): { readonly gateway: Gateway; start(): Pr
     random: createSystemRandom(),
     log,
     callDeadlineMs: config.gateway.callDeadlineMs,
+    catalogueIntervalMs: config.upstreams.catalogueIntervalMs,
     stdioRunner: config.upstreams.stdioRunner,
     allowedAddresses: config.upstreams.allowedAddresses,
     childEnvironment: { path: process.env["PATH"] ?? "", home: process.env["HOME"] ?? "" },

@@ -1,13 +1,22 @@
 /** `writ upstream`: the servers behind the gateway, and the tools that were pinned of them. */
 import type { UpstreamTransport } from "@writ/contract";
-import type { PinAnswer, ToolView, UpstreamView } from "@writ/contract/admin";
+import type {
+  CatalogueDecide,
+  CatalogueReview,
+  PinAnswer,
+  ReviewedInstructions,
+  ReviewedTool,
+  ToolFlag,
+  ToolView,
+  UpstreamView,
+} from "@writ/contract/admin";
 import type { Command } from "commander";
 import type { AdminSession } from "../admin-session.ts";
 import type { CliContext } from "../cli-context.ts";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
 import type { DefineCommands } from "../define-commands.ts";
 import { refused } from "../exit-codes.ts";
-import { type Column, formatTable } from "../format-table.ts";
+import { type Column, formatTable, printable } from "../format-table.ts";
 import { readChoice, readCount, readPairs } from "../read-values.ts";
 import { setStatus } from "../set-status.ts";
 
@@ -45,10 +54,37 @@ export const define: DefineCommands = (program, context) => {
   defineAdd(group, context);
   defineAdminCommand(group, context, {
     usage: "pin <upstream>",
-    summary: "Look at an upstream's catalogue and pin its tools as they are now.",
+    summary: "Pin an upstream's tools for the first time; later, unpin what is gone and say what waits for a review.",
     arguments: ["id or name"],
     run: (session, [id]) => pin(session, given(id)),
   });
+  defineAdminCommand(group, context, {
+    usage: "review <upstream>",
+    summary: "Read an upstream's catalogue now, and show how it differs from what is pinned.",
+    arguments: ["id or name"],
+    run: (session, [id]) => review(session, given(id)),
+  });
+  for (const { verb, summary } of [
+    {
+      verb: "approve",
+      summary: "Pin what a review showed: these tools, or all that waits. Unpins what it showed as missing.",
+    },
+    {
+      verb: "reject",
+      summary: "Refuse what a review showed: these tools, or all that waits. What is pinned is quarantined.",
+    },
+  ] as const) {
+    defineAdminCommand<DecideOptions>(group, context, {
+      usage: `${verb} <upstream> [tools...]`,
+      summary,
+      arguments: ["id or name", "names of tools, without the upstream's"],
+      options: [
+        option("--review <digest>", "what the review ended with: nothing else is decided on").makeOptionMandatory(),
+        option("--instructions", "the upstream's instructions; by itself, only those"),
+      ],
+      run: (session, [id, tools], options) => decide(session, verb, given(id), listOf(tools), options),
+    });
+  }
   defineAdminCommand(group, context, {
     usage: "tools <upstream>",
     summary: "List the pinned tools of an upstream.",
@@ -152,15 +188,93 @@ async function pin({ client, context, tenant, show }: AdminSession, id: string):
 }
 
 function formatPin({ upstream, tools }: PinAnswer): string {
-  return formatTable(
+  const table = formatTable(
     tools,
     [
       { title: "TOOL", value: ({ name }) => `${upstream}/${name}` },
       { title: "CHANGE", value: ({ change }) => change },
       { title: "DIGEST", value: ({ digest }) => digest.slice(0, 16) },
+      ...(tools.some(({ flags }) => flags.length > 0)
+        ? [{ title: "FLAGS", value: ({ flags }: { readonly flags: readonly ToolFlag[] }) => formatFlags(flags) }]
+        : []),
     ],
     "The upstream has no tools.",
   );
+  const waits = tools.some(({ change }) => change === "held" || change === "pending");
+  return waits
+    ? `${table}What is held or pending cannot be called. Look at it with: writ upstream review ${upstream}\n`
+    : table;
+}
+
+interface DecideOptions {
+  readonly review: string;
+  readonly instructions?: boolean;
+}
+
+/** Commander gives a variadic argument as a list. */
+function listOf(argument: string | undefined): readonly string[] {
+  return (argument ?? []) as unknown as readonly string[];
+}
+
+async function review({ client, context, tenant, show }: AdminSession, id: string): Promise<void> {
+  context.note("Waiting for a gateway to read the catalogue…\n");
+  const answer = await client.call("upstreams.review", { params: { tenant, id } }, { timeoutMs: 120_000 });
+  await show(answer, () => formatReview(answer));
+}
+
+async function decide(
+  { client, tenant, show }: AdminSession,
+  verb: "approve" | "reject",
+  id: string,
+  tools: readonly string[],
+  { review: digest, instructions }: DecideOptions,
+): Promise<void> {
+  const params = { tenant, id };
+  const body: CatalogueDecide = {
+    review: digest,
+    ...(tools.length === 0 ? {} : { tools }),
+    ...(instructions === true ? { instructions } : {}),
+  };
+  const answer = await client.call(`upstreams.${verb}`, { params, body });
+  const done = verb === "approve" ? "Approved" : "Rejected";
+  const named = [
+    ...answer.tools.map((name) => `${answer.upstream}/${name}`),
+    ...(answer.instructions ? ["its instructions"] : []),
+  ];
+  await show(answer, () => named.map((name) => `${done} ${printable(name)}.\n`).join(""));
+}
+
+const REVIEW_COLUMNS: readonly Column<{ readonly name: string; readonly part: ReviewedTool | ReviewedInstructions }>[] =
+  [
+    { title: "TOOL", value: ({ name }) => name },
+    { title: "CHANGE", value: ({ part }) => part.change },
+    { title: "STATUS", value: ({ part }) => part.status },
+    { title: "FLAGS", value: ({ part }) => formatFlags(part.flags) },
+  ];
+
+/** The table of what is not as it is pinned, each difference in lines, and how to decide on it. */
+function formatReview({ upstream, review: digest, pending, tools, instructions }: CatalogueReview): string {
+  const parts = [
+    ...tools.map((part) => ({ name: `${upstream}/${part.name}`, part })),
+    { name: "(instructions)", part: instructions },
+  ].filter(({ part }) => part.change !== "unchanged" || part.status !== "active");
+  if (parts.length === 0) return "The upstream's catalogue is as it is pinned.\n";
+  const details = parts
+    .filter(({ part }) => part.flags.length + part.diff.length > 0)
+    .map(({ name, part }) => {
+      const flags = part.flags.map(({ code, detail }) => `! ${code}: ${detail}`);
+      const lines =
+        part.change === "restored" ? ["It is given again as it is pinned. What was seen:", ...part.diff] : part.diff;
+      return `\n${printable(name)}\n${[...flags, ...lines].map((line) => `  ${printable(line)}\n`).join("")}`;
+    });
+  const hint = pending
+    ? `\nTo pin all that waits:  writ upstream approve ${upstream} --review ${digest}\nOr to refuse it:        writ upstream reject ${upstream} --review ${digest}\n`
+    : "";
+  return `${formatTable(parts, REVIEW_COLUMNS)}${details.join("")}${hint}`;
+}
+
+function formatFlags(flags: readonly ToolFlag[]): string {
+  return flags.map(({ code }) => code).join(" ");
 }
 
 function formatTransport(transport: UpstreamTransport): string {

@@ -39,6 +39,9 @@ export interface AdminOperations {
   "upstreams.update": { params: TenantObject; body: s.UpstreamUpdate; answer: s.UpstreamView };
   "upstreams.remove": { params: TenantObject; query: Version; answer: null };
   "upstreams.pin": { params: TenantObject; answer: s.PinAnswer };
+  "upstreams.review": { params: TenantObject; answer: s.CatalogueReview };
+  "upstreams.approve": { params: TenantObject; body: s.CatalogueDecide; answer: s.CatalogueDecideAnswer };
+  "upstreams.reject": { params: TenantObject; body: s.CatalogueDecide; answer: s.CatalogueDecideAnswer };
   "upstreams.tools": { params: TenantObject; query: s.PageQuery; answer: s.Page<s.ToolView> };
   "root-keys.list": { params: Tenant; answer: s.Page<s.RootKeyView> };
   "root-keys.rotate": { params: Tenant; answer: s.RootKeyRotateAnswer };

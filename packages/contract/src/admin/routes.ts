@@ -141,7 +141,30 @@ export const ADMIN_ROUTES = {
     path: `${T}/upstreams/{id}/pin`,
     permission: "upstreams:write",
     scope: "tenant",
-    sentence: "Waits for the gateway to see the upstream's catalogue and pins its tools.",
+    sentence:
+      "Waits for the gateway to read the upstream's catalogue. The first time its tools are pinned but for those that are flagged; later, what is gone is unpinned, and the rest waits for a review.",
+  },
+  "upstreams.review": {
+    method: "POST",
+    path: `${T}/upstreams/{id}/review`,
+    permission: "upstreams:read",
+    scope: "tenant",
+    sentence: "Waits for the gateway to read the upstream's catalogue and shows how it differs from what is pinned.",
+  },
+  "upstreams.approve": {
+    method: "POST",
+    path: `${T}/upstreams/{id}/approve`,
+    permission: "upstreams:write",
+    scope: "tenant",
+    sentence:
+      "Pins tools and instructions exactly as a review showed them, and unpins those that it showed as missing.",
+  },
+  "upstreams.reject": {
+    method: "POST",
+    path: `${T}/upstreams/{id}/reject`,
+    permission: "upstreams:write",
+    scope: "tenant",
+    sentence: "Refuses tools and instructions as a review showed them: what is pinned of them is quarantined.",
   },
   "upstreams.tools": {
     method: "GET",

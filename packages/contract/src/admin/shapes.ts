@@ -19,6 +19,7 @@ import type {
 import type { BudgetMode, BudgetScope, BudgetUnit, Window } from "../budgets.ts";
 import type { Reason } from "../reasons.ts";
 import type { AdminGrant } from "./permissions.ts";
+import type { ToolFlagCode } from "./tool-flags.ts";
 
 export interface ObjectIdentity {
   readonly id: string;
@@ -113,11 +114,68 @@ export interface ToolView extends ObjectIdentity {
 }
 export interface PinAnswer {
   readonly upstream: string;
-  readonly tools: readonly { readonly name: string; readonly digest: string; readonly change: ToolChange }[];
+  readonly tools: readonly {
+    readonly name: string;
+    readonly digest: string;
+    readonly change: ToolChange;
+    readonly flags: readonly ToolFlag[];
+  }[];
   readonly digest: string;
   readonly observedAtMs: number;
 }
-export type ToolChange = "added" | "changed" | "unchanged" | "removed";
+/** held: flagged, so that it is pinned by name only. pending: new or changed since, so that it waits for a review. */
+export type ToolChange = "added" | "pending" | "held" | "unchanged" | "removed";
+
+/** What a reviewer should look at. A flag permits nothing. */
+export interface ToolFlag {
+  readonly code: ToolFlagCode;
+  readonly detail: string;
+}
+
+/** An upstream's catalogue as it was read last, beside what is pinned of it. */
+export interface CatalogueReview {
+  readonly upstream: string;
+  /** SHA-256 (hex) of everything that is shown here: what an approval names, so that it approves nothing else. */
+  readonly review: string;
+  readonly observedAtMs: number;
+  /** Whether anything waits for an approval or a rejection. */
+  readonly pending: boolean;
+  readonly tools: readonly ReviewedTool[];
+  readonly instructions: ReviewedInstructions;
+}
+interface Reviewed {
+  /** restored: quarantined, and given again as it is pinned. */
+  readonly change: "unchanged" | "added" | "changed" | "missing" | "restored";
+  /** pending: not pinned, and so not callable. rejected: neither, and refused by an administrator. */
+  readonly status: "active" | "quarantined" | "pending" | "rejected";
+  /** Digests; absent where there is none. */
+  readonly pinned?: string;
+  readonly seen?: string;
+  readonly flags: readonly ToolFlag[];
+  /**
+   * Lines that begin with a space, `-` or `+`, and `@@` between parts that are not beside each other: from what is
+   * pinned to what was seen, or where it is given as pinned again, to what led to its quarantine. Hidden characters are
+   * written as `\u{…}`.
+   */
+  readonly diff: readonly string[];
+}
+export interface ReviewedTool extends Reviewed {
+  readonly name: string;
+}
+export interface ReviewedInstructions extends Reviewed {}
+
+export interface CatalogueDecide {
+  /** `review` of the answer that was looked at. Problem `version_conflict` when anything of it is different now. */
+  readonly review: string;
+  /** Names of tools; with neither of the two, everything that is pending. */
+  readonly tools?: readonly string[];
+  readonly instructions?: boolean;
+}
+export interface CatalogueDecideAnswer {
+  readonly upstream: string;
+  readonly tools: readonly string[];
+  readonly instructions: boolean;
+}
 
 export interface RootKeyView extends ObjectIdentity {
   readonly status: "active" | "verifying" | "retired";

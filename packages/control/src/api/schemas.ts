@@ -3,6 +3,7 @@
  * says. They write down packages/contract/src/admin; a test compares the two by use.
  */
 import { TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
+import { TOOL_FLAGS, type ToolFlagCode } from "@writ/contract/admin";
 import { EPOCH_MAX } from "@writ/history";
 import Type, { type TSchema } from "typebox";
 
@@ -124,13 +125,45 @@ export const toolView = object({
   digest: Type.String(),
   definition: Type.String(),
 });
+const toolFlag = object({
+  // The names of a closed list.
+  code: oneOf(Object.keys(TOOL_FLAGS) as ToolFlagCode[]),
+  detail: Type.String(),
+});
+const reviewed = {
+  change: oneOf(["unchanged", "added", "changed", "missing", "restored"]),
+  status: oneOf(["active", "quarantined", "pending", "rejected"]),
+  pinned: optional(Type.String()),
+  seen: optional(Type.String()),
+  flags: Type.Array(toolFlag),
+  diff: Type.Array(Type.String()),
+};
+export const catalogueReview = object({
+  upstream: Type.String(),
+  review: Type.String(),
+  observedAtMs: timeMs,
+  pending: Type.Boolean(),
+  tools: Type.Array(object({ name: Type.String(), ...reviewed })),
+  instructions: object(reviewed),
+});
+export const catalogueDecide = object({
+  review: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+  tools: optional(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 2_000 })),
+  instructions: optional(Type.Boolean()),
+});
+export const catalogueDecideAnswer = object({
+  upstream: Type.String(),
+  tools: Type.Array(Type.String()),
+  instructions: Type.Boolean(),
+});
 export const pinAnswer = object({
   upstream: Type.String(),
   tools: Type.Array(
     object({
       name: Type.String(),
       digest: Type.String(),
-      change: oneOf(["added", "changed", "unchanged", "removed"]),
+      change: oneOf(["added", "pending", "held", "unchanged", "removed"]),
+      flags: Type.Array(toolFlag),
     }),
   ),
   digest: Type.String(),

@@ -1,12 +1,15 @@
 /** Routes of upstreams and their pinned tools. */
 import type { UpstreamView } from "@writ/contract/admin";
+import { approveCatalogue } from "../commands/approve-catalogue.ts";
 import { createUpstream } from "../commands/create-upstream.ts";
 import { pinCatalogue } from "../commands/pin-catalogue.ts";
+import { rejectCatalogue } from "../commands/reject-catalogue.ts";
 import { removeUpstream } from "../commands/remove-upstream.ts";
 import { updateUpstream } from "../commands/update-upstream.ts";
 import { countTools } from "../queries/count-tools.ts";
 import { makeUpstreamView } from "../queries/make-upstream-view.ts";
 import { makePage, readNamedObject, readPage, selectObjects, viewOf } from "../queries/read-objects.ts";
+import { reviewCatalogue } from "../queries/review-catalogue.ts";
 import { defineRoute } from "./route.ts";
 import * as schema from "./schemas.ts";
 
@@ -62,6 +65,23 @@ export const upstreamRoutes = [
   defineRoute("upstreams.pin", {
     answer: schema.pinAnswer,
     handle: ({ control, actor, tenantId }, { params }) => pinCatalogue(control, actor, tenantId, params.id),
+  }),
+  defineRoute("upstreams.review", {
+    answer: schema.catalogueReview,
+    handle: async ({ control, tenantId }, { params }) =>
+      (await reviewCatalogue(control, tenantId, params.id, { fresh: true })).shown,
+  }),
+  defineRoute("upstreams.approve", {
+    body: schema.catalogueDecide,
+    answer: schema.catalogueDecideAnswer,
+    handle: ({ control, actor, tenantId }, { params, body }) =>
+      approveCatalogue(control, actor, tenantId, params.id, body),
+  }),
+  defineRoute("upstreams.reject", {
+    body: schema.catalogueDecide,
+    answer: schema.catalogueDecideAnswer,
+    handle: ({ control, actor, tenantId }, { params, body }) =>
+      rejectCatalogue(control, actor, tenantId, params.id, body),
   }),
   defineRoute("upstreams.tools", {
     query: schema.pageQuery,

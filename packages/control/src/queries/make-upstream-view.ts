@@ -8,7 +8,10 @@ import { viewOf } from "./read-objects.ts";
 export const VALUE_HIDDEN = "***";
 
 export function makeUpstreamView(stored: Stored<Upstream>, toolsPinned: number): UpstreamView {
-  return { ...viewOf(stored), transport: hideEnvironment(stored.value.transport), toolsPinned };
+  // Its lock is what a review shows.
+  const { lock: _, ...value } = stored.value;
+  const view = viewOf({ ...stored, value });
+  return { ...view, transport: hideEnvironment(stored.value.transport), toolsPinned };
 }
 
 function hideEnvironment(transport: StoredTransport): UpstreamTransport {

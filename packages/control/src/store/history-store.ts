@@ -114,6 +114,16 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
     endExpired: (actor, tenantId) =>
       inTurn(tenantId, () => endExpired(db, { tenantId, nowMs: clock.nowMs(), newId, by: actor.by })),
     pruneRows: (tenantId, from) => inTurn(tenantId, () => pruneRows(db, tenantId, from)),
+    async wantReading(tenantId, upstreamId) {
+      const rows = await db.transaction({ tenants: [tenantId] }, (transaction) =>
+        transaction.query<{ readonly wanted: number }>(
+          `UPDATE catalogue_observation SET wanted = wanted + 1 WHERE tenant_id = $1 AND upstream_id = $2
+            RETURNING wanted`,
+          [tenantId, upstreamId],
+        ),
+      );
+      return rows[0]?.wanted ?? 0;
+    },
     snapshot: (tenantId) => readSnapshot(db, tenantId),
   };
 }

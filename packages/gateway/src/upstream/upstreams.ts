@@ -548,8 +548,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         return catalogue;
       } finally {
         giveBack(entry, place);
-        // A child for a list that is read once in a while is not kept.
-        if (place.running === 0 && upstream.transport.type === "stdio") drop(entry, GATEWAY_KEY, place);
+        // Read once in a while, and each time over a session of its own: an upstream says its instructions when one opens.
+        if (place.running === 0) drop(entry, GATEWAY_KEY, place);
         if (entries.get(entry.key) !== entry) retire(entry);
       }
     },

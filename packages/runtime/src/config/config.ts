@@ -31,6 +31,7 @@ export interface Config {
   readonly upstreams: {
     readonly stdioRunner: readonly string[];
     readonly allowedAddresses: readonly string[];
+    readonly catalogueIntervalMs: number;
   };
   readonly log: { readonly level: "trace" | "debug" | "info" | "warn" | "error" | "silent" };
   /** What was left to defaults is absent; used to say where a value came from. */

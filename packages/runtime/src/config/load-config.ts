@@ -233,6 +233,7 @@ function resolveConfig(
       allowedAddresses:
         get<readonly string[] | undefined>("upstreams.allowedAddresses") ??
         (mode === "development" ? LOOPBACK_RULES : []),
+      catalogueIntervalMs: get("upstreams.catalogueIntervalMs"),
     },
     log: { level: get("log.level") },
     sources,

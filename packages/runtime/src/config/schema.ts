@@ -157,6 +157,13 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
           "Addresses that http upstreams may have though they are not public: `10.1.2.0/24`, `10.1.2.3`, `fd00::/8`, or a host (`crm.lan`, `*.crm.lan` for all below it), which speaks for private addresses and this machine's. For the whole instance, so as narrow as can be. Every other such address is refused.",
         defaultNote: "none; in development `127.0.0.0/8` and `::1`, which each start says",
       }),
+      catalogueIntervalMs: count({
+        default: 300_000,
+        minimum: 1_000,
+        maximum: 86_400_000,
+        description:
+          "How long after an upstream's catalogue was read each gateway reads it again, and so how long a drifted tool may go unnoticed. Looked at every 10 s.",
+      }),
     }),
   ),
   log: Type.Optional(

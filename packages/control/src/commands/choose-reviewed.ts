@@ -1,0 +1,57 @@
+/** Which parts of a review a decision is about. Common to approving and rejecting; decides nothing by itself. */
+import type { CatalogueDecide, CatalogueReview, ReviewedTool } from "@writ/contract/admin";
+import { Problem } from "../problem.ts";
+import { isPending } from "../queries/review-catalogue.ts";
+import type { CommandTransaction } from "../store/control-store.ts";
+
+export interface Chosen {
+  readonly tools: readonly ReviewedTool[];
+  readonly instructions: boolean;
+}
+
+/** What `input` names, or all that is pending when it names nothing; refuses what was not looked at. */
+export function chooseReviewed(
+  shown: CatalogueReview,
+  input: CatalogueDecide,
+  options: { readonly alsoMissing: boolean },
+): Chosen {
+  if (input.review !== shown.review) {
+    throw new Problem("version_conflict", "The catalogue is not what the review showed; look at it again.", {
+      expectedVersion: input.review,
+      actualVersion: shown.review,
+    });
+  }
+  const isGone = (tool: ReviewedTool): boolean => options.alsoMissing && tool.change === "missing";
+  if (input.tools === undefined && input.instructions === undefined) {
+    const tools = shown.tools.filter((tool) => isPending(tool) || isGone(tool));
+    const chosen = { tools, instructions: isPending(shown.instructions) };
+    if (tools.length === 0 && !chosen.instructions)
+      throw new Problem("state_conflict", "Nothing waits for a decision.");
+    return chosen;
+  }
+  const byName = new Map(shown.tools.map((tool) => [tool.name, tool]));
+  const tools = [...new Set(input.tools)].map((name) => {
+    const tool = byName.get(name);
+    if (tool === undefined) throw new Problem("reference_unknown", "The review shows no tool of one of these names.");
+    if (tool.change === "unchanged" || (tool.change === "missing" && !options.alsoMissing)) {
+      throw new Problem("state_conflict", "There is nothing to decide about one of these tools.");
+    }
+    return tool;
+  });
+  return { tools, instructions: input.instructions === true };
+}
+
+/** What was seen and refused of these before has been decided anew. */
+export async function forgetDecided(
+  transaction: CommandTransaction,
+  tenantId: string,
+  upstreamId: string,
+  names: readonly string[],
+): Promise<void> {
+  for (const table of ["catalogue_drift", "catalogue_rejection"] as const) {
+    await transaction.query(
+      `DELETE FROM ${table} WHERE tenant_id = $1 AND upstream_id = $2 AND name = ANY ($3::text[])`,
+      [tenantId, upstreamId, names],
+    );
+  }
+}
