@@ -242,6 +242,58 @@ describe("what else an upstream may do", () => {
   });
 });
 
+describe("a list of tools", () => {
+  test("shows each caller the limits of its own token and of the rules, and the pinned definition to others", async () => {
+    const schema =
+      '{"type":"object","properties":{"amount":{"type":"number","maximum":1000},"to":{"type":"string"},"memo":{}}}';
+    await add("limits", [makeTool("transfer", "Transfers.", { inputSchema: JSON.parse(schema) as never })]);
+    const rules = `${ALLOW_ALL}  - id: large\n    effect: deny\n    match: { action: tool.call, tool: limits/transfer }\n    when: { args: { /amount: { not: { max: 500 } } } }\n`;
+    await applyRules(rig.admin, TENANT, rules);
+    const own = {
+      "limits/transfer": { "/to": { in: ["ann", "bob"] }, "/amount": { max: 50.5 }, "/memo": { absent: true } },
+    };
+    const narrow = await rig.mint([{ args: own }]);
+    // What the token and the rules allow of each of these.
+    const calls = [
+      { amount: 50.5, to: "ann" },
+      { amount: 51, to: "ann" },
+      { amount: 1, to: "eve" },
+      { amount: 1, to: "bob", memo: "x" },
+    ];
+    const shown = async (bearer: string) => {
+      const body = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} };
+      const meta = JSON.parse(statelessCall("x", {}).body) as { params: { _meta: unknown } };
+      const text = JSON.stringify({ ...body, params: { _meta: meta.params._meta } });
+      const headers = { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list" };
+      const answer = await rig.post("limits", bearer, text, headers);
+      return (JSON.parse(answer.text) as { result: { tools: { inputSchema: unknown }[] } }).result.tools[0]
+        ?.inputSchema;
+    };
+    expect(await shown(narrow)).toEqual({
+      type: "object",
+      properties: {
+        amount: { type: "number", maximum: 50.5 },
+        to: { type: "string", enum: ["ann", "bob"] },
+        memo: { not: {} },
+      },
+      required: ["to", "amount"],
+    });
+    expect(await shown(token)).toEqual({
+      type: "object",
+      properties: { amount: { type: "number", maximum: 500 }, to: { type: "string" }, memo: {} },
+      required: ["amount"],
+    });
+    const outcomes: string[] = [];
+    for (const args of calls) {
+      const { body, headers } = statelessCall("transfer", args);
+      outcomes.push((await rig.post("limits", narrow, body, headers)).text.includes("did transfer") ? "did" : "denied");
+    }
+    expect(outcomes).toEqual(["did", "denied", "denied", "denied"]);
+    await applyRules(rig.admin, TENANT, ALLOW_ALL);
+    expect(await shown(token)).toEqual(JSON.parse(schema));
+  });
+});
+
 describe("a day of harmless changes", () => {
   test("flags nothing and quarantines nothing", async () => {
     const tools = Array.from({ length: 12 }, (_, at) =>

@@ -55,6 +55,10 @@ export type ConditionOutcome =
 
 export interface ArgumentCondition {
   readonly pointer: string;
+  /** The reference tokens of the pointer. */
+  readonly steps: readonly string[];
+  /** As they were written; each of them is known and has an operand that it can be compared with. */
+  readonly operators: JsonObject;
   /** `fails` when any operator fails; else `unknown` when any cannot be judged; else `holds`. */
   evaluate(args: JsonObject): ConditionOutcome;
 }
@@ -97,7 +101,12 @@ export function compileArgumentCondition(pointer: string, operators: JsonValue):
   }
   return {
     kind: "compiled",
-    condition: { pointer, evaluate: (args) => evaluateTests(valueAt(args, steps), tests, mayBeAbsent) },
+    condition: {
+      pointer,
+      steps,
+      operators,
+      evaluate: (args) => evaluateTests(valueAt(args, steps), tests, mayBeAbsent),
+    },
   };
 }
 

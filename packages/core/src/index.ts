@@ -1,7 +1,17 @@
 export { type CanonicalDefinition, canonicalDefinition, canonicalInstructions } from "./canonical-definition.ts";
 export { type CatalogueComparison, compareCatalogue, pinnedTextOf, type SeenCatalogue } from "./compare-catalogue.ts";
 export { describe } from "./describe.ts";
-export { explain, judge, listNamed, listTools, type TokenBudgets, type ToolListing, tokenBudgets } from "./judge.ts";
+export {
+  type DefinitionListing,
+  explain,
+  judge,
+  listDefinitions,
+  listNamed,
+  listTools,
+  type TokenBudgets,
+  type ToolListing,
+  tokenBudgets,
+} from "./judge.ts";
 export { judgeAttenuation } from "./judge-attenuation.ts";
 export {
   type Attempt,

@@ -17,12 +17,13 @@ import {
   type RootToken,
   type Tool,
 } from "@writ/contract";
-import type { PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
-import { clearCaveats, listsAction, listsTool, type VerifiedToken } from "@writ/token";
+import type { ListableInput, PolicyAssertions, PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
+import { argumentConditions, clearCaveats, listsAction, listsTool, type VerifiedToken } from "@writ/token";
 import { actorChain } from "./actor-chain.ts";
 import { callClaims, tokenClaims } from "./budget-claims.ts";
 import { incompleteness } from "./describe.ts";
 import { type Attempt, CHECKS, type Check, type Explanation, type Judgement, type StageOutcome } from "./judgement.ts";
+import { narrowDefinition, type SchemaAssertion, type SchemaAssertions } from "./narrow-schema.ts";
 import type { TenantState } from "./tenant-state.ts";
 
 /** Judges one attempt. Never throws, and never allows what it could not judge to the end. */
@@ -55,7 +56,7 @@ export function listTools(state: TenantState, attempt: Attempt): ToolListing {
     const view = presenterView(state, attempt);
     if (standingDenial(view) !== undefined || state.policy.kind !== "active") return { kind: "listed", tools: [] };
     const { upstream } = attempt.request.resource;
-    const tools = visibleToPolicy(view, state.policy.port, upstream);
+    const { tools } = visibleToPolicy(view, state.policy.port, upstream);
     return {
       kind: "listed",
       tools: tools.filter((tool) => listsTool(attempt.token, upstream, tool.name) === "listed"),
@@ -119,6 +120,57 @@ export function tokenBudgets(state: TenantState, presenter: Presenter): TokenBud
     // A check that throws denies.
     return { kind: "denied", reason: "internal_error" };
   }
+}
+
+export interface DefinitionListing {
+  /** JSON texts; a definition that nothing narrows is the pinned one, byte for byte. */
+  readonly definitions: readonly string[];
+  /** Milliseconds since the epoch until which the same state and token give the same list. */
+  readonly validUntilMs: number;
+}
+
+/**
+ * The same tools as their presenter is shown them: with input schemas narrowed by what of its caveats and of the policy
+ * can be said in a schema.
+ */
+export function listDefinitions(state: TenantState, attempt: Attempt): DefinitionListing {
+  const { tools } = listTools(state, attempt);
+  const { upstream } = attempt.request.resource;
+  let validUntilMs = 0;
+  try {
+    const view = presenterView(state, attempt);
+    if (state.policy.kind !== "active" || tools.length === 0) return { definitions: [], validUntilMs };
+    const { port } = state.policy;
+    validUntilMs = Math.min(attempt.token.expiresAtMs, visibleToPolicy(view, port, upstream).validUntilMs);
+    const definitions = tools.map((tool) => {
+      const assertions = assertionsOf(view, port, tool);
+      validUntilMs = Math.min(validUntilMs, assertions.validUntilMs);
+      return narrowDefinition(tool.definition, assertions);
+    });
+    return { definitions, validUntilMs };
+  } catch {
+    // What cannot be narrowed is shown as it is pinned: the decision on a call does not rest on it.
+    return { definitions: tools.map((tool) => tool.definition), validUntilMs: 0 };
+  }
+}
+
+/** What the arguments of a call of the tool must meet, by the token and for every agent of the chain. */
+function assertionsOf(view: View, port: PolicyPort, tool: Tool): PolicyAssertions {
+  const { upstream, name } = tool;
+  const all: SchemaAssertion[] = argumentConditions(view.attempt.token, upstream, name).map((condition) => ({
+    condition,
+    negated: false,
+  }));
+  const any: SchemaAssertions["any"][number][] = [];
+  let validUntilMs = NEVER_CHANGES;
+  for (const agentId of view.chain) {
+    const said = port.assertions?.(listableInput(view, agentId, tool));
+    if (said === undefined) continue;
+    all.push(...said.all);
+    any.push(...said.any);
+    validUntilMs = Math.min(validUntilMs, said.validUntilMs);
+  }
+  return { all, any, validUntilMs };
 }
 
 // --- the run ----------------------------------------------------------------------------------------------------
@@ -492,26 +544,34 @@ interface KeptList {
 }
 
 /** The tools of an upstream that policy and locks leave to the recorded chain; what caveats leave is not kept. */
-function visibleToPolicy(view: View, port: PolicyPort, upstream: string): readonly Tool[] {
+function visibleToPolicy(view: View, port: PolicyPort, upstream: string): KeptList {
   const { state, attempt } = view;
-  if (state.upstreamByName(upstream)?.value.status !== "active" || isQuarantined(state, upstream)) return [];
+  if (state.upstreamByName(upstream)?.value.status !== "active" || isQuarantined(state, upstream)) {
+    return { tools: [], validUntilMs: NEVER_CHANGES };
+  }
   const key = `list ${state.nearestRecorded(attempt.token.path)} ${attempt.request.context.protocol} ${upstream}`;
   // Only this function writes keys that begin with "list".
   const kept = state.derived.get(key) as KeptList | undefined;
-  if (kept !== undefined && attempt.nowMs < kept.validUntilMs) return kept.tools;
+  if (kept !== undefined && attempt.nowMs < kept.validUntilMs) return kept;
   let validUntilMs = NEVER_CHANGES;
   const tools = state.toolsOf(upstream).filter((tool) => {
     if (tool.status !== "active" || state.killed("tool", `${upstream}/${tool.name}`)) return false;
-    const input = { upstream, kind: "tool", name: tool.name, definitionDigest: tool.digest } as const;
     return view.chain.every((agentId) => {
-      const { context, ...rest } = policyInput(view, agentId);
-      const { arguments: _, ...known } = context;
-      const listable = port.listable({ ...rest, action: "tool.call", resource: input, context: known });
+      const listable = port.listable(listableInput(view, agentId, tool));
       validUntilMs = Math.min(validUntilMs, listable.validUntilMs);
       return listable.kind === "yes" || listable.kind === "perhaps";
     });
   });
   if (state.derived.size >= LISTS_MAX) state.derived.clear();
-  state.derived.set(key, { tools, validUntilMs });
-  return tools;
+  const list = { tools, validUntilMs };
+  state.derived.set(key, list);
+  return list;
+}
+
+/** The input of a policy about a tool that nobody has called yet. */
+function listableInput(view: View, agentId: string, { upstream, name, digest }: Tool): ListableInput {
+  const { context, ...rest } = policyInput(view, agentId);
+  const { arguments: _, ...known } = context;
+  const resource = { upstream, kind: "tool", name, definitionDigest: digest } as const;
+  return { ...rest, action: "tool.call", resource, context: known };
 }

@@ -20,8 +20,8 @@ import {
   type Judgement,
   judge,
   judgeAttenuation,
+  listDefinitions,
   listNamed,
-  listTools,
   type TenantState,
 } from "@writ/core";
 import type { VerifiedToken } from "@writ/token";
@@ -39,6 +39,7 @@ import {
   type StatePort,
 } from "./ports.ts";
 import type { ChildRecord } from "./store/child-store.ts";
+import { createToolLists } from "./tool-lists.ts";
 
 export interface Attempt {
   readonly authenticated: Authenticated;
@@ -93,6 +94,7 @@ export interface JudgeOptions {
 
 export function createJudge(options: JudgeOptions): Judge {
   const { clock, random, audience, gatewayId, tokenOf } = options;
+  const lists = createToolLists();
 
   function judgeCall(attempt: Attempt): Judged {
     const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
@@ -356,8 +358,14 @@ export function createJudge(options: JudgeOptions): Judge {
         protocol: attempt.call.protocol,
         nowMs,
       });
-      const listing = listTools(state, { token, request, audience, nowMs });
-      return listing.kind === "listed" ? `[${listing.tools.map((tool) => tool.definition).join(",")}]` : "[]";
+      const { tenantId, epoch, revision, instanceRevision } = state;
+      const { protocol, upstream } = attempt.call;
+      // Everything that a list rests on but the time. An upstream's name comes last: the caller chose it.
+      const key = [tenantId, epoch, revision, instanceRevision, token.textDigest, protocol, upstream].join(" ");
+      return lists.get(key, nowMs, () => {
+        const { definitions, validUntilMs } = listDefinitions(state, { token, request, audience, nowMs });
+        return { text: `[${definitions.join(",")}]`, validUntilMs };
+      });
     },
     reachable(authenticated: Authenticated): readonly string[] {
       const state = options.state.current(authenticated.tenantId);

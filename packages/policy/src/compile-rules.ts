@@ -10,7 +10,15 @@
  * - A rule that throws makes the whole answer an error, which denies.
  */
 import type { JsonObject, Reason } from "@writ/contract";
-import type { Listable, ListableInput, PolicyInput, PolicyPort, PolicyProblem, PolicyResult } from "./policy-port.ts";
+import type {
+  ArgumentAssertion,
+  Listable,
+  ListableInput,
+  PolicyInput,
+  PolicyPort,
+  PolicyProblem,
+  PolicyResult,
+} from "./policy-port.ts";
 import {
   type Effect,
   type NamePattern,
@@ -111,7 +119,43 @@ function buildPolicy(rules: readonly Rule[], digest: string): PolicyPort {
             : "yes";
       return { kind, validUntilMs: bound.untilMs };
     },
+    assertions(input) {
+      const bound = { untilMs: NEVER_CHANGES };
+      const all: ArgumentAssertion[] = [];
+      const any: (readonly (readonly ArgumentAssertion[])[])[] = [];
+      // A deny rule is passed by when one of its conditions surely goes the other way.
+      for (const { args } of rulesInForce(denies, input, bound)) {
+        const opposite = args.map((assertion) => ({ ...assertion, negated: !assertion.negated }));
+        if (opposite.length === 1) all.push(...opposite);
+        else if (opposite.length > 1) any.push(opposite.map((assertion) => [assertion]));
+      }
+      const allowing = rulesInForce(allows, input, bound).map(({ args }) => args);
+      // What asks for more than the rules is not for the rules alone to say.
+      const isAsked = rulesInForce(stepUps, input, bound).length > 0;
+      if (!isAsked && allowing.every((args) => args.length > 0)) {
+        if (allowing.length === 1) all.push(...allowing.flat());
+        else if (allowing.length > 1) any.push(allowing);
+      }
+      return { all, any, validUntilMs: bound.untilMs };
+    },
   };
+}
+
+/** The rules of `index` that concern the input now, whatever the arguments are. */
+function rulesInForce(index: RuleIndex, input: ListableInput, bound: { untilMs: number }): readonly Rule[] {
+  const rules: Rule[] = [];
+  for (const bucket of index.buckets(input)) {
+    for (const { rule, matches } of bucket ?? []) {
+      if (!matches(input)) continue;
+      if (rule.time !== undefined) {
+        const time = evaluateTime(rule.time, input.context.timeMs);
+        bound.untilMs = Math.min(bound.untilMs, time.untilMs);
+        if (!time.holds) continue;
+      }
+      rules.push(rule);
+    }
+  }
+  return rules;
 }
 
 /** The first rule of the file in `index` that matches; `bound` learns until when that can be said. */

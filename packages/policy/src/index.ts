@@ -7,9 +7,11 @@ export {
 } from "./compile-rules.ts";
 export { diffLines } from "./diff-lines.ts";
 export type {
+  ArgumentAssertion,
   Listable,
   ListableInput,
   PolicyAgent,
+  PolicyAssertions,
   PolicyInput,
   PolicyPort,
   PolicyPrincipal,

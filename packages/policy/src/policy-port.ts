@@ -3,7 +3,15 @@
  * this port alike. It deliberately knows nothing of tokens: a policy sees the identifier and the minted segment, both
  * as recorded by the control plane, and never what a holder appended.
  */
-import type { Action, JsonObject, Obligation, Reason, RequestContext, Resource } from "@writ/contract";
+import type {
+  Action,
+  ArgumentCondition,
+  JsonObject,
+  Obligation,
+  Reason,
+  RequestContext,
+  Resource,
+} from "@writ/contract";
 
 export interface PolicyAgent {
   readonly id: string;
@@ -68,12 +76,29 @@ export interface Listable {
   readonly validUntilMs: number;
 }
 
+/** Of an argument: the condition must hold, or with `negated` it must fail; what cannot be judged does neither. */
+export interface ArgumentAssertion {
+  readonly condition: ArgumentCondition;
+  readonly negated: boolean;
+}
+
+/** What the arguments of every call that is allowed surely meet; a call that meets it may be denied all the same. */
+export interface PolicyAssertions {
+  readonly all: readonly ArgumentAssertion[];
+  /** Of each list, one alternative whole. */
+  readonly any: readonly (readonly (readonly ArgumentAssertion[])[])[];
+  /** Milliseconds since the epoch until which the answer stands. */
+  readonly validUntilMs: number;
+}
+
 /** Synchronous and pure: the same input gives the same answer until `validUntilMs`. */
 export interface PolicyPort {
   /** SHA-256 (hex) of the policy document. */
   readonly digest: string;
   decide(input: PolicyInput): PolicyResult;
   listable(input: ListableInput): Listable;
+  /** For what a caller is shown; absent where a language cannot tell. No decision rests on it. */
+  assertions?(input: ListableInput): PolicyAssertions;
 }
 
 /** A place in a policy document that is wrong, with what to write instead where that is known; lines count from 1. */

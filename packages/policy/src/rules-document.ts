@@ -21,7 +21,6 @@ import {
   ACTIONS,
   type Action,
   ARGUMENT_OPERATORS,
-  type ArgumentCondition,
   compileArgumentCondition,
   compileGlob,
   compileToolPattern,
@@ -36,7 +35,7 @@ import {
   type ToolPattern,
 } from "@writ/contract";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap } from "yaml";
-import type { PolicyProblem } from "./policy-port.ts";
+import type { ArgumentAssertion, PolicyProblem } from "./policy-port.ts";
 import { parseBetween, parseDays, parseInstant, parseOffset, type TimeWindow } from "./time-condition.ts";
 
 export const RULES_SOURCE_LENGTH_MAX = 1024 * 1024;
@@ -53,12 +52,6 @@ export interface NamePattern {
   /** The name when it has no `*`. */
   readonly exact: string | undefined;
   matches(name: string): boolean;
-}
-
-/** A condition that must hold; with `negated`, it must not. */
-export interface ArgumentAssertion {
-  readonly condition: ArgumentCondition;
-  readonly negated: boolean;
 }
 
 /** Undefined means that the rule does not look at it. */

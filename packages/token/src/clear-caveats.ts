@@ -6,7 +6,14 @@
  * actions), then which tool, then its arguments: so a tool that is excluded is told apart from an unknown one only
  * by a token that is good in every other respect for that tool's upstream.
  */
-import { type AccessRequest, type Action, isCharged, type JsonObject, type Reason } from "@writ/contract";
+import {
+  type AccessRequest,
+  type Action,
+  type ArgumentCondition,
+  isCharged,
+  type JsonObject,
+  type Reason,
+} from "@writ/contract";
 import type { CaveatMeaning } from "./parse-caveat.ts";
 import type { NodeLimit, VerifiedToken } from "./verify-token.ts";
 
@@ -73,6 +80,16 @@ export function listsAction(token: VerifiedToken, action: Action): "listed" | "h
     if (meaning.kind === "actions" && !meaning.actions.has(action)) return "hidden";
   }
   return "listed";
+}
+
+/** The conditions of all segments on the arguments of this tool, for what its presenter is shown: each must hold. */
+export function argumentConditions(token: VerifiedToken, upstream: string, tool: string): readonly ArgumentCondition[] {
+  const conditions: ArgumentCondition[] = [];
+  for (const meaning of meanings(token)) {
+    if (meaning.kind !== "args") continue;
+    for (const rule of meaning.rules) if (rule.pattern.matches(upstream, tool)) conditions.push(...rule.conditions);
+  }
+  return conditions;
 }
 
 /**

@@ -1,5 +1,6 @@
 export { type AttenuateOptions, type Attenuation, attenuateToken } from "./attenuate-token.ts";
 export {
+  argumentConditions,
   type Clearing,
   type ClearingAttempt,
   clearCaveats,
