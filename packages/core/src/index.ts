@@ -24,4 +24,5 @@ export {
   type Judgement,
   type StageOutcome,
 } from "./judgement.ts";
+export { narrowDefinition, type SchemaAssertions, writeAssertions } from "./narrow-schema.ts";
 export { buildState, type StateOptions, type StatePolicy, type TenantState } from "./tenant-state.ts";

@@ -131,9 +131,13 @@ export interface DefinitionListing {
 
 /**
  * The same tools as their presenter is shown them: with input schemas narrowed by what of its caveats and of the policy
- * can be said in a schema.
+ * can be said in a schema. `narrow` may remember what `narrowDefinition` made.
  */
-export function listDefinitions(state: TenantState, attempt: Attempt): DefinitionListing {
+export function listDefinitions(
+  state: TenantState,
+  attempt: Attempt,
+  narrow: typeof narrowDefinition = narrowDefinition,
+): DefinitionListing {
   const { tools } = listTools(state, attempt);
   const { upstream } = attempt.request.resource;
   let validUntilMs = 0;
@@ -145,7 +149,7 @@ export function listDefinitions(state: TenantState, attempt: Attempt): Definitio
     const definitions = tools.map((tool) => {
       const assertions = assertionsOf(view, port, tool);
       validUntilMs = Math.min(validUntilMs, assertions.validUntilMs);
-      return narrowDefinition(tool.definition, assertions);
+      return narrow(tool.definition, assertions);
     });
     return { definitions, validUntilMs };
   } catch {

@@ -51,6 +51,18 @@ export function narrowDefinition(definition: string, assertions: SchemaAssertion
   return narrowed === schema ? definition : writeJson(withMembers(read.value, { inputSchema: narrowed }));
 }
 
+/** All that a definition is narrowed by, as a text: the same text narrows the same definition alike. */
+export function writeAssertions({ all, any }: SchemaAssertions): string {
+  return `[${writeList(all)},[${any.map((alternatives) => `[${alternatives.map(writeList).join(",")}]`).join(",")}]]`;
+}
+
+function writeList(assertions: readonly SchemaAssertion[]): string {
+  const texts = assertions.map(({ condition, negated }) => {
+    return `[${negated},${JSON.stringify(condition.pointer)},${writeJson(condition.operators)}]`;
+  });
+  return `[${texts.join(",")}]`;
+}
+
 /** The schema itself when nothing can be said. */
 function narrowSchema(schema: JsonObject, assertions: SchemaAssertions): JsonObject {
   const nature = natureOf(schema);

@@ -22,7 +22,10 @@ import {
   judgeAttenuation,
   listDefinitions,
   listNamed,
+  narrowDefinition,
+  type SchemaAssertions,
   type TenantState,
+  writeAssertions,
 } from "@writ/core";
 import type { VerifiedToken } from "@writ/token";
 import type { Denial } from "./denial.ts";
@@ -38,8 +41,8 @@ import {
   type Random,
   type StatePort,
 } from "./ports.ts";
+import { createRememberedTexts } from "./remembered-texts.ts";
 import type { ChildRecord } from "./store/child-store.ts";
-import { createToolLists } from "./tool-lists.ts";
 
 export interface Attempt {
   readonly authenticated: Authenticated;
@@ -92,9 +95,21 @@ export interface JudgeOptions {
   readonly tokenOf: (authenticated: Authenticated) => VerifiedToken;
 }
 
+/** What is remembered of lists of tools, and of narrowed definitions. */
+const LISTS_CHARACTERS_MAX = 32 * 1024 * 1024;
+const NARROWED_CHARACTERS_MAX = 16 * 1024 * 1024;
+
 export function createJudge(options: JudgeOptions): Judge {
   const { clock, random, audience, gatewayId, tokenOf } = options;
-  const lists = createToolLists();
+  const lists = createRememberedTexts(LISTS_CHARACTERS_MAX);
+  const narrowed = createRememberedTexts(NARROWED_CHARACTERS_MAX);
+
+  /** Lists are made anew on each revision, and most of their definitions are narrowed as they were before. */
+  function narrow(definition: string, assertions: SchemaAssertions): string {
+    if (assertions.all.length === 0 && assertions.any.length === 0) return definition;
+    const make = () => ({ text: narrowDefinition(definition, assertions), validUntilMs: Number.MAX_SAFE_INTEGER });
+    return narrowed.get(`${writeAssertions(assertions)}\n${definition}`, 0, make);
+  }
 
   function judgeCall(attempt: Attempt): Judged {
     const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
@@ -363,7 +378,7 @@ export function createJudge(options: JudgeOptions): Judge {
       // Everything that a list rests on but the time. An upstream's name comes last: the caller chose it.
       const key = [tenantId, epoch, revision, instanceRevision, token.textDigest, protocol, upstream].join(" ");
       return lists.get(key, nowMs, () => {
-        const { definitions, validUntilMs } = listDefinitions(state, { token, request, audience, nowMs });
+        const { definitions, validUntilMs } = listDefinitions(state, { token, request, audience, nowMs }, narrow);
         return { text: `[${definitions.join(",")}]`, validUntilMs };
       });
     },

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { createToolLists } from "./tool-lists.ts";
+import { createRememberedTexts } from "./remembered-texts.ts";
 
 const MEBI = 1024 * 1024;
 
-describe("remembered lists", () => {
+describe("remembered texts", () => {
   test("are made once, until they are not valid any more", () => {
-    const lists = createToolLists();
+    const lists = createRememberedTexts(1_000);
     let made = 0;
     const make = () => {
       made += 1;
@@ -16,7 +16,7 @@ describe("remembered lists", () => {
   });
 
   test("that are valid for no time are made each time", () => {
-    const lists = createToolLists();
+    const lists = createRememberedTexts(1_000);
     let made = 0;
     const make = () => {
       made += 1;
@@ -26,7 +26,7 @@ describe("remembered lists", () => {
   });
 
   test("hold a bounded number of characters, and the one that was not used for longest goes first", () => {
-    const lists = createToolLists(3 * MEBI);
+    const lists = createRememberedTexts(3 * MEBI);
     let made: string[] = [];
     const get = (key: string, characters = MEBI - 10): void => {
       lists.get(key, 0, () => {
