@@ -118,6 +118,11 @@ export const REQUIREMENTS: readonly Requirement[] = [
   },
   { id: "R-SECRET-1", sentence: "A token appears in no URL, log, metric, error or event." },
   { id: "R-SECRET-2", sentence: "The agent's token never reaches an upstream." },
+  {
+    id: "R-SECRET-4",
+    sentence:
+      "A credential of an upstream comes from a file of the operator, reaches that upstream alone, and is masked where the upstream sends it back in an encoding that the documentation lists.",
+  },
   { id: "R-SECRET-3", sentence: "What is supplied from outside is in the log only as a salted digest." },
   {
     id: "R-TENANT-1",

@@ -391,6 +391,37 @@ describe("the process", () => {
     await rm(data, { recursive: true, force: true });
   });
 
+  test("doctor finds what is wrong with the addresses and the credentials of upstreams", async () => {
+    const data = await mkdtemp(join(tmpdir(), "writ-cli-doctor-"));
+    await writeFile(join(data, "crm"), "a-secret-value", { mode: 0o644 });
+    const child = start(["doctor", "--json"], [], {
+      WRIT_DATA_DIR: data,
+      WRIT_UPSTREAMS_CREDENTIALS_DIR: data,
+      WRIT_UPSTREAMS_ALLOWED_ADDRESSES: "10.0.0.0/8, 169.254.0.0/16",
+    });
+    child.stdin.end();
+
+    const { code, out } = await end(child);
+
+    expect(code).toBe(1);
+    expect(out).not.toContain("a-secret-value");
+    expect(JSON.parse(out).findings).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          check: "upstream_addresses",
+          state: "warning",
+          detail: expect.stringContaining("169.254.169.254"),
+        }),
+        expect.objectContaining({
+          check: "upstream_credentials",
+          state: "bad",
+          detail: expect.stringContaining("crm"),
+        }),
+      ]),
+    );
+    await rm(data, { recursive: true, force: true });
+  });
+
   test("the demo holds every expectation and leaves nothing behind", async () => {
     const temporary = await mkdtemp(join(tmpdir(), "writ-cli-demo-"));
     const child = start(["demo"], [], { TMPDIR: temporary });

@@ -3,11 +3,10 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { INSTANCE_TENANT } from "@writ/contract";
-import { openPostgres } from "@writ/db";
 import { createAdminClient } from "@writ/sdk/admin";
 import { freshDatabase, sharedPostgres, startWrit, type WritProcess } from "@writ/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { dumpDatabase } from "./dump-database.ts";
 import { eventually, REPOSITORY, TENANT } from "./rig.ts";
 
 const EVERYTHING = `${REPOSITORY}node_modules/@modelcontextprotocol/server-everything/dist/index.js`;
@@ -21,26 +20,6 @@ afterAll(async () => {
   await writ?.dispose();
   await rm(directory, { recursive: true, force: true });
 });
-
-/** Every row of every table, as text. */
-async function dump(url: string, tenantId: string): Promise<string> {
-  const database = openPostgres({ url, role: "migrate", poolMax: 1, applicationName: "test" });
-  try {
-    return await database.transaction({ tenants: [INSTANCE_TENANT, tenantId], readOnly: true }, async (transaction) => {
-      const tables = await transaction.query<{ name: string }>(
-        "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'",
-      );
-      const texts: string[] = [];
-      for (const { name } of tables) {
-        const rows = await transaction.query<{ row: string }>(`SELECT t::text AS row FROM "${name}" AS t`);
-        texts.push(`${name}: ${rows.length}`, ...rows.map(({ row }) => row));
-      }
-      return texts.join("\n");
-    });
-  } finally {
-    await database.close();
-  }
-}
 
 test("a value of an upstream's environment reaches the child and is in no row of the database", async () => {
   const databaseUrl = await freshDatabase(await sharedPostgres());
@@ -72,7 +51,7 @@ test("a value of an upstream's environment reaches the child and is in no row of
   });
   await childGets(`${kept} ${second}`);
 
-  const text = await dump(databaseUrl, writ.tenantId);
+  const text = await dumpDatabase(databaseUrl, writ.tenantId);
   // The dump would show it: what is beside the values is there, in the present row and in each change.
   expect(text.split(given).length).toBeGreaterThan(3);
   const searched = `${text}\n${writ.stderr()}`;

@@ -29,6 +29,7 @@ import { sha256 } from "../../packages/gateway/src/sha256.ts";
 import { createAuthorityStates } from "../../packages/gateway/src/state/authority-states.ts";
 import { createAuthorityStore } from "../../packages/gateway/src/state/authority-store.ts";
 import { createHistoryStores, type HistoryStores } from "../../packages/gateway/src/store/history-store.ts";
+import { createCredentialFiles } from "../../packages/gateway/src/upstream/credential-files.ts";
 import { createUpstreams } from "../../packages/gateway/src/upstream/upstreams.ts";
 import type { Injector } from "./fault-injector.ts";
 
@@ -97,6 +98,7 @@ export async function openWorld(engine: "pglite" | "postgres"): Promise<World> {
       mode: "development",
       stdioRunner: [],
       allowedAddresses: ["127.0.0.0/8"],
+      credentialFiles: createCredentialFiles({ directory: undefined, clock: systemClock }),
       childEnvironment: { path: "", home: "" },
       openEnvironment: () => ({}),
       callDeadlineMs: 10_000,
@@ -201,6 +203,7 @@ async function startPlanes(parts: {
     catalogueIntervalMs: 300_000,
     stdioRunner: [],
     allowedAddresses: ["127.0.0.0/8"],
+    credentialsDir: undefined,
     childEnvironment: { path: "", home: "" },
     mode: "development",
     host: "127.0.0.1",

@@ -38,9 +38,21 @@ export interface WrappedSecret {
   readonly wrapped: string;
 }
 
+/** A secret that goes to the upstream with each request: named here, and held by a file of the gateway's operator. */
+export interface UpstreamCredential {
+  readonly in: "header" | "query";
+  /** Of the header or of the parameter. */
+  readonly name: string;
+  /** A file in the gateway's `upstreams.credentialsDir`. */
+  readonly file: string;
+  /** Before the value of a header, such as `Bearer `. */
+  readonly prefix?: string;
+}
+
 interface HttpTransport {
   readonly type: "http";
   readonly url: string;
+  readonly credentials?: readonly UpstreamCredential[];
 }
 
 interface StdioTransport<Value> {

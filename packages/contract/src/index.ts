@@ -31,6 +31,7 @@ export {
   TOKEN_LIFETIME_MAX_SECONDS,
   type Tool,
   type Upstream,
+  type UpstreamCredential,
   type UpstreamLock,
   type UpstreamTransport,
   type WrappedSecret,

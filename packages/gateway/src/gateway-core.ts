@@ -27,6 +27,7 @@ import { type AuthorityStates, createAuthorityStates } from "./state/authority-s
 import { createAuthorityStore } from "./state/authority-store.ts";
 import { createHistoryStores } from "./store/history-store.ts";
 import { createObservationStore } from "./store/observation-store.ts";
+import { createCredentialFiles } from "./upstream/credential-files.ts";
 import { createOpenEnvironment } from "./upstream/open-environment.ts";
 import { createUpstreams, type UpstreamHealth } from "./upstream/upstreams.ts";
 
@@ -47,6 +48,8 @@ export interface GatewayOptions {
   readonly catalogueIntervalMs: number;
   readonly stdioRunner: readonly string[];
   readonly allowedAddresses: readonly string[];
+  /** Where the values of upstreams' credentials are; undefined where no upstream can have any. */
+  readonly credentialsDir: string | undefined;
   /** All that stdio upstreams inherit. */
   readonly childEnvironment: { readonly path: string; readonly home: string };
   readonly mode: "development" | "production";
@@ -134,6 +137,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     mode: options.mode,
     stdioRunner: options.stdioRunner,
     allowedAddresses: options.allowedAddresses,
+    credentialFiles: createCredentialFiles({ directory: options.credentialsDir, clock }),
     childEnvironment: options.childEnvironment,
     openEnvironment: createOpenEnvironment(keyring),
     callDeadlineMs: options.callDeadlineMs,

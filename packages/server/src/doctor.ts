@@ -1,6 +1,6 @@
 /** `writ doctor`: looks at what a start would need and says what is wrong and what to do, changing nothing. */
-import { access, constants } from "node:fs/promises";
-import { dirname } from "node:path";
+import { access, constants, readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { checkDurability, migrationStatus } from "@writ/db";
 import { type Config, makeAddressRules } from "@writ/runtime";
 import { MIGRATIONS_DIRECTORY } from "./migrations-directory.ts";
@@ -14,7 +14,8 @@ export interface Finding {
     | "migrations"
     | "durability"
     | "checkpoints"
-    | "upstream_addresses";
+    | "upstream_addresses"
+    | "upstream_credentials";
   readonly state: "good" | "warning" | "bad";
   readonly detail: string;
 }
@@ -36,6 +37,8 @@ export async function doctor(config: Config): Promise<readonly Finding[]> {
     () => say("checkpoints", "bad", `${config.checkpoints.file} cannot be written; set checkpoints.file`),
   );
   say("upstream_addresses", ...describeAddresses(config));
+  const { credentialsDir } = config.upstreams;
+  if (credentialsDir !== undefined) say("upstream_credentials", ...(await describeCredentials(credentialsDir)));
   try {
     const databases = await openDatabases({ url: config.database.url, dataDir: config.dataDir });
     const owner = databases.owner();
@@ -61,6 +64,21 @@ export async function doctor(config: Config): Promise<readonly Finding[]> {
     say("database", "bad", error instanceof Error ? error.message : String(error));
   }
   return findings;
+}
+
+/** Says names and numbers of files, and reads none. */
+async function describeCredentials(directory: string): Promise<[Finding["state"], string]> {
+  try {
+    const names = (await readdir(directory)).filter((name) => !name.startsWith("."));
+    const open: string[] = [];
+    for (const name of names) if (((await stat(join(directory, name))).mode & 0o007) !== 0) open.push(name);
+    return open.length === 0
+      ? ["good", `${directory} has ${names.length} files`]
+      : ["bad", `accessible to everybody, so no gateway reads them: ${open.join(", ")}; run: chmod 600`];
+  } catch (error) {
+    // A failure of the file system becomes a finding.
+    return ["bad", `${directory} cannot be read (${error instanceof Error ? error.message : String(error)})`];
+  }
 }
 
 /** Where clouds answer whoever is on the machine with its credentials. */

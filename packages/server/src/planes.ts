@@ -211,6 +211,7 @@ function makeGateway(context: Context): { readonly gateway: Gateway; start(): Pr
     catalogueIntervalMs: config.upstreams.catalogueIntervalMs,
     stdioRunner: config.upstreams.stdioRunner,
     allowedAddresses: config.upstreams.allowedAddresses,
+    credentialsDir: config.upstreams.credentialsDir,
     childEnvironment: { path: process.env["PATH"] ?? "", home: process.env["HOME"] ?? "" },
     mode: config.mode,
     host: config.gateway.host,

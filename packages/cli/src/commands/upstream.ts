@@ -1,5 +1,5 @@
 /** `writ upstream`: the servers behind the gateway, and the tools that were pinned of them. */
-import type { UpstreamTransport } from "@writ/contract";
+import type { UpstreamCredential, UpstreamTransport } from "@writ/contract";
 import type {
   CatalogueDecide,
   CatalogueReview,
@@ -27,6 +27,12 @@ interface UpstreamOptions {
   readonly timeoutMs?: number;
   readonly concurrencyMax?: number;
   readonly pin: boolean;
+}
+
+interface CredentialOptions {
+  readonly bearerFrom?: string;
+  readonly headerFrom?: Readonly<Record<string, string>>;
+  readonly queryFrom?: Readonly<Record<string, string>>;
 }
 
 const COLUMNS: readonly Column<UpstreamView>[] = [
@@ -128,11 +134,27 @@ function defineAdd(group: Command, context: CliContext): void {
     option("--concurrency-max <count>", "calls at once").argParser(readCount(1, 10_000)),
     option("--no-pin", "pin its tools later, with: writ upstream pin"),
   ];
-  defineAdminCommand<UpstreamOptions>(add, context, {
+  defineAdminCommand<UpstreamOptions & CredentialOptions>(add, context, {
     usage: "http <name> <url>",
     summary: "Register an MCP server that speaks Streamable HTTP.",
-    options: common,
-    run: (session, [name, url], options) => register(session, given(name), { type: "http", url: given(url) }, options),
+    options: [
+      ...common,
+      option("--bearer-from <file>", "send it `Authorization: Bearer` with the value of this credential file"),
+      option(
+        "--header-from <name=file>",
+        "send it a header with the value of a file in the gateway's upstreams.credentialsDir; may be repeated",
+      ).argParser(readPairs),
+      option("--query-from <name=file>", "the same as a parameter of its URL; may be repeated").argParser(readPairs),
+    ],
+    run(session, [name, url], options) {
+      const credentials = readCredentials(options);
+      const transport = {
+        type: "http",
+        url: given(url),
+        ...(credentials.length === 0 ? {} : { credentials }),
+      } as const;
+      return register(session, given(name), transport, options);
+    },
   });
   defineAdminCommand<UpstreamOptions & { readonly env?: Readonly<Record<string, string>> }>(add, context, {
     usage: "stdio <name> <command> [args...]",
@@ -151,6 +173,16 @@ function defineAdd(group: Command, context: CliContext): void {
       return register(session, given(name), transport, options);
     },
   });
+}
+
+function readCredentials({ bearerFrom, headerFrom, queryFrom }: CredentialOptions): readonly UpstreamCredential[] {
+  return [
+    ...(bearerFrom === undefined
+      ? []
+      : [{ in: "header", name: "Authorization", prefix: "Bearer ", file: bearerFrom } as const]),
+    ...Object.entries(headerFrom ?? {}).map(([name, file]) => ({ in: "header", name, file }) as const),
+    ...Object.entries(queryFrom ?? {}).map(([name, file]) => ({ in: "query", name, file }) as const),
+  ];
 }
 
 async function register(

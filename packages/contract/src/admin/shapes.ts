@@ -85,7 +85,10 @@ export interface UpstreamView extends ObjectIdentity, Omit<Upstream, "transport"
 }
 export interface UpstreamCreate {
   readonly name: string;
-  /** A stdio transport is taken from keys of the instance only: its command runs on the gateway's machine. */
+  /**
+   * A stdio transport is taken from keys of the instance only: its command runs on the gateway's machine. So is one with
+   * credentials: whoever says where they go can send them anywhere.
+   */
   readonly transport: UpstreamTransport;
   readonly isolation?: "shared" | "principal" | "session";
   readonly timeoutMs?: number;
@@ -95,7 +98,7 @@ export interface UpstreamUpdate {
   readonly version: number;
   /**
    * Replaced as a whole. A value of `env` that is exactly `***` keeps the stored one of that name, or is refused. To
-   * give a stdio transport, or to replace one, takes a key of the instance.
+   * give a stdio transport or one with credentials, or to replace one, takes a key of the instance.
    */
   readonly transport?: UpstreamTransport;
   readonly isolation?: "shared" | "principal" | "session";

@@ -33,7 +33,21 @@ const mode = oneOf(["hard", "soft", "shadow"]);
 const timeMs = Type.Integer();
 
 const transport = Type.Union([
-  object({ type: Type.Literal("http"), url: Type.String({ minLength: 1, maxLength: 2048, pattern: "^https?://" }) }),
+  object({
+    type: Type.Literal("http"),
+    url: Type.String({ minLength: 1, maxLength: 2048, pattern: "^https?://" }),
+    credentials: optional(
+      Type.Array(
+        object({
+          in: oneOf(["header", "query"]),
+          name: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$" }),
+          file: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$" }),
+          prefix: optional(Type.String({ pattern: "^[A-Za-z0-9][ -~]{0,31}$" })),
+        }),
+        { minItems: 1, maxItems: 8 },
+      ),
+    ),
+  }),
   object({
     type: Type.Literal("stdio"),
     command: text(4096),

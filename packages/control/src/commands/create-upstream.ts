@@ -1,4 +1,5 @@
 /** Registers an upstream. None of its tools can be called before they are pinned. */
+import type { UpstreamCredential } from "@writ/contract";
 import type { UpstreamCreate, UpstreamView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
@@ -40,5 +41,31 @@ export function checkTransport(transport: UpstreamCreate["transport"]): void {
   if (url === undefined) throw new Problem("fault_request", "transport.url is not a URL");
   if (url.username !== "" || url.password !== "" || url.hash !== "") {
     throw new Problem("fault_request", "transport.url must hold neither credentials nor a fragment");
+  }
+  checkCredentials(transport.credentials ?? [], url);
+}
+
+/** Headers that Writ writes itself, or that say how a message is framed or where it goes. */
+const OWN_HEADERS =
+  /^(?:host|connection|keep-alive|content-.*|transfer-encoding|te|trailer|upgrade|expect|accept|accept-.*|user-agent|mcp-.*|proxy-.*|forwarded|x-forwarded-.*)$/;
+
+function checkCredentials(credentials: readonly UpstreamCredential[], url: URL): void {
+  const places = new Set<string>();
+  for (const { in: where, name, prefix } of credentials) {
+    const key = where === "header" ? `header ${name.toLowerCase()}` : `query ${name}`;
+    if (places.has(key)) throw new Problem("fault_request", `transport.credentials has two values for the ${key}`);
+    places.add(key);
+    if (where === "header" && OWN_HEADERS.test(name.toLowerCase())) {
+      throw new Problem(
+        "fault_request",
+        `transport.credentials may not set the header ${name}, which Writ writes itself`,
+      );
+    }
+    if (where === "query" && (prefix !== undefined || url.searchParams.has(name))) {
+      throw new Problem(
+        "fault_request",
+        `transport.credentials gives the parameter ${name} a prefix, or transport.url has it already`,
+      );
+    }
   }
 }

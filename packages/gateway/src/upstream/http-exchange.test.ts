@@ -2,7 +2,11 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { Pool } from "undici";
 import { expect, test } from "vitest";
+import { createCredentialFiles } from "./credential-files.ts";
+import { createCredentials } from "./credentials.ts";
 import { exchange } from "./http-exchange.ts";
+
+const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 
 test("trap-53 a request that no connection takes in time is never sent, not even later", async () => {
   const received: string[] = [];
@@ -19,7 +23,7 @@ test("trap-53 a request that no connection takes in time is never sent, not even
   const pool = new Pool(`http://127.0.0.1:${port}`, { connections: 1, pipelining: 1 });
   const send = (path: string, sendWithinMs: number) =>
     exchange(
-      pool,
+      createCredentials([], createCredentialFiles({ directory: undefined, clock })).over(pool),
       { method: "POST", path, headers: ["accept-encoding", "identity"], body: "{}" },
       {
         signals: [],

@@ -4,6 +4,7 @@
  * sent" and "may have been sent". It never follows a redirect, never repeats a request and knows nothing of sessions.
  */
 import type { Dispatcher } from "undici";
+import type { UpstreamConnection } from "./credentials.ts";
 import { AddressRefused } from "./guarded-connector.ts";
 import { createSseParser, SseOverflow, type SseParser } from "./sse-parser.ts";
 
@@ -50,7 +51,7 @@ export interface ExchangeOptions {
 
 /** Never rejects. */
 export function exchange(
-  dispatcher: Dispatcher,
+  connection: UpstreamConnection,
   request: ExchangeRequest,
   options: ExchangeOptions,
 ): Promise<Exchange> {
@@ -100,8 +101,9 @@ export function exchange(
       finish(stopped);
     }
 
-    function deliver(text: string): void {
+    function deliver(received: string): void {
       if (state === "done" || last) return;
+      const text = connection.mask(received);
       if (chain !== undefined) {
         chain = chain.then(() => hand(text));
         return;
@@ -231,7 +233,7 @@ export function exchange(
     };
     if (options.signals.some((signal) => signal.aborted)) return stop("the call was cut");
     try {
-      dispatcher.dispatch(
+      connection.dispatch(
         {
           method: request.method,
           path: request.path,

@@ -3,9 +3,9 @@
  * or `initialize` and a session id before that. It sends each call once: a lost session makes it unusable and the
  * caller opens another for later calls; the call that found out is not repeated.
  */
-import type { Dispatcher } from "undici";
 import { findMember, membersOf, valueText } from "../json-members.ts";
 import { type AnswerSink, Failure, LISTEN_METHOD, type SendOutcome, type UpstreamMessage } from "../ports.ts";
+import type { UpstreamConnection } from "./credentials.ts";
 import { createEars } from "./ears.ts";
 import { type Exchange, type ExchangeOptions, type ExchangeRequest, exchange } from "./http-exchange.ts";
 import type { UpstreamLimits } from "./limits.ts";
@@ -30,7 +30,7 @@ import { type MirroredArgument, mirrorArguments } from "./mirrored-arguments.ts"
 import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts";
 
 export interface HttpSessionOptions extends SessionContext {
-  readonly dispatcher: Dispatcher;
+  readonly connection: UpstreamConnection;
   readonly url: URL;
   readonly limits: UpstreamLimits;
   /** What an earlier session found out about the server; undefined asks it. */
@@ -129,7 +129,7 @@ const RECONNECT_MS = 1_000;
 /** The longest time that a timer can measure. */
 const STREAM_MS = 2_147_483_647;
 
-type Wire = Pick<HttpSessionOptions, "dispatcher" | "url" | "limits" | "client"> & { readonly method?: "GET" };
+type Wire = Pick<HttpSessionOptions, "connection" | "url" | "limits" | "client"> & { readonly method?: "GET" };
 
 function request(wire: Wire, body: string | null, headers: readonly string[]): ExchangeRequest {
   return {
@@ -158,7 +158,7 @@ function post(
   headers: readonly string[],
   signals: readonly AbortSignal[] = [],
 ): Promise<Exchange> {
-  return exchange(wire.dispatcher, request(wire, body, headers), {
+  return exchange(wire.connection, request(wire, body, headers), {
     ...wire.limits,
     signals,
     deadlineMs: wire.limits.probeTimeoutMs,
@@ -178,7 +178,7 @@ async function ask(
   let member: "result" | "error" | undefined;
   let json = "";
   const end = await exchange(
-    options.dispatcher,
+    options.connection,
     request(options, `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${params}}`, headers),
     {
       ...options.limits,
@@ -203,7 +203,7 @@ function makeSession(
   sessionId: string | undefined,
   opening: string,
 ): UpstreamSession {
-  const { dispatcher, limits, client, log } = options;
+  const { connection, limits, client, log } = options;
   const stateless = revision === STATELESS_REVISION;
   let nextId = 2;
   let usable = true;
@@ -265,7 +265,7 @@ function makeSession(
     void (async () => {
       let lastEventId: string | undefined;
       while (!own.signal.aborted && !ended.signal.aborted && usable) {
-        const end = await exchange(dispatcher, request({ ...options, method: "GET" }, null, resumedFrom(lastEventId)), {
+        const end = await exchange(connection, request({ ...options, method: "GET" }, null, resumedFrom(lastEventId)), {
           ...limits,
           signals: [own.signal, ended.signal],
           deadlineMs: STREAM_MS,
@@ -344,7 +344,7 @@ function makeSession(
     };
     const startedMs = performance.now();
     let end = await exchange(
-      dispatcher,
+      connection,
       { method: "POST", path, headers: headersFor(message), body: requestText(id, message, { stateless, client }) },
       exchangeOptions,
     );
@@ -356,7 +356,7 @@ function makeSession(
       const leftMs = sendOptions.deadlineMs - (performance.now() - startedMs);
       if (leftMs <= 0 || signals.some((signal) => signal.aborted)) break;
       const resumed = await exchange(
-        dispatcher,
+        connection,
         request({ ...options, method: "GET" }, null, resumedFrom(lastEventId)),
         { ...exchangeOptions, deadlineMs: leftMs },
       );

@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { toNodeHandler } from "@modelcontextprotocol/node";
 import { createMcpHandler, fromJsonSchema, McpServer } from "@modelcontextprotocol/server";
@@ -11,6 +14,7 @@ import { openKeyring, wrapEnvironmentValue } from "@writ/runtime";
 import { MCP_UPSTREAM_TOOLS, type McpUpstream, startMcpUpstream } from "@writ/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import type { AnswerSink, SendOutcome, UpstreamMessage } from "../ports.ts";
+import { createCredentialFiles } from "./credential-files.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
 import { createOpenEnvironment } from "./open-environment.ts";
 import { createUpstreams, type UpstreamHealth, type Upstreams, type UpstreamsOptions } from "./upstreams.ts";
@@ -24,6 +28,7 @@ const keyring = openKeyring(randomBytes(32));
 const PLACE = { tenantId: "t", upstreamId: "u" };
 /** Wrapped once: wrapped anew it would be another transport. */
 const SECRET = wrapEnvironmentValue(keyring, { ...PLACE, name: "SECRET" }, "s", randomBytes(12));
+const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 const never = new AbortController().signal;
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -32,7 +37,7 @@ afterEach(async () => {
 
 function makeUpstreams(limits: Partial<UpstreamLimits> = {}, options: Partial<UpstreamsOptions> = {}): Upstreams {
   const upstreams = createUpstreams({
-    clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
+    clock,
     random: { bytes: (length) => randomBytes(length) },
     limits: { ...UPSTREAM_LIMITS, endGraceMs: 500, ...limits },
     log: () => undefined,
@@ -40,6 +45,7 @@ function makeUpstreams(limits: Partial<UpstreamLimits> = {}, options: Partial<Up
     mode: "development",
     stdioRunner: [],
     allowedAddresses: ["127.0.0.0/8"],
+    credentialFiles: createCredentialFiles({ directory: undefined, clock }),
     callDeadlineMs: 60_000,
     childEnvironment: { path: process.env["PATH"] ?? "", home: "/nonexistent" },
     openEnvironment: createOpenEnvironment(keyring),
@@ -730,6 +736,133 @@ describe("upstreams over HTTP", () => {
     slot.release();
     expect(["aborted", "unknown"]).toContain(outcome.kind);
     expect(fake.calls).toEqual([]);
+  });
+});
+
+/** A server of the stateless revision that answers with what it was sent, in every listed encoding. */
+async function startMirror(): Promise<{ readonly url: string; readonly seen: { url: string; headers: object }[] }> {
+  const seen: { url: string; headers: object }[] = [];
+  const server = createHttpServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request
+      .on("data", (chunk: Buffer) => chunks.push(chunk))
+      .on("end", () => {
+        const { id, method, params } = JSON.parse(String(Buffer.concat(chunks)));
+        seen.push({ url: request.url ?? "", headers: request.headers });
+        const all = `${request.url} ${JSON.stringify(request.headers)}`;
+        const forms = [
+          all,
+          Buffer.from(all).toString("base64"),
+          Buffer.from(all).toString("base64url"),
+          encodeURIComponent(all),
+          JSON.stringify(JSON.stringify(all)),
+          [...all].map((each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
+        ];
+        const text = JSON.stringify(forms.join("\n")).replaceAll("/", "\\/");
+        const results: Readonly<Record<string, string>> = {
+          "server/discover": `{"resultType":"complete","supportedVersions":["2026-07-28"],"instructions":${text}}`,
+          "tools/list": `{"resultType":"complete","tools":[{"name":"mirror","description":${text},"inputSchema":{"type":"object"}}]}`,
+          "tools/call": `{"resultType":"complete","content":[{"type":"text","text":${text}}]}`,
+        };
+        const answer =
+          params?.name === "fail"
+            ? `{"jsonrpc":"2.0","id":${id},"error":{"code":-32603,"message":${text}}}`
+            : `{"jsonrpc":"2.0","id":${id},"result":${results[method]}}`;
+        if (params?.name !== "stream") {
+          response.writeHead(200, { "content-type": "application/json" });
+          // In two pieces, wherever that cuts.
+          response.write(answer.slice(0, answer.length / 2));
+          return void setImmediate(() => response.end(answer.slice(answer.length / 2)));
+        }
+        const notice = `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${id},"progress":1,"message":${text}}}`;
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.end(`data: ${notice}\n\ndata: ${answer}\n\n`);
+      });
+  });
+  return { url: `${await listenOn(server)}/mcp?a=1`, seen };
+}
+
+describe("credentials of upstreams", () => {
+  const VALUE = "sk-Zq8~yX/pQ+ab=3";
+  const credentials = [
+    { in: "header", name: "Authorization", prefix: "Bearer ", file: "key" },
+    { in: "query", name: "api key", file: "key" },
+  ] as const;
+
+  async function startWithFile(text: string, changes: Partial<UpstreamsOptions> = {}) {
+    const directory = await mkdtemp(join(tmpdir(), "writ-upstream-credentials-"));
+    cleanups.push(() => rm(directory, { recursive: true, force: true }));
+    let nowMs = 0;
+    const files = createCredentialFiles({ directory, clock: { nowMs: () => nowMs, monotonicMs: () => nowMs } });
+    const write = async (value: string): Promise<void> => {
+      await writeFile(join(directory, "key"), value, { mode: 0o600 });
+      nowMs += 2000;
+    };
+    if (text !== "") await write(text);
+    return { upstreams: makeUpstreams({}, { credentialFiles: files, ...changes }), write };
+  }
+
+  test("R-SECRET-4 reach the upstream in their places, and nothing of them comes back in any listed encoding", async () => {
+    const mirror = await startMirror();
+    const { upstreams } = await startWithFile(VALUE);
+    const upstream = makeHttp("", { transport: { type: "http", url: mirror.url, credentials } });
+
+    const told: Told[] = [];
+    for (const tool of ["mirror", "fail", "stream"])
+      told.push(await call(upstreams, upstream, makeMessage(tool, "{}", true)));
+    const catalogue = await upstreams.readCatalogue("t", "u", upstream, never);
+
+    for (const { url, headers } of mirror.seen) {
+      expect(url).toBe(`/mcp?a=1&api%20key=${encodeURIComponent(VALUE)}`);
+      expect(headers).toMatchObject({ authorization: `Bearer ${VALUE}` });
+    }
+    expect(mirror.seen.length).toBe(6);
+    const back = [...told.flatMap(({ json, notifications }) => [json, ...notifications]), JSON.stringify(catalogue)];
+    expect(told.map(({ outcome }) => outcome.kind)).toEqual(["completed", "completed", "completed"]);
+    expect(told[2]?.notifications.length).toBe(1);
+    for (const text of back) {
+      expect(text).toContain("***");
+      const read = [text, JSON.parse(text)].map((each) => JSON.stringify(each).replaceAll("\\", "")).join("\n");
+      expect(read).not.toContain(VALUE);
+      expect(read).not.toContain(encodeURIComponent(VALUE));
+      for (const run of read.match(/[A-Za-z0-9+/_-]{12,}/g) ?? []) {
+        for (const skip of [0, 1, 2, 3])
+          expect(Buffer.from(run.slice(skip), "base64").toString("latin1")).not.toContain(VALUE);
+      }
+    }
+  });
+
+  test("are read anew when their file changes, and the former value stays masked", async () => {
+    const mirror = await startMirror();
+    const { upstreams, write } = await startWithFile(VALUE);
+    const upstream = makeHttp("", { transport: { type: "http", url: mirror.url, credentials } });
+    await call(upstreams, upstream, makeMessage("mirror"));
+    await write("another-value");
+    const told = await call(upstreams, upstream, makeMessage("mirror", JSON.stringify({ former: VALUE })));
+    expect(mirror.seen.at(-1)?.headers).toMatchObject({ authorization: "Bearer another-value" });
+    expect(told.json).not.toContain("another-value");
+  });
+
+  test("that cannot be read leave the upstream unavailable, with the file's name and no byte sent", async () => {
+    const mirror = await startMirror();
+    const { upstreams } = await startWithFile("");
+    const upstream = makeHttp("", { transport: { type: "http", url: mirror.url, credentials } });
+    await expect(call(upstreams, upstream, makeMessage("mirror"))).rejects.toMatchObject({
+      reason: "upstream_unavailable",
+      message: expect.stringContaining('the credential "key" cannot be used'),
+    });
+    expect(mirror.seen).toEqual([]);
+  });
+
+  test("do not travel in the clear to an address that is not listed, public ones included", async () => {
+    const mirror = await startMirror();
+    const { port } = new URL(mirror.url);
+    const { upstreams } = await startWithFile(VALUE, { resolve: async () => [{ address: "8.8.8.8", family: 4 }] });
+    const transport = { type: "http", url: `http://public.example:${port}/mcp`, credentials } as const;
+    await expect(call(upstreams, makeHttp("", { transport }), makeMessage("mirror"))).rejects.toMatchObject({
+      reason: "upstream_address_refused",
+      message: expect.stringContaining("use https"),
+    });
   });
 });
 

@@ -23,6 +23,8 @@ import {
   type UpstreamPort,
 } from "../ports.ts";
 import { type Breaker, createBreaker } from "./breaker.ts";
+import type { CredentialFiles } from "./credential-files.ts";
+import { type Credentials, createCredentials, type UpstreamConnection } from "./credentials.ts";
 import { type AddressRefused, createGuardedConnector, type Resolve, resolveBySystem } from "./guarded-connector.ts";
 import { openHttpSession } from "./http-session.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
@@ -48,6 +50,7 @@ export interface UpstreamsOptions {
   readonly stdioRunner: readonly string[];
   /** What is listed of addresses that are not public; every other such address of an HTTP upstream is refused. */
   readonly allowedAddresses: readonly string[];
+  readonly credentialFiles: CredentialFiles;
   /** How names become addresses; as the machine does it unless given. */
   readonly resolve?: Resolve;
   /** All that a child's environment holds besides what its upstream configures. */
@@ -109,6 +112,9 @@ interface Entry {
   readonly transport: string;
   readonly slots: Slots;
   readonly pool: Pool | undefined;
+  readonly connection: UpstreamConnection | undefined;
+  /** Undefined where it has none. */
+  readonly credentials: Credentials | undefined;
   readonly url: URL | undefined;
   /** Why the connection tried last was refused for its address; undefined when it was not. */
   refusal: AddressRefused | undefined;
@@ -206,11 +212,13 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       forget(idle);
     }
     const url = upstream.transport.type === "http" ? new URL(upstream.transport.url) : undefined;
+    const bindings = upstream.transport.type === "http" ? (upstream.transport.credentials ?? []) : [];
+    const credentials = createCredentials(bindings, options.credentialFiles);
     const connect = createGuardedConnector({
       rules: addressRules,
       resolve: options.resolve ?? resolveBySystem,
       timeoutMs: limits.openTimeoutMs,
-      listedOnly: false,
+      listedOnly: url?.protocol === "http:" && bindings.length > 0,
       onJudged(refusal) {
         entry.refusal = refusal;
       },
@@ -225,6 +233,15 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       entry.told = { state: health, atMs: nowMs };
       options.onHealth?.({ tenantId, upstream: upstream.name, state: health, failures, detail });
     }
+    const pool =
+      url === undefined
+        ? undefined
+        : new Pool(url.origin, {
+            connections: upstream.concurrencyMax + SPARE_CONNECTIONS + limits.listenersPerUpstreamMax,
+            pipelining: 1,
+            connect,
+            maxHeaderSize: 32 * 1024,
+          });
     const entry: Entry = {
       key,
       tenantId,
@@ -232,15 +249,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       transport,
       slots: createSlots(upstream.concurrencyMax, limits.waitersMax),
       url,
-      pool:
-        url === undefined
-          ? undefined
-          : new Pool(url.origin, {
-              connections: upstream.concurrencyMax + SPARE_CONNECTIONS + limits.listenersPerUpstreamMax,
-              pipelining: 1,
-              connect,
-              maxHeaderSize: 32 * 1024,
-            }),
+      pool,
+      connection: pool === undefined ? undefined : credentials.over(pool),
+      credentials: bindings.length === 0 ? undefined : credentials,
       refusal: undefined,
       places: new Map(),
       leaving: new Set(),
@@ -385,16 +396,18 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 
   async function open(entry: Entry, upstream: Upstream, clientCapabilities: string): Promise<UpstreamSession> {
     const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(limits.openTimeoutMs)]);
+    if (entry.credentials !== undefined) await entry.credentials.refresh();
     const alone = upstream.isolation === "session";
     const shared = { client, clientCapabilities, alone, log, limits, era: entry.era, signal };
     const { transport } = upstream;
     if (transport.type === "http") {
-      if (entry.pool === undefined || entry.url === undefined) throw new TypeError("an HTTP upstream without a pool");
+      const { connection, url } = entry;
+      if (connection === undefined || url === undefined) throw new TypeError("an HTTP upstream without a connection");
       try {
         return await openHttpSession({
           ...shared,
-          dispatcher: entry.pool,
-          url: entry.url,
+          connection,
+          url,
           mirrored: (tool) => entry.mirrored.get(tool) ?? [],
         });
       } catch (error) {
@@ -460,6 +473,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
     let place: Place | undefined;
     try {
+      if (entry.credentials !== undefined) await entry.credentials.refresh();
       place = placeForCall(entry, request);
       place.running += 1;
       const session = place.session ?? (await waitUntil(place, request.signal, deadline));
@@ -535,6 +549,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     async readCatalogue(tenantId, upstreamId, upstream, signal) {
       if (closing !== undefined) throw new Failure("upstream_unavailable", "the gateway is stopping");
       const entry = entryFor(tenantId, upstreamId, upstream);
+      if (entry.credentials !== undefined) await entry.credentials.refresh();
       const place = placeFor(entry, upstream, GATEWAY_KEY, ASKABLE);
       place.running += 1;
       try {

@@ -30,6 +30,7 @@ export interface Config {
   readonly checkpoints: { readonly file: string; readonly intervalSeconds: number };
   readonly upstreams: {
     readonly stdioRunner: readonly string[];
+    readonly credentialsDir: string | undefined;
     readonly allowedAddresses: readonly string[];
     readonly catalogueIntervalMs: number;
   };

@@ -230,6 +230,7 @@ function resolveConfig(
     },
     upstreams: {
       stdioRunner: get<readonly string[] | undefined>("upstreams.stdioRunner") ?? [],
+      credentialsDir: resolvePath("upstreams.credentialsDir"),
       allowedAddresses:
         get<readonly string[] | undefined>("upstreams.allowedAddresses") ??
         (mode === "development" ? LOOPBACK_RULES : []),

@@ -152,9 +152,14 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
           "The command, with its arguments, that starts stdio upstreams as somebody else (another user, a container); the upstream's own command is appended. Production starts no stdio upstream without it.",
         defaultNote: "none: the upstream runs as this user, which development says at each start",
       }),
+      credentialsDir: text({
+        description:
+          "A directory with one file for each credential that http upstreams are sent: one line, not accessible to everybody. A file that changes is read again within a second.",
+        defaultNote: "none: no upstream can have credentials",
+      }),
       allowedAddresses: texts({
         description:
-          "Addresses that http upstreams may have though they are not public: `10.1.2.0/24`, `10.1.2.3`, `fd00::/8`, or a host (`crm.lan`, `*.crm.lan` for all below it), which speaks for private addresses and this machine's. For the whole instance, so as narrow as can be. Every other such address is refused.",
+          "Addresses that http upstreams may have though they are not public: `10.1.2.0/24`, `10.1.2.3`, `fd00::/8`, or a host (`mcp.corp.example`, `*.corp.example` for all below it), which speaks for private addresses and this machine's. For the whole instance, so as narrow as can be. Every other such address is refused.",
         defaultNote: "none; in development `127.0.0.0/8` and `::1`, which each start says",
       }),
       catalogueIntervalMs: count({

@@ -9,6 +9,7 @@ import type { Denial } from "../../denial.ts";
 import type { AgentCall } from "../../ports.ts";
 import { createDataListener } from "../../server/data-listener.ts";
 import { DATA_LISTENER_LIMITS } from "../../server/limits.ts";
+import { createCredentialFiles } from "../../upstream/credential-files.ts";
 import { createUpstreams } from "../../upstream/upstreams.ts";
 import { createMcpRoutes, type McpRoutesOptions } from "./mcp-routes.ts";
 import { MCP_SESSION_LIMITS } from "./mcp-sessions.ts";
@@ -44,6 +45,7 @@ async function start(
     mode: "development",
     stdioRunner: [],
     allowedAddresses: ["127.0.0.0/8"],
+    credentialFiles: createCredentialFiles({ directory: undefined, clock }),
     childEnvironment: { path: "", home: "" },
     openEnvironment: () => ({}),
     callDeadlineMs: 20_000,

@@ -1,0 +1,102 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { createMaskSecrets } from "./mask-secrets.ts";
+
+/** Any value that a credential can have. */
+const secret = fc
+  .string({
+    unit: fc.constantFrom(..." !#$&'()*+,-./0123456789:;<=>?@ABCXYZ[]^_`abcuxyz{|}~"),
+    minLength: 8,
+    maxLength: 64,
+  })
+  .filter((text) => text.trim() === text);
+const around = fc.string({ unit: "grapheme-ascii", maxLength: 20 });
+
+/** One character as JSON may spell it. */
+const jsonCharacter = (character: string, how: number): string =>
+  how === 0 || (how === 2 && character === "u")
+    ? JSON.stringify(character).slice(1, -1)
+    : how === 2 && (character === '"' || character === "/")
+      ? `\\${character}`
+      : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+const urlCharacter = (character: string, how: number): string =>
+  how === 0 && /[A-Za-z0-9_.~-]/.test(character)
+    ? character
+    : `%${character.charCodeAt(0).toString(16).padStart(2, "0")[how === 1 ? "toUpperCase" : "toLowerCase"]()}`;
+const hows = fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 8, maxLength: 8 });
+const spell = (text: string, how: readonly number[], by: (character: string, how: number) => string): string =>
+  [...text].map((character, at) => by(character, how[at % how.length] ?? 0)).join("");
+
+const asJson = (text: string): string => JSON.stringify({ content: [{ type: "text", text }] });
+
+/** What an agent could read: all texts in the message, and the texts of JSON inside them. */
+function readable(message: string): string {
+  const value = JSON.parse(message) as { content: { text: string }[] };
+  return value.content.map(({ text }) => text).join("\n");
+}
+
+describe("a secret that an upstream reflects is not there any more, and the message is still JSON", () => {
+  test("as it is", () => {
+    fc.assert(
+      fc.property(secret, around, around, (value, before, after) => {
+        const masked = createMaskSecrets([value])(asJson(before + value + after));
+        expect(readable(masked)).not.toContain(value);
+      }),
+    );
+  });
+
+  test("in JSON, each character escaped or not, also when the JSON is a text in JSON", () => {
+    fc.assert(
+      fc.property(secret, hows, fc.integer({ min: 0, max: 2 }), (value, how, depth) => {
+        let message = `{"content":[{"type":"text","text":"<${spell(value, how, jsonCharacter)}>"}]}`;
+        for (let level = 0; level < depth; level += 1) message = asJson(message);
+        let text = createMaskSecrets([value])(message);
+        for (let level = 0; level <= depth; level += 1) text = readable(text);
+        expect(text).toBe("<***>");
+      }),
+    );
+  });
+
+  test("in base64 and base64url, wherever in a longer text it stands", () => {
+    fc.assert(
+      fc.property(secret, around, around, fc.constantFrom("base64", "base64url"), (value, before, after, encoding) => {
+        const text = Buffer.from(before + value + after).toString(encoding as BufferEncoding);
+        const masked = readable(createMaskSecrets([value])(asJson(`x=${text}&`)));
+        expect(masked).toContain("***");
+        // What is left around the mask decodes to nothing that holds the value.
+        for (const piece of masked.slice(2, -1).split("***")) {
+          for (const skip of [0, 1, 2, 3])
+            expect(Buffer.from(piece.slice(skip), "base64").toString("latin1")).not.toContain(value);
+        }
+      }),
+    );
+  });
+
+  test("in URLs, each character escaped or not, its base64 likewise", () => {
+    fc.assert(
+      fc.property(secret, hows, (value, how) => {
+        const url = spell(value, how, urlCharacter);
+        const mask = createMaskSecrets([value]);
+        expect(readable(mask(asJson(`?key=${url}&x`)))).toBe("?key=***&x");
+        const base64 = encodeURIComponent(Buffer.from(value).toString("base64"));
+        expect(readable(mask(asJson(base64)))).toContain("***");
+      }),
+    );
+  });
+});
+
+test("what holds no secret is passed on as it is, whatever it looks like", () => {
+  const mask = createMaskSecrets(["Zq9-Zq9-Zq9-Zq9"]);
+  fc.assert(
+    fc.property(fc.json(), (text) => {
+      expect(mask(text)).toBe(text);
+    }),
+  );
+  const odd = '{"a":"\\\\\\\\ \\u00e9 %41 %zz 100% \\/ \\" 9007199254740993","b":1.10}';
+  expect(mask(odd)).toBe(odd);
+});
+
+test("every secret of several is masked, also where one holds another", () => {
+  const mask = createMaskSecrets(["abcdefgh", "xx-abcdefgh-yy"]);
+  expect(mask('["xx-abcdefgh-yy","abcdefgh","xx-abcde\\u0066gh-yy"]')).not.toMatch(/abcde/);
+});
