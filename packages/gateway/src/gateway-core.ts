@@ -47,6 +47,8 @@ export interface GatewayOptions {
   /** How long after an upstream's catalogue was read it is read again. */
   readonly catalogueIntervalMs: number;
   readonly stdioRunner: readonly string[];
+  /** `/proc/<pid>/environ` of this process. */
+  readonly environmentFile: string;
   readonly allowedAddresses: readonly string[];
   /** Where the values of upstreams' credentials are; undefined where no upstream can have any. */
   readonly credentialsDir: string | undefined;
@@ -136,6 +138,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     random,
     mode: options.mode,
     stdioRunner: options.stdioRunner,
+    environmentFile: options.environmentFile,
     allowedAddresses: options.allowedAddresses,
     credentialFiles: createCredentialFiles({ directory: options.credentialsDir, clock }),
     childEnvironment: options.childEnvironment,

@@ -6,3 +6,4 @@ export {
   systemClock,
 } from "./compose.ts";
 export type { Clock, Random } from "./ports.ts";
+export { checkRunner } from "./upstream/check-runner.ts";

@@ -2,6 +2,7 @@
 import { access, constants, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { checkDurability, migrationStatus } from "@writ/db";
+import { checkRunner } from "@writ/gateway";
 import { type Config, makeAddressRules } from "@writ/runtime";
 import { MIGRATIONS_DIRECTORY } from "./migrations-directory.ts";
 import { openDatabases } from "./open-databases.ts";
@@ -15,7 +16,8 @@ export interface Finding {
     | "durability"
     | "checkpoints"
     | "upstream_addresses"
-    | "upstream_credentials";
+    | "upstream_credentials"
+    | "stdio_runner";
   readonly state: "good" | "warning" | "bad";
   readonly detail: string;
 }
@@ -39,6 +41,14 @@ export async function doctor(config: Config): Promise<readonly Finding[]> {
   say("upstream_addresses", ...describeAddresses(config));
   const { credentialsDir } = config.upstreams;
   if (credentialsDir !== undefined) say("upstream_credentials", ...(await describeCredentials(credentialsDir)));
+  const { stdioRunner: runner } = config.upstreams;
+  if (runner.length > 0) {
+    const check = { runner, environmentFile: `/proc/${process.pid}/environ`, path: process.env["PATH"] ?? "" };
+    await checkRunner(check).then(
+      () => say("stdio_runner", "good", `${runner.join(" ")} starts children that cannot read this process`),
+      (error: unknown) => say("stdio_runner", "bad", error instanceof Error ? error.message : String(error)),
+    );
+  }
   try {
     const databases = await openDatabases({ url: config.database.url, dataDir: config.dataDir });
     const owner = databases.owner();

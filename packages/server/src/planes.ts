@@ -210,6 +210,7 @@ function makeGateway(context: Context): { readonly gateway: Gateway; start(): Pr
     callDeadlineMs: config.gateway.callDeadlineMs,
     catalogueIntervalMs: config.upstreams.catalogueIntervalMs,
     stdioRunner: config.upstreams.stdioRunner,
+    environmentFile: `/proc/${process.pid}/environ`,
     allowedAddresses: config.upstreams.allowedAddresses,
     credentialsDir: config.upstreams.credentialsDir,
     childEnvironment: { path: process.env["PATH"] ?? "", home: process.env["HOME"] ?? "" },

@@ -78,8 +78,10 @@ export function startChild(options: ChildOptions): Child {
     try {
       // biome-ignore lint/style/noRestrictedGlobals: a process group can be signalled by no other means.
       process.kill(-child.pid, signal);
-    } catch {
-      // The group is gone already: that is what was wanted.
+    } catch (error) {
+      // The group is gone already, which is what was wanted; or it is another user's, and has only its stdin to end by.
+      const isForeign = error instanceof Error && "code" in error && error.code === "EPERM";
+      if (isForeign) log("upstream.child_not_signalled", { pid: child.pid, signal });
     }
   }
 

@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { spawn, spawnSync } from "node:child_process";
+import { hash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -29,6 +29,7 @@ const PLACE = { tenantId: "t", upstreamId: "u" };
 /** Wrapped once: wrapped anew it would be another transport. */
 const SECRET = wrapEnvironmentValue(keyring, { ...PLACE, name: "SECRET" }, "s", randomBytes(12));
 const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+const ENVIRONMENT_FILE = `/proc/${process.pid}/environ`;
 const never = new AbortController().signal;
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -44,6 +45,7 @@ function makeUpstreams(limits: Partial<UpstreamLimits> = {}, options: Partial<Up
     version: "0.1.0",
     mode: "development",
     stdioRunner: [],
+    environmentFile: ENVIRONMENT_FILE,
     allowedAddresses: ["127.0.0.0/8"],
     credentialFiles: createCredentialFiles({ directory: undefined, clock }),
     callDeadlineMs: 60_000,
@@ -866,6 +868,38 @@ describe("credentials of upstreams", () => {
   });
 });
 
+/** Ways to be somebody else that a machine may offer: another user, or name spaces where the gateway is not. */
+const RUNNERS: readonly (readonly string[])[] = [
+  ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--"],
+  ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--"],
+];
+
+/** An MCP server in so little that any user can run it: answers each call with the digest of a file's content. */
+const READING_SERVER = `
+  while read -r line; do
+    id=$(printf '%s' "$line" | sed -n 's/.*"id":\\([0-9]*\\).*/\\1/p')
+    case "$line" in
+      *'"method":"initialize"'*) part='"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"sh","version":"1"}}' ;;
+      *'"method":"tools/call"'*)
+        read=$(cat "$1" 2>/dev/null | sha256sum | cut -c 1-64)
+        part='"result":{"content":[{"type":"text","text":"'$read'"}]}' ;;
+      *) part='"error":{"code":-32601,"message":"Method not found"}' ;;
+    esac
+    if [ -n "$id" ]; then printf '{"jsonrpc":"2.0","id":%s,%s}\\n' "$id" "$part"; fi
+  done
+`;
+
+/** What a stdio upstream finds in the file that is this process's environment. */
+async function readByChild(upstreams: Upstreams): Promise<string> {
+  const args = ["-c", READING_SERVER, "sh", ENVIRONMENT_FILE];
+  const upstream = makeStdio("", { transport: { type: "stdio", command: "/bin/sh", args, env: {} } });
+  return textOf((await call(upstreams, upstream, makeMessage("read"))).json);
+}
+
+async function digestOf(file: string): Promise<string> {
+  return hash("sha256", await readFile(file), "hex");
+}
+
 describe("upstreams over stdio", () => {
   test("have an environment of their own", async () => {
     const told = await call(makeUpstreams(), makeStdio("session"), makeMessage("environment"));
@@ -881,6 +915,34 @@ describe("upstreams over stdio", () => {
     await expect(call(upstreams, makeStdio("session"), makeMessage("echo"))).rejects.toThrow(/through a runner/);
     expect(upstreams.counts().children).toBe(0);
   });
+
+  test("trap-56 a child of the same user reads the gateway's environment", async () => {
+    const own = await digestOf(ENVIRONMENT_FILE);
+    expect(await readByChild(makeUpstreams())).toBe(own);
+    expect(own).not.toBe(await digestOf("/dev/null"));
+  });
+
+  test("trap-56 in production a runner whose children can read the gateway's environment starts none", async () => {
+    const upstreams = makeUpstreams({}, { mode: "production", stdioRunner: ["env"] });
+    await expect(readByChild(upstreams)).rejects.toMatchObject({
+      reason: "upstream_unavailable",
+      message: expect.stringContaining("can read this gateway's environment"),
+    });
+    expect(upstreams.counts().children).toBe(0);
+  });
+
+  test.each(RUNNERS)(
+    "trap-56 in production a child that %s starts reads nothing, or there is no child",
+    async (...runner) => {
+      const [command = "", ...args] = runner;
+      const works = spawnSync(command, [...args, "true"]).status === 0;
+      const upstreams = makeUpstreams({}, { mode: "production", stdioRunner: works ? runner : ["env"] });
+      // Where a machine permits neither, production has no stdio upstreams.
+      const read = await readByChild(upstreams).catch((error: unknown) => error);
+      if (works) expect(read).toBe(await digestOf("/dev/null"));
+      else expect(read).toMatchObject({ reason: "upstream_unavailable" });
+    },
+  );
 
   test("get a child for each isolation key, and all of them end", async () => {
     const upstreams = makeUpstreams();

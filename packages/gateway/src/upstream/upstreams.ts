@@ -23,6 +23,7 @@ import {
   type UpstreamPort,
 } from "../ports.ts";
 import { type Breaker, createBreaker } from "./breaker.ts";
+import { checkRunner } from "./check-runner.ts";
 import type { CredentialFiles } from "./credential-files.ts";
 import { type Credentials, createCredentials, type UpstreamConnection } from "./credentials.ts";
 import { type AddressRefused, createGuardedConnector, type Resolve, resolveBySystem } from "./guarded-connector.ts";
@@ -48,6 +49,8 @@ export interface UpstreamsOptions {
    * it. Production starts no child without one: a child of the same user can read the gateway's memory.
    */
   readonly stdioRunner: readonly string[];
+  /** `/proc/<pid>/environ` of this process: what children in production must not be able to read. */
+  readonly environmentFile: string;
   /** What is listed of addresses that are not public; every other such address of an HTTP upstream is refused. */
   readonly allowedAddresses: readonly string[];
   readonly credentialFiles: CredentialFiles;
@@ -146,6 +149,17 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   let closing: Promise<void> | undefined;
   const sweeper = setInterval(sweep, Math.min(SWEEP_MS, limits.sessionIdleMs));
   sweeper.unref();
+
+  let runnerCheck: Promise<void> | undefined;
+  /** Once it has been found good it stays so; one that is not is tried again with the next child. */
+  function runnerChecked(): Promise<void> {
+    const { stdioRunner: runner, environmentFile, childEnvironment } = options;
+    runnerCheck ??= checkRunner({ runner, environmentFile, path: childEnvironment.path }).catch((error: unknown) => {
+      runnerCheck = undefined;
+      throw error;
+    });
+    return runnerCheck;
+  }
 
   function sweep(): void {
     const idleSince = clock.nowMs() - limits.sessionIdleMs;
@@ -422,7 +436,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         throw new Failure("upstream_unavailable", "production starts stdio upstreams only through a runner");
       }
       log("upstream.child_unconfined", { upstream: upstream.name });
-    }
+    } else if (options.mode === "production") await runnerChecked();
     const { path: PATH, home: HOME } = options.childEnvironment;
     const env = { PATH, HOME, ...options.openEnvironment(entry, transport.env) };
     let ready = false;

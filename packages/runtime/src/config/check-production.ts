@@ -23,10 +23,32 @@ export function checkProduction(config: Config, settings: readonly Setting[]): r
       problems.push({ place: `${plane}.publicUrl`, message: "must be https in production: tokens travel over it" });
     }
   }
+  problems.push(...checkEnvironment(config));
   if (config.database.url !== undefined && !isEncryptedOrLocal(config.database.url)) {
     problems.push({
       place: "database.url",
       message: "must ask for encryption (sslmode=require, verify-ca or verify-full) when the server is remote",
+    });
+  }
+  return problems;
+}
+
+/** An environment cannot be taken back: whatever runs as this user, or gets out of its runner, could read it. */
+function checkEnvironment(config: Config): readonly ConfigProblem[] {
+  if (config.upstreams.stdioRunner.length === 0) return [];
+  const problems: ConfigProblem[] = [];
+  if (config.keys.masterKey !== undefined) {
+    problems.push({
+      place: "WRIT_KEYS_MASTER_KEY",
+      message: "must not be in the environment where stdio upstreams run; use keys.masterKeyFile",
+    });
+  }
+  const { url } = config.database;
+  const hasPassword = url !== undefined && URL.canParse(url) && new URL(url).password !== "";
+  if (hasPassword && config.sources.get("database.url") === "environment") {
+    problems.push({
+      place: "WRIT_DATABASE_URL",
+      message: "must not hold a password in the environment where stdio upstreams run; give database.url in the file",
     });
   }
   return problems;

@@ -109,6 +109,21 @@ describe("configuration", () => {
     expect(problemsOf(() => load(undefined, { ...PRODUCTION, [name]: value })).length).toBe(1);
   });
 
+  test("trap-56 production keeps secrets out of the environment where stdio upstreams run", () => {
+    const runner = { ...PRODUCTION, WRIT_UPSTREAMS_STDIO_RUNNER: "sudo,-n,-u,mcp,--" };
+    expect(load(undefined, runner).upstreams.stdioRunner.length).toBe(5);
+    const { WRIT_KEYS_MASTER_KEY_FILE: _file, ...rest } = runner;
+    expect(problemsOf(() => load(undefined, { ...rest, WRIT_KEYS_MASTER_KEY: "k" }))).toEqual([
+      expect.stringContaining("use keys.masterKeyFile"),
+    ]);
+    const url = "postgres://writ:secret@db.example/writ?sslmode=verify-full";
+    expect(problemsOf(() => load(undefined, { ...runner, WRIT_DATABASE_URL: url }))).toEqual([
+      expect.stringMatching(/^WRIT_DATABASE_URL: (?!.*secret)/),
+    ]);
+    const { WRIT_DATABASE_URL: _url, ...others } = runner;
+    expect(load(`database:\n  url: ${url}\n`, others).database.url).toBe(url);
+  });
+
   test("every setting has an environment variable of its own and a place on the reference page", () => {
     const page = describeConfig();
     const names = listSettings().map((setting) => setting.environment);

@@ -44,6 +44,7 @@ async function start(
     version: "0.1.0",
     mode: "development",
     stdioRunner: [],
+    environmentFile: "",
     allowedAddresses: ["127.0.0.0/8"],
     credentialFiles: createCredentialFiles({ directory: undefined, clock }),
     childEnvironment: { path: "", home: "" },
