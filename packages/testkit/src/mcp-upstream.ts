@@ -17,7 +17,8 @@ export interface ReceivedCall {
 }
 
 export interface McpUpstreamOptions {
-  readonly era: "session" | "stateless";
+  /** `legacy`: HTTP+SSE as revision 2024-11-05 has it. */
+  readonly era: "session" | "stateless" | "legacy";
   readonly port?: number;
   /** Called for each tools/call before it is answered; for tests in other processes, a line for each. */
   readonly onCall?: (call: ReceivedCall) => void;
@@ -140,7 +141,7 @@ async function callTool(message: JsonRpc, received: string, conversation: Conver
 }
 
 /** What both transports answer alike; undefined when it is not such a method. */
-function answerCommon(message: JsonRpc, era: "session" | "stateless"): string | undefined {
+function answerCommon(message: JsonRpc, era: McpUpstreamOptions["era"]): string | undefined {
   const stateless = era === "stateless";
   switch (String(message.method)) {
     case "ping":
@@ -156,7 +157,7 @@ function answerCommon(message: JsonRpc, era: "session" | "stateless"): string | 
       if (stateless) break;
       return result(
         message.id,
-        `"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":${SERVER_INFO},"instructions":"Be kind."`,
+        `"protocolVersion":"${era === "legacy" ? "2024-11-05" : "2025-11-25"}","capabilities":{"tools":{}},"serverInfo":${SERVER_INFO},"instructions":"Be kind."`,
         false,
       );
     case "server/discover":
@@ -177,6 +178,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
   const cancelled: unknown[] = [];
   const cancelledIn = new Set<string>();
   const sessions = new Set<string>();
+  const streams = new Map<string, ServerResponse>();
   let opened = 0;
   let lostAnswer: 400 | 404 = 404;
   const waiting: (() => void)[] = [];
@@ -186,6 +188,60 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     const next = waiting.shift();
     if (next === undefined) steps += 1;
     else next();
+  }
+
+  /** A message of HTTP+SSE: accepted on its own request, answered on the session's stream. */
+  async function handleOnStream(
+    message: JsonRpc,
+    received: string,
+    wire: { readonly request: IncomingMessage; readonly response: ServerResponse; readonly stream: ServerResponse },
+  ): Promise<void> {
+    const { request, response, stream } = wire;
+    const session = request.url;
+    const send = (part: string): void => void stream.write(`event: message\ndata: ${part}\n\n`);
+    const accept = (): void => void response.writeHead(202).end("Accepted");
+    const common = answerCommon(message, "legacy");
+    if (common !== undefined || message.method !== "tools/call") {
+      accept();
+      return send(
+        common ??
+          `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"error":{"code":-32601,"message":"Method not found"}}`,
+      );
+    }
+    const call: ReceivedCall = {
+      tool: String(message.params?.["name"]),
+      text: received,
+      id: message.id,
+      mcpSession: session,
+      headers: request.headers,
+    };
+    calls.push(call);
+    options.onCall?.(call);
+    if (call.tool === "redirect") return void response.writeHead(307, { location: "/elsewhere" }).end();
+    if (call.tool === "sick") return void response.writeHead(503).end();
+    accept();
+    await callTool(message, received, {
+      stateless: false,
+      send,
+      gone: () => stream.destroyed || cancelledIn.has(`undefined ${JSON.stringify(message.id)}`),
+      waitForStep() {
+        if (steps > 0) {
+          steps -= 1;
+          return Promise.resolve();
+        }
+        return new Promise((resolve) => waiting.push(resolve));
+      },
+      fail(way) {
+        if (way !== "babble") return void stream.destroy();
+        const flood = (): void => {
+          while (!stream.destroyed && stream.write(`data: ${"x".repeat(8192)}\n`)) {
+            // Writes until the socket pushes back; `drain` goes on.
+          }
+        };
+        stream.on("drain", flood);
+        flood();
+      },
+    });
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -202,7 +258,20 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
       sessions.delete(session);
       return refuse(200);
     }
+    if (options.era === "legacy" && request.method === "GET") {
+      const id = randomUUID();
+      opened += 1;
+      streams.set(id, response);
+      response.once("close", () => streams.delete(id));
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      return void response.write(`event: endpoint\ndata: /messages?session=${id}\n\n`);
+    }
     if (request.method !== "POST") return refuse(405);
+    const path = new URL(request.url ?? "", "http://upstream.invalid");
+    const stream = options.era === "legacy" ? streams.get(path.searchParams.get("session") ?? "") : undefined;
+    if (options.era === "legacy" && stream === undefined) {
+      return refuse(path.pathname === "/messages" ? lostAnswer : 405, "gone");
+    }
     const message = JSON.parse(received) as JsonRpc; // a test's own input
     const method = String(message.method);
     if (options.era === "session") {
@@ -212,7 +281,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
         const id = JSON.stringify(message.id);
         return refuse(400, `{"jsonrpc":"2.0","id":${id},"error":{"code":-32000,"message":"No valid session"}}`);
       }
-    } else {
+    } else if (options.era === "stateless") {
       const meta = (message.params?.["_meta"] ?? {}) as Record<string, unknown>; // likewise
       const version = request.headers["mcp-protocol-version"];
       const name = message.params?.["name"];
@@ -241,6 +310,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
       }
       return void response.writeHead(202).end();
     }
+    if (stream !== undefined) return handleOnStream(message, received, { request, response, stream });
     const common = answerCommon(message, options.era);
     if (common !== undefined) {
       if (method === "initialize") {
@@ -271,10 +341,10 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     response.once("close", () => {
       if (!response.writableFinished) cancelled.push(message.id);
     });
-    const streams = ["slow", "cross", "fail-after-headers", "babble", "silent"].includes(call.tool);
+    const streamed = ["slow", "cross", "fail-after-headers", "babble", "silent"].includes(call.tool);
     const begin = (): void => {
       if (!response.headersSent)
-        response.writeHead(200, { "content-type": streams ? "text/event-stream" : "application/json" });
+        response.writeHead(200, { "content-type": streamed ? "text/event-stream" : "application/json" });
     };
     await callTool(message, received, {
       stateless: options.era === "stateless",
@@ -291,7 +361,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
       },
       send(part) {
         begin();
-        response.write(streams ? `event: message\ndata: ${part}\n\n` : part);
+        response.write(streamed ? `event: message\ndata: ${part}\n\n` : part);
         const parsed = JSON.parse(part) as { result?: unknown; error?: unknown; id?: unknown }; // made above
         if (parsed.id === message.id && (parsed.result ?? parsed.error) !== undefined) response.end();
       },
@@ -329,6 +399,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     forgetSessions(answer = 404) {
       lostAnswer = answer;
       sessions.clear();
+      for (const stream of streams.values()) stream.destroy();
     },
     step,
     async close() {

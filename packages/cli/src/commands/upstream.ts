@@ -136,7 +136,7 @@ function defineAdd(group: Command, context: CliContext): void {
   ];
   defineAdminCommand<UpstreamOptions & CredentialOptions>(add, context, {
     usage: "http <name> <url>",
-    summary: "Register an MCP server that speaks Streamable HTTP.",
+    summary: "Register an MCP server by its URL: Streamable HTTP, or the older HTTP+SSE.",
     options: [
       ...common,
       option("--bearer-from <file>", "send it `Authorization: Bearer` with the value of this credential file"),

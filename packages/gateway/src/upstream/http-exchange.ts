@@ -1,5 +1,5 @@
 /**
- * One POST to an MCP server over Streamable HTTP, and every JSON-RPC message that comes back on it, from a JSON body
+ * One request to an MCP server over HTTP, and every JSON-RPC message that comes back on it, from a JSON body
  * or from a stream. It knows exactly when the request reached a socket, because that decides between "surely not
  * sent" and "may have been sent". It never follows a redirect, never repeats a request and knows nothing of sessions.
  */
@@ -36,6 +36,7 @@ export interface ExchangeRequest {
 export interface ExchangeOptions {
   /** Any of them ends the exchange. */
   readonly signals: readonly AbortSignal[];
+  /** Infinite for a stream that stays open. */
   readonly deadlineMs: number;
   /** The request is not sent any more when it is not on a socket by then. */
   readonly sendWithinMs: number;
@@ -45,6 +46,8 @@ export interface ExchangeOptions {
   readonly lingerMs: number;
   /** Each message in order; a promise is back-pressure. "last" means that nothing further is wanted. */
   readonly onMessage: (text: string) => "more" | "last" | Promise<"more" | "last">;
+  /** Events of a stream that have a name and are no messages. */
+  readonly onEvent?: (event: string, data: string) => void;
   /** Called once when the request goes to a socket. */
   readonly onSent?: () => void;
 }
@@ -71,7 +74,9 @@ export function exchange(
     let chain: Promise<void> | undefined;
 
     let sendTimer: NodeJS.Timeout | undefined;
-    const deadlineTimer = setTimeout(() => stop("the upstream did not answer in time"), options.deadlineMs);
+    const deadlineTimer = Number.isFinite(options.deadlineMs)
+      ? setTimeout(() => stop("the upstream did not answer in time"), options.deadlineMs)
+      : undefined;
     let lingerTimer: NodeJS.Timeout | undefined;
     const onAbort = (): void => stop("the call was cut");
     for (const signal of options.signals) signal.addEventListener("abort", onAbort, { once: true });
@@ -164,7 +169,9 @@ export function exchange(
         return;
       }
       if (type === "text/event-stream") {
-        const events = createSseParser(options.messageBytesMax);
+        const events = createSseParser(options.messageBytesMax, (event, data) => {
+          if (state === "answered") options.onEvent?.(event, data);
+        });
         parser = events;
         read = (chunk) => {
           try {

@@ -1,6 +1,6 @@
 /**
  * A session with one MCP server over Streamable HTTP, on the newest revision that both know: stateless 2026-07-28,
- * or `initialize` and a session id before that. It sends each call once: a lost session makes it unusable and the
+ * or `initialize` and a session id before that; a server with neither gets legacy-session.ts. It sends each call once: a lost session makes it unusable and the
  * caller opens another for later calls; the call that found out is not repeated.
  */
 import { findMember, membersOf, valueText } from "../json-members.ts";
@@ -8,6 +8,7 @@ import { type AnswerSink, Failure, LISTEN_METHOD, type SendOutcome, type Upstrea
 import type { UpstreamConnection } from "./credentials.ts";
 import { createEars } from "./ears.ts";
 import { type Exchange, type ExchangeOptions, type ExchangeRequest, exchange } from "./http-exchange.ts";
+import { openLegacySession } from "./legacy-session.ts";
 import type { UpstreamLimits } from "./limits.ts";
 import { answerLocally, createLogLevels } from "./log-levels.ts";
 import {
@@ -31,6 +32,8 @@ import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts"
 
 export interface HttpSessionOptions extends SessionContext {
   readonly connection: UpstreamConnection;
+  /** For streams that stay open as long as their session. */
+  readonly streams: UpstreamConnection;
   readonly url: URL;
   readonly limits: UpstreamLimits;
   /** What an earlier session found out about the server; undefined asks it. */
@@ -64,6 +67,7 @@ export async function openHttpSession(options: HttpSessionOptions): Promise<Upst
     1,
     [],
   );
+  if (isOlder(opening)) return openLegacySession(options);
   if (opening.member !== "result" || opening.exchange.kind !== "answered") throw unavailable(opening);
   const revision = string(opening.json, "protocolVersion");
   if (revision === undefined || !SESSION_REVISIONS.includes(revision)) {
@@ -88,6 +92,11 @@ export async function openHttpSession(options: HttpSessionOptions): Promise<Upst
       `the upstream opened no session within ${limits.openTimeoutMs} ms: ${detail}`,
     );
   }
+}
+
+/** How a server that has only HTTP+SSE answers a POST to the address of its stream (MCP 2025-11-25, Transports). */
+function isOlder({ exchange: end, member }: Answer): boolean {
+  return member === undefined && end.kind === "answered" && [400, 404, 405].includes(end.status);
 }
 
 /** Names and values in turn, as everything that becomes headers here. */

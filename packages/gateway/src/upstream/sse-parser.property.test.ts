@@ -50,4 +50,12 @@ describe("the SSE parser", () => {
     const text = "id: 4\nretry: 10\ndata:\n\nevent: endpoint\ndata: /x\n\nevent: message\ndata: {}\n\n";
     expect(parser.push(new TextEncoder().encode(text))).toEqual(["", "{}"]);
   });
+
+  test("hands over events of other types to whoever asked for them", () => {
+    const named: string[][] = [];
+    const parser = createSseParser(1000, (event, data) => named.push([event, data]));
+    const text = "event: endpoint\ndata: /x\ndata: y\n\nevent: message\ndata: {}\n\nevent: empty\n\n";
+    expect(parser.push(new TextEncoder().encode(text))).toEqual(["{}"]);
+    expect(named).toEqual([["endpoint", "/x\ny"]]);
+  });
 });

@@ -1,6 +1,7 @@
 /**
  * Reads a `text/event-stream` body from bytes as they come (WHATWG HTML, section 9.2.6). It hands over the data of
- * each event, keeps the last id and retry time, and ignores comments. An event larger than the limit is the end of the stream.
+ * each event, to whoever asks for them also of those with a name, keeps the last id and retry time, and ignores comments.
+ * An event larger than the limit is the end of the stream.
  */
 
 export interface SseParser {
@@ -20,7 +21,7 @@ export class SseOverflow extends Error {
 
 const LINE_END = /\r\n|\n|\r/g;
 
-export function createSseParser(eventBytesMax: number): SseParser {
+export function createSseParser(eventBytesMax: number, onNamed?: (event: string, data: string) => void): SseParser {
   const decoder = new TextDecoder("utf-8");
   /** The parts of a line that has not ended yet: joined once, so that many small chunks do not cost a square. */
   let pieces: string[] = [];
@@ -33,6 +34,7 @@ export function createSseParser(eventBytesMax: number): SseParser {
   function line(text: string, out: string[]): void {
     if (text === "") {
       if (data.length > 0 && (event === "" || event === "message")) out.push(data.join("\n"));
+      else if (data.length > 0) onNamed?.(event, data.join("\n"));
       data = [];
       event = "";
       held = 0;

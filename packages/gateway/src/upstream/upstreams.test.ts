@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { hash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
+import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -57,7 +57,7 @@ function makeUpstreams(limits: Partial<UpstreamLimits> = {}, options: Partial<Up
   return upstreams;
 }
 
-async function startFake(era: "session" | "stateless"): Promise<McpUpstream> {
+async function startFake(era: "session" | "stateless" | "legacy"): Promise<McpUpstream> {
   const fake = await startMcpUpstream({ era });
   cleanups.push(() => fake.close());
   return fake;
@@ -148,6 +148,32 @@ async function listenOn(server: HttpServer): Promise<string> {
   return `http://127.0.0.1:${typeof address === "object" ? address?.port : undefined}`;
 }
 
+async function startOfficial(transport: "streamableHttp" | "sse") {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  probe.close();
+  await once(probe, "close");
+  const child = spawn(process.execPath, [EVERYTHING, transport], {
+    env: { PATH: process.env["PATH"], PORT: String(port) },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  // Read to the end: it fails where nobody reads what it says.
+  await new Promise<void>((resolve) => {
+    child.stderr.on("data", (text) => {
+      if (/(?:listening|running) on port/.test(String(text))) resolve();
+    });
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async close() {
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    },
+  };
+}
+
 const IGNORED: AnswerSink = { notification: () => undefined, response: () => undefined };
 
 /** Arguments larger than what a pipe holds. */
@@ -227,7 +253,7 @@ function textOf(json: string): string {
 
 const kinds: readonly { name: string; start: () => Promise<{ upstream: Upstream; fake: McpUpstream | undefined }> }[] =
   [
-    ...(["session", "stateless"] as const).map((era) => ({
+    ...(["session", "stateless", "legacy"] as const).map((era) => ({
       name: `HTTP, ${era}`,
       start: async () => {
         const fake = await startFake(era);
@@ -654,23 +680,10 @@ describe("upstreams over HTTP", () => {
   });
 
   test("reach the official server", async () => {
-    const probe = createServer().listen(0, "127.0.0.1");
-    await once(probe, "listening");
-    const address = probe.address();
-    const port = typeof address === "object" ? address?.port : undefined;
-    probe.close();
-    await once(probe, "close");
-    const child = spawn(process.execPath, [EVERYTHING, "streamableHttp"], {
-      env: { PATH: process.env["PATH"], PORT: String(port) },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    cleanups.push(async () => {
-      child.kill("SIGKILL");
-      await once(child, "exit");
-    });
-    for await (const line of child.stderr) if (String(line).includes("listening on port")) break;
+    const { url, close } = await startOfficial("streamableHttp");
+    cleanups.push(close);
     const upstreams = makeUpstreams();
-    const upstream = makeHttp(`http://127.0.0.1:${port}/mcp`);
+    const upstream = makeHttp(`${url}/mcp`);
     const told = await call(
       upstreams,
       upstream,
@@ -738,6 +751,160 @@ describe("upstreams over HTTP", () => {
     slot.release();
     expect(["aborted", "unknown"]).toContain(outcome.kind);
     expect(fake.calls).toEqual([]);
+  });
+});
+
+/** A server of HTTP+SSE that names `endpoint` on its stream, and answers each post as it is told. */
+async function startLegacyServer(
+  endpoint: (origin: string) => string,
+  answer: (method: string) => number = () => 202,
+): Promise<{ readonly url: string; readonly seen: string[]; write(text: string): void }> {
+  const seen: string[] = [];
+  let stream: ServerResponse | undefined;
+  const server = createHttpServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request
+      .on("data", (chunk: Buffer) => chunks.push(chunk))
+      .on("end", () => {
+        if (request.method === "GET") {
+          seen.push(`GET ${request.url}`);
+          stream = response.writeHead(200, { "content-type": "text/event-stream" });
+          stream.write(`: hello\n\nevent: endpoint\ndata: ${endpoint(origin)}\n\n`);
+          return;
+        }
+        if (request.url?.startsWith("/sse") === true) return void response.writeHead(405).end();
+        const { id, method } = JSON.parse(String(Buffer.concat(chunks)));
+        seen.push(`${method} ${request.url}`);
+        response.writeHead(answer(method), { connection: "close" }).end();
+        const opening = { protocolVersion: "2024-11-05", capabilities: {}, serverInfo: { name: "old", version: "1" } };
+        if (method === "initialize")
+          stream?.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id, result: opening })}\n\n`);
+      });
+  });
+  const origin = await listenOn(server);
+  return { url: `${origin}/sse`, seen, write: (text) => void stream?.write(text) };
+}
+
+describe("upstreams over HTTP+SSE", () => {
+  test("are used over one stream for many calls, and hold no connection that calls need", async () => {
+    const fake = await startFake("legacy");
+    const upstreams = makeUpstreams();
+    // More streams than a pool of this size has connections.
+    const upstream = makeHttp(fake.url, { concurrencyMax: 1 });
+    const keys = Array.from({ length: 12 }, (_, n) => String(n % 6));
+    for (const isolationKey of keys) {
+      const told = await call(upstreams, upstream, makeMessage("echo", '{"message":"hi"}'), { isolationKey });
+      expect(told.outcome.kind).toBe("completed");
+    }
+    expect(fake.sessionsOpened()).toBe(6);
+    expect(new Set(fake.calls.map(({ mcpSession }) => mcpSession)).size).toBe(6);
+  });
+
+  test.each([
+    ["another host", () => "http://127.0.0.2:1/messages"],
+    ["another port", (origin: string) => `${origin.replace(/\d+$/, "1")}/messages`],
+    ["another scheme", (origin: string) => origin.replace("http:", "https:")],
+    ["a host without a scheme", () => "//127.0.0.2/messages"],
+    ["a cloud's metadata", () => "http://169.254.169.254/latest"],
+    ["credentials", (origin: string) => `${origin.replace("//", "//user:pass@")}/messages`],
+    ["another protocol", () => "file:///etc/passwd"],
+    ["no address", () => "http://["],
+  ])("trap-21 are given up when they name %s for messages, and nothing is posted", async (_name, endpoint) => {
+    const { url, seen } = await startLegacyServer(endpoint);
+    await expect(call(makeUpstreams(), makeHttp(url), makeMessage("echo"))).rejects.toThrow(/another origin/);
+    expect(seen).toEqual(["GET /sse"]);
+  });
+
+  test("get their credentials on the stream and on each post", async () => {
+    const { url, seen } = await startLegacyServer(() => "messages?session=1");
+    const directory = await mkdtemp(join(tmpdir(), "writ-upstream-credentials-"));
+    cleanups.push(() => rm(directory, { recursive: true, force: true }));
+    await writeFile(join(directory, "key"), "a-secret", { mode: 0o600 });
+    const upstreams = makeUpstreams({}, { credentialFiles: createCredentialFiles({ directory, clock }) });
+    const credentials = [{ in: "query", name: "key", file: "key" }] as const;
+    const upstream = makeHttp("", { transport: { type: "http", url, credentials }, timeoutMs: 50 });
+    await call(upstreams, upstream, makeMessage("echo"));
+    expect(seen.slice(0, 2)).toEqual(["GET /sse?key=a-secret", "initialize /messages?session=1&key=a-secret"]);
+  });
+
+  test("cannot answer a call before it was sent", async () => {
+    const { url, write } = await startLegacyServer(() => "/messages");
+    let isLate = false;
+    let lookedUp: () => void = () => undefined;
+    const upstreams = makeUpstreams(
+      {},
+      {
+        async resolve() {
+          lookedUp();
+          if (isLate) {
+            isLate = false;
+            // The call waits for its connection. Ids are easy to guess, and the answer to the ping needs a connection, too.
+            const answered = new Promise<void>((resolve) => {
+              lookedUp = resolve;
+            });
+            write('data: {"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"early"}]}}\n\n');
+            write('data: {"jsonrpc":"2.0","id":"p","method":"ping"}\n\n');
+            await answered;
+          }
+          return [{ address: "127.0.0.1", family: 4 }];
+        },
+      },
+    );
+    const upstream = makeHttp(url.replace("127.0.0.1", "old.example"), { timeoutMs: 2000 });
+    const hold = { ...PLACE, upstream, isolationKey: "", agentKey: "", waitMs: 10_000, signal: never };
+    const slot = await upstreams.hold(hold);
+    isLate = true;
+    const answers: string[] = [];
+    const sink: AnswerSink = {
+      notification: () => undefined,
+      response(_member, json) {
+        answers.push(json);
+        return undefined;
+      },
+    };
+    const running = slot.send(makeMessage("echo"), sink, never);
+    await expect.poll(() => isLate).toBe(false);
+    const outcome = await running;
+    slot.release();
+    expect(answers).toEqual([]);
+    expect(outcome).not.toMatchObject({ kind: "completed" });
+  });
+
+  test.each([
+    [307, "the upstream redirects (HTTP 307), which is never followed"],
+    [404, "HTTP 404"],
+    [503, "HTTP 503"],
+  ])("fail a call whose post is answered with %d, and send it once", async (status, detail) => {
+    const { url, seen } = await startLegacyServer(
+      () => "/messages",
+      (method) => (method === "tools/call" ? status : 202),
+    );
+    const told = await call(makeUpstreams(), makeHttp(url), makeMessage("echo"));
+    expect(told.outcome).toMatchObject({ kind: "failed", detail });
+    expect(seen.filter((line) => line.startsWith("tools/call"))).toEqual(["tools/call /messages"]);
+  });
+
+  test("leave a call unknown when their stream ends, and are found again", async () => {
+    const fake = await startFake("legacy");
+    const upstreams = makeUpstreams();
+    const running = call(upstreams, makeHttp(fake.url), makeMessage("silent"));
+    await expect.poll(() => fake.calls.length).toBe(1);
+    fake.forgetSessions();
+    expect((await running).outcome.kind).toBe("unknown");
+    expect((await call(upstreams, makeHttp(fake.url), makeMessage("echo"))).outcome.kind).toBe("completed");
+    expect(fake.calls.map(({ tool }) => tool)).toEqual(["silent", "echo"]);
+  });
+
+  test("reach the official server as it was then", async () => {
+    const { url, close } = await startOfficial("sse");
+    cleanups.push(close);
+    const upstreams = makeUpstreams();
+    const upstream = makeHttp(`${url}/sse`);
+    const told = await call(upstreams, upstream, makeMessage("echo", '{"message":"hi"}'));
+    expect(told.outcome).toMatchObject({ kind: "completed", error: false });
+    expect(textOf(told.json)).toContain("hi");
+    const catalogue = await upstreams.readCatalogue("t", "u", upstream, never);
+    expect(catalogue.tools.map((tool) => tool.name)).toContain("echo");
   });
 });
 

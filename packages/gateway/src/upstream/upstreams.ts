@@ -6,7 +6,7 @@
  *   Slot.send ── one request on that session ──▶ SendOutcome  (after it; never repeated)
  *
  * A pool belongs to one upstream of one tenant, not to an origin: a slot is then a connection that nobody else can
- * take, and no tenant waits behind another. Which calls may be sent is not decided here.
+ * take, and no tenant waits behind another (docs/adr/0008). Which calls may be sent is not decided here.
  */
 
 import type { Upstream } from "@writ/contract";
@@ -116,6 +116,9 @@ interface Entry {
   readonly slots: Slots;
   readonly pool: Pool | undefined;
   readonly connection: UpstreamConnection | undefined;
+  /** Of streams that stay open: one for each session of an older server, apart from the calls'. */
+  readonly streamPool: Pool | undefined;
+  readonly streams: UpstreamConnection | undefined;
   /** Undefined where it has none. */
   readonly credentials: Credentials | undefined;
   readonly url: URL | undefined;
@@ -204,8 +207,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (entries.get(entry.key) === entry) entries.delete(entry.key);
     for (const [key, place] of [...entry.places]) drop(entry, key, place);
     for (const place of entry.leaving) if (place.session !== undefined) farewell(place.session.close());
-    const { pool } = entry;
-    if (pool !== undefined) farewell(Promise.allSettled([...farewells]).then(() => pool.destroy()));
+    for (const pool of [entry.pool, entry.streamPool]) {
+      if (pool !== undefined) farewell(Promise.allSettled([...farewells]).then(() => pool.destroy()));
+    }
   }
 
   function entryFor(tenantId: string, upstreamId: string, upstream: Upstream): Entry {
@@ -256,6 +260,11 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
             connect,
             maxHeaderSize: 32 * 1024,
           });
+    // Makes no connection before there is such a stream.
+    const streamPool =
+      url === undefined
+        ? undefined
+        : new Pool(url.origin, { connections: limits.sessionsPerUpstreamMax, pipelining: 1, connect });
     const entry: Entry = {
       key,
       tenantId,
@@ -264,7 +273,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       slots: createSlots(upstream.concurrencyMax, limits.waitersMax),
       url,
       pool,
+      streamPool,
       connection: pool === undefined ? undefined : credentials.over(pool),
+      streams: streamPool === undefined ? undefined : credentials.over(streamPool),
       credentials: bindings.length === 0 ? undefined : credentials,
       refusal: undefined,
       places: new Map(),
@@ -415,12 +426,14 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     const shared = { client, clientCapabilities, alone, log, limits, era: entry.era, signal };
     const { transport } = upstream;
     if (transport.type === "http") {
-      const { connection, url } = entry;
-      if (connection === undefined || url === undefined) throw new TypeError("an HTTP upstream without a connection");
+      const { connection, streams, url } = entry;
+      if (connection === undefined || streams === undefined || url === undefined)
+        throw new TypeError("an HTTP upstream without a connection");
       try {
         return await openHttpSession({
           ...shared,
           connection,
+          streams,
           url,
           mirrored: (tool) => entry.mirrored.get(tool) ?? [],
         });
