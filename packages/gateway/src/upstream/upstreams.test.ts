@@ -916,9 +916,10 @@ async function startMirror(): Promise<{ readonly url: string; readonly seen: { u
     request
       .on("data", (chunk: Buffer) => chunks.push(chunk))
       .on("end", () => {
-        const { id, method, params } = JSON.parse(String(Buffer.concat(chunks)));
+        const body = String(Buffer.concat(chunks));
+        const { id, method, params } = JSON.parse(body);
         seen.push({ url: request.url ?? "", headers: request.headers });
-        const all = `${request.url} ${JSON.stringify(request.headers)}`;
+        const all = `${request.url} ${JSON.stringify(request.headers)} ${body}`;
         const forms = [
           all,
           Buffer.from(all).toString("base64"),
@@ -1010,6 +1011,7 @@ describe("credentials of upstreams", () => {
     const told = await call(upstreams, upstream, makeMessage("mirror", JSON.stringify({ former: VALUE })));
     expect(mirror.seen.at(-1)?.headers).toMatchObject({ authorization: "Bearer another-value" });
     expect(told.json).not.toContain("another-value");
+    expect(textOf(told.json)).not.toContain(VALUE);
   });
 
   test("that cannot be read leave the upstream unavailable, with the file's name and no byte sent", async () => {
