@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { MCP_UPSTREAM_TOOLS } from "@writ/testkit";
 import { type Fleet, type Tenant, UPSTREAM, until } from "./fleet.ts";
 import type { OpenStream } from "./mcp-client.ts";
 
@@ -22,6 +23,7 @@ export const CHANGES = [
   "tenant suspended",
   "root key retired",
   "rule added",
+  "tools changed by their upstream",
 ] as const;
 export type Change = (typeof CHANGES)[number];
 
@@ -352,6 +354,26 @@ async function makeTarget(fleet: Fleet, tenant: Tenant, change: Change, round: n
         // A tenant holds a limited number of keys: the one of the round before goes.
         giveBack: async () => {
           await admin.call("root-keys.retire", { params: { ...params, id: rotated.previous } });
+        },
+      };
+    }
+    case "tools changed by their upstream": {
+      const upstream = { params: { ...params, id: UPSTREAM } };
+      return {
+        token,
+        agentId,
+        event: "tool.quarantined",
+        // One gateway reads the catalogue and quarantines by itself; the answer comes after that.
+        take: async () => {
+          fleet.upstream.define(
+            MCP_UPSTREAM_TOOLS.map((tool) => tool.replace('"description":"', '"description":"Not ')),
+          );
+          await admin.call("upstreams.review", upstream);
+        },
+        giveBack: async () => {
+          fleet.upstream.define(MCP_UPSTREAM_TOOLS);
+          const { review } = await admin.call("upstreams.review", upstream);
+          await admin.call("upstreams.approve", { ...upstream, body: { review } });
         },
       };
     }

@@ -33,6 +33,8 @@ export interface McpUpstream {
   /** Ids of requests whose cancellation was received (a notification, or a stream that was closed). */
   readonly cancelled: readonly unknown[];
   readonly sessionsOpened: () => number;
+  /** Lists these from now on; what they do stays. */
+  define(definitions: readonly string[]): void;
   /** Forgets all sessions: later requests on them are answered so. 400 carries a JSON-RPC error for the request's id. */
   forgetSessions(answer?: 400 | 404): void;
   /** Lets one waiting `slow` call make its next step. */
@@ -141,15 +143,19 @@ async function callTool(message: JsonRpc, received: string, conversation: Conver
 }
 
 /** What both transports answer alike; undefined when it is not such a method. */
-function answerCommon(message: JsonRpc, era: McpUpstreamOptions["era"]): string | undefined {
+function answerCommon(
+  message: JsonRpc,
+  era: McpUpstreamOptions["era"],
+  tools: readonly string[] = MCP_UPSTREAM_TOOLS,
+): string | undefined {
   const stateless = era === "stateless";
   switch (String(message.method)) {
     case "ping":
       return result(message.id, "", false);
     case "tools/list": {
-      const half = Math.ceil(MCP_UPSTREAM_TOOLS.length / 2);
+      const half = Math.ceil(tools.length / 2);
       const second = message.params?.["cursor"] === "half";
-      const page = second ? MCP_UPSTREAM_TOOLS.slice(half) : MCP_UPSTREAM_TOOLS.slice(0, half);
+      const page = second ? tools.slice(half) : tools.slice(0, half);
       const more = `${second ? "" : ',"nextCursor":"half"'}${stateless ? ',"ttlMs":1000,"cacheScope":"public"' : ""}`;
       return result(message.id, `"tools":[${page.join(", ")}]${more}`, stateless);
     }
@@ -181,6 +187,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
   const streams = new Map<string, ServerResponse>();
   let opened = 0;
   let lostAnswer: 400 | 404 = 404;
+  let tools = MCP_UPSTREAM_TOOLS;
   const waiting: (() => void)[] = [];
   let steps = 0;
 
@@ -311,7 +318,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
       return void response.writeHead(202).end();
     }
     if (stream !== undefined) return handleOnStream(message, received, { request, response, stream });
-    const common = answerCommon(message, options.era);
+    const common = answerCommon(message, options.era, tools);
     if (common !== undefined) {
       if (method === "initialize") {
         const id = randomUUID();
@@ -396,6 +403,9 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     others,
     cancelled,
     sessionsOpened: () => opened,
+    define(definitions) {
+      tools = definitions;
+    },
     forgetSessions(answer = 404) {
       lostAnswer = answer;
       sessions.clear();
