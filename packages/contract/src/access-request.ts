@@ -26,10 +26,24 @@ export interface Resource {
   /** The upstream's name, unique in the tenant; "" for actions on no upstream (`token.attenuate`). */
   readonly upstream: string;
   readonly kind: "tool" | "catalogue" | "session" | "token" | "model" | "http" | "resource" | "prompt";
-  /** The tool's name as the upstream knows it; "" where the action has none. */
+  /**
+   * The tool's name as the upstream knows it, the resource's URI, the prompt's name, or the text of the route that an
+   * HTTP request takes; "" where the action has none.
+   */
   readonly name: string;
   /** SHA-256 (hex) of the pinned tool definition; "" where there is none. */
   readonly definitionDigest: string;
+  /** Of an `http.request`, and of nothing else. */
+  readonly http?: HttpResource;
+}
+
+/** What an HTTP request asks for, in its one spelling (`readHttpMethod`, `readHttpTarget`); `name` is its route. */
+export interface HttpResource {
+  readonly method: string;
+  /** Below the upstream's base URL. */
+  readonly path: string;
+  /** Without the question mark; "" when there is none. */
+  readonly query: string;
 }
 
 export interface RequestContext {
@@ -37,6 +51,8 @@ export interface RequestContext {
   readonly protocol: "mcp" | "llm" | "http" | "decision" | "api";
   /** Gateway time of the decision, milliseconds since the epoch. */
   readonly timeMs: number;
-  /** The tool's arguments exactly as they will be forwarded, strictly parsed; {} where there are none. */
+  /** The arguments exactly as they will be forwarded, strictly parsed; {} where there are none, or none can be seen. */
   readonly arguments: JsonObject;
+  /** The request has a body that nobody has read as arguments: no condition on arguments can be judged by it. */
+  readonly argumentsUnseen?: true;
 }

@@ -55,6 +55,25 @@ interface HttpTransport {
   readonly credentials?: readonly UpstreamCredential[];
 }
 
+/** A plain HTTP API; what of it can be reached is what its routes say. */
+export interface HttpApiTransport {
+  readonly type: "http_api";
+  /** The base URL: a request's path is appended to its path. */
+  readonly url: string;
+  /** The first that matches a request is the request's; one that none matches is refused. */
+  readonly routes: readonly HttpRoute[];
+}
+
+export const HTTP_ROUTE_KINDS = ["capability", "public", "deny"] as const;
+export type HttpRouteKind = (typeof HTTP_ROUTE_KINDS)[number];
+
+export interface HttpRoute {
+  /** Methods and path, as `compileHttpPattern` reads them: `GET,HEAD /v1/items/*`. Also its name. */
+  readonly match: string;
+  /** capability: token and policy decide. public: policy decides, also of requests without a token. deny: refused. */
+  readonly kind: HttpRouteKind;
+}
+
 interface StdioTransport<Value> {
   readonly type: "stdio";
   readonly command: string;
@@ -64,9 +83,9 @@ interface StdioTransport<Value> {
 }
 
 /** As the admin API takes it, and shows it with `***` for each value of the environment. */
-export type UpstreamTransport = HttpTransport | StdioTransport<string>;
+export type UpstreamTransport = HttpTransport | HttpApiTransport | StdioTransport<string>;
 /** As it is stored. */
-export type StoredTransport = HttpTransport | StdioTransport<WrappedSecret>;
+export type StoredTransport = HttpTransport | HttpApiTransport | StdioTransport<WrappedSecret>;
 
 export interface Upstream {
   /** Unique in the tenant: `[a-z0-9][a-z0-9-]{0,62}`; also the last segment of its MCP endpoint. */

@@ -1,4 +1,4 @@
-export type { AccessRequest, RequestContext, Resource, Subject } from "./access-request.ts";
+export type { AccessRequest, HttpResource, RequestContext, Resource, Subject } from "./access-request.ts";
 export { ACTIONS, type Action, isAction, isCharged } from "./actions.ts";
 export {
   ARGUMENT_OPERATORS,
@@ -16,6 +16,8 @@ export {
   type AuthorityValues,
   type BudgetRule,
   type Carve,
+  HTTP_ROUTE_KINDS,
+  type HttpRoute,
   INSTANCE_TENANT,
   KILL_SCOPES,
   type Kill,
@@ -51,6 +53,15 @@ export {
 } from "./budgets.ts";
 export type { Allow, Decision, Deny, Obligation, StepUp } from "./decision.ts";
 export { type AuditEvent, EVENTS, type EventEntry, type EventName, type FieldType } from "./events.ts";
+export { compileHttpPath, compileHttpPattern, type HttpPathPattern, type HttpPattern } from "./http-pattern.ts";
+export {
+  HTTP_TARGET_LENGTH_MAX,
+  type HttpMethodReading,
+  type HttpTarget,
+  type HttpTargetReading,
+  readHttpMethod,
+  readHttpTarget,
+} from "./http-target.ts";
 export { nearestName } from "./nearest-name.ts";
 export {
   type Address,

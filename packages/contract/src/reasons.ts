@@ -14,6 +14,16 @@ export const REASONS = {
   },
   fault_method: { http: 404, jsonRpc: -32601, sentence: "This method is not supported here." },
   fault_header: { http: 400, jsonRpc: -32600, sentence: "A header is missing, malformed or disagrees with the body." },
+  fault_target: {
+    http: 400,
+    jsonRpc: -32600,
+    sentence: "The method or the address of the request can be read in more than one way, or is not passed on.",
+  },
+  fault_upgrade: {
+    http: 501,
+    jsonRpc: null,
+    sentence: "WebSocket and other upgrades are not passed on: what goes over them could not be judged.",
+  },
   fault_media_type: {
     http: 415,
     jsonRpc: null,
@@ -56,6 +66,8 @@ export const REASONS = {
   // Hidden or unknown tools and upstreams: one answer for both.
   tool_unknown: { http: 404, jsonRpc: -32602, sentence: "Unknown tool." },
   upstream_unknown: { http: 404, jsonRpc: null, sentence: "There is no such upstream." },
+  route_unknown: { http: 404, jsonRpc: null, sentence: "No route of the upstream takes this method and path." },
+  route_denied: { http: 403, jsonRpc: -32014, sentence: "A route of the upstream refuses this method and path." },
   tool_quarantined: { http: 403, jsonRpc: -32013, sentence: "The tool's definition changed and awaits approval." },
   // Caveats.
   caveat_unknown: { http: 403, jsonRpc: -32010, sentence: "The token holds a caveat that this gateway does not know." },
@@ -64,6 +76,7 @@ export const REASONS = {
   caveat_tool_not_listed: { http: 404, jsonRpc: -32602, sentence: "The token does not permit this tool." },
   caveat_tool_excluded: { http: 404, jsonRpc: -32602, sentence: "The token excludes this tool." },
   caveat_args: { http: 403, jsonRpc: -32010, sentence: "An argument is outside what the token permits." },
+  caveat_http: { http: 403, jsonRpc: -32010, sentence: "The token does not permit this method and path." },
   caveat_depth: { http: 403, jsonRpc: -32010, sentence: "The token may not be delegated any further." },
   caveat_failed: { http: 403, jsonRpc: -32010, sentence: "A check of the token failed to run." },
   // Requests and policy.

@@ -16,12 +16,14 @@ import {
   type Resource,
   type RootToken,
   type Tool,
+  type Upstream,
 } from "@writ/contract";
 import type { ListableInput, PolicyAssertions, PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
 import { argumentConditions, clearCaveats, listsAction, listsTool, type VerifiedToken } from "@writ/token";
 import { actorChain } from "./actor-chain.ts";
 import { callClaims, tokenClaims } from "./budget-claims.ts";
 import { incompleteness } from "./describe.ts";
+import { findHttpRoute } from "./http-routes.ts";
 import { type Attempt, CHECKS, type Check, type Explanation, type Judgement, type StageOutcome } from "./judgement.ts";
 import { narrowDefinition, type SchemaAssertion, type SchemaAssertions } from "./narrow-schema.ts";
 import type { TenantState } from "./tenant-state.ts";
@@ -442,12 +444,31 @@ function isVisible(view: View): boolean {
 function resourceDenial({ state, attempt }: View): Denial | undefined {
   const { action, resource } = attempt.request;
   if (action === "token.attenuate") return undefined;
-  const known = state.upstreamByName(resource.upstream)?.value.status === "active";
+  const upstream = state.upstreamByName(resource.upstream)?.value;
+  const isApi = upstream?.transport.type === "http_api";
+  const known = upstream?.status === "active" && isApi === (action === "http.request");
+  if (known && action === "http.request") return routeDenial(upstream, resource);
   if (action !== "tool.call") return known ? undefined : { reason: "upstream_unknown", detail: "", hidden: true };
   const tool = known ? state.get("tool", `${resource.upstream}/${resource.name}`) : undefined;
   if (tool === undefined) return { reason: "tool_unknown", detail: "", hidden: true };
   // The request was described on an older state: what the agent would call is not what would be judged.
   return tool.digest === resource.definitionDigest ? undefined : no("state_stale");
+}
+
+/** Whether the route that a request takes lets it go on to the policy. */
+function routeDenial({ transport }: Upstream, { name, http }: Resource): Denial | undefined {
+  const route = http === undefined ? undefined : findHttpRoute(transport, http.method, http.path);
+  if (route === undefined) return no("route_unknown");
+  // The request was described on an older state.
+  if (route.match !== name) return no("state_stale");
+  switch (route.kind) {
+    case "capability":
+    case "public":
+      return undefined;
+    default:
+      // Unknown kinds refuse as the one that says so.
+      return no("route_denied");
+  }
 }
 
 // --- policy -----------------------------------------------------------------------------------------------------
@@ -527,6 +548,7 @@ function policyInput({ state, attempt, chain }: View, agentId: string): PolicyIn
       timeMs: nowMs,
       mintedCaveats: root.caveats,
       arguments: request.context.arguments,
+      ...(request.context.argumentsUnseen === undefined ? {} : { argumentsUnseen: request.context.argumentsUnseen }),
     },
   };
 }

@@ -6,6 +6,7 @@ import type {
   BudgetClaim,
   Carve,
   Deny,
+  HttpResource,
   JsonObject,
   RecordedNode,
   RequestContext,
@@ -71,7 +72,10 @@ export interface DescribeInput {
   readonly tool: string;
   /** Of an action on a resource or prompt: which. */
   readonly named?: { readonly kind: "resource" | "prompt"; readonly name: string } | undefined;
+  /** Of an HTTP request: what it asks for, in its one spelling. */
+  readonly http?: HttpResource | undefined;
   readonly arguments: JsonObject;
+  readonly argumentsUnseen?: true | undefined;
   readonly callId: string;
   readonly protocol: RequestContext["protocol"];
   readonly nowMs: number;

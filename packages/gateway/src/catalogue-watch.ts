@@ -83,6 +83,7 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
   function review(state: TenantState): void {
     const nowMs = clock.monotonicMs();
     for (const { id, value } of state.list("upstream")) {
+      if (value.transport.type === "http_api") continue;
       const known = seen.get(keyOf(state.tenantId, id));
       const isKnown = known !== undefined && known.transport === JSON.stringify(value.transport);
       if (isKnown && nowMs < known.againMs) continue;

@@ -53,6 +53,8 @@ export interface PolicyInput extends ListableInput {
   readonly context: ListableInput["context"] & {
     /** The arguments exactly as they will be forwarded. */
     readonly arguments: JsonObject;
+    /** There is a body that nobody has read as arguments: what a policy says of arguments cannot be judged. */
+    readonly argumentsUnseen?: true;
   };
 }
 

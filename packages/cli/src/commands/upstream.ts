@@ -310,5 +310,12 @@ function formatFlags(flags: readonly ToolFlag[]): string {
 }
 
 function formatTransport(transport: UpstreamTransport): string {
-  return transport.type === "http" ? transport.url : `stdio: ${[transport.command, ...transport.args].join(" ")}`;
+  switch (transport.type) {
+    case "http":
+      return transport.url;
+    case "http_api":
+      return `http-api: ${transport.url}`;
+    case "stdio":
+      return `stdio: ${[transport.command, ...transport.args].join(" ")}`;
+  }
 }

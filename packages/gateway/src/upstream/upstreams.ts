@@ -443,6 +443,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         throw new Failure("upstream_address_refused", entry.refusal.message, { cause: error });
       }
     }
+    if (transport.type !== "stdio") throw new Failure("upstream_unavailable", "an HTTP API has no sessions");
     const [command = transport.command, ...args] = [...options.stdioRunner, transport.command, ...transport.args];
     if (options.stdioRunner.length === 0) {
       if (options.mode === "production") {
