@@ -6,10 +6,12 @@
  * - Within one effect the first rule of the file is named as the one that decided.
  * - A condition on an argument that is missing or of another type is unknown. Unknown permits nothing: it does not
  *   match in an allow rule, and does match in a deny or step_up rule.
+ * - A condition on arguments of which none were read (a body that is passed on as a stream) is unknown, too, `absent`
+ *   included.
  * - A label that an agent does not have is known to be absent, so a rule that asks for it does not match.
  * - A rule that throws makes the whole answer an error, which denies.
  */
-import type { JsonObject, Reason } from "@writ/contract";
+import type { Reason } from "@writ/contract";
 import type {
   ArgumentAssertion,
   Listable,
@@ -65,7 +67,7 @@ export function traceRules(rules: readonly Rule[], input: PolicyInput): readonly
     if (rule.time !== undefined && !evaluateTime(rule.time, input.context.timeMs).holds) {
       return { ...base, outcome: "outside_time" };
     }
-    const args = evaluateArguments(rule, input.context.arguments);
+    const args = evaluateArguments(rule, input.context);
     if (args === "fails") return { ...base, outcome: "arguments_outside" };
     return { ...base, outcome: args === "unknown" ? "arguments_unknown" : "matches" };
   });
@@ -183,7 +185,7 @@ function firstMatch(
           continue;
         }
       }
-      const args = evaluateArguments(rule, input.context.arguments);
+      const args = evaluateArguments(rule, input.context);
       if (args === "fails" || (args === "unknown" && rule.effect === "allow")) continue;
       best = compiled;
       bestUntilMs = untilMs;
@@ -221,7 +223,9 @@ function firstListed(
   return found;
 }
 
-function evaluateArguments(rule: Rule, args: JsonObject): "holds" | "fails" | "unknown" {
+function evaluateArguments(rule: Rule, context: PolicyInput["context"]): "holds" | "fails" | "unknown" {
+  const args = context.arguments;
+  if (context.argumentsUnseen === true && rule.args.length > 0) return "unknown";
   let outcome: "holds" | "unknown" = "holds";
   for (const { condition, negated } of rule.args) {
     const { kind } = condition.evaluate(args);
@@ -247,6 +251,13 @@ function matcherOf(match: RuleMatch): Matcher {
       ({ resource }) =>
         resource.kind === kind && patterns.some((pattern) => pattern.matches(resource.upstream, resource.name)),
     );
+  }
+  const { methods, paths } = match;
+  if (methods !== undefined || paths !== undefined) {
+    parts.push(({ resource: { http } }) => {
+      if (http === undefined) return false;
+      return methods?.has(http.method) !== false && paths?.some((path) => path.matches(http.path)) !== false;
+    });
   }
   if (upstreams !== undefined) parts.push((input) => anyName(upstreams, input.resource.upstream));
   if (agents !== undefined) parts.push((input) => anyName(agents, input.subject.agent.name));

@@ -16,6 +16,9 @@ interface PolicyCase {
     readonly tool?: string;
     readonly resource?: string;
     readonly prompt?: string;
+    readonly method?: string;
+    readonly path?: string;
+    readonly argumentsUnseen?: true;
     readonly arguments?: string;
     readonly time?: string;
   };
@@ -45,6 +48,8 @@ function inputOf({ input }: PolicyCase): PolicyInput {
   const agent = { id: name, name, labels: input.labels ?? {} };
   const principal = input.principal ?? "alice";
   const kinds = ["tool", "resource", "prompt"] as const;
+  const { method, path } = input;
+  const http = method === undefined || path === undefined ? undefined : { method, path, query: "" };
   const kind = kinds.find((named) => input[named] !== undefined);
   return {
     version: 1,
@@ -52,15 +57,17 @@ function inputOf({ input }: PolicyCase): PolicyInput {
     action: input.action ?? "tool.call",
     resource: {
       upstream: input.upstream ?? "everything",
-      kind: kind ?? "catalogue",
+      kind: http === undefined ? (kind ?? "catalogue") : "http",
       name: (kind && input[kind]) ?? "",
       definitionDigest: "",
+      ...(http === undefined ? {} : { http }),
     },
     context: {
       protocol: "mcp",
       timeMs: Date.parse(input.time ?? "2026-01-05T12:00:00Z"),
       mintedCaveats: [],
       arguments: read.value as JsonObject, // every case writes an object
+      ...(input.argumentsUnseen === undefined ? {} : { argumentsUnseen: input.argumentsUnseen }),
     },
   };
 }

@@ -286,3 +286,31 @@ tests:
     ]);
   });
 });
+
+it("tests beside rules speak of HTTP requests as agents send them", () => {
+  const rules = compileRules(
+    `version: 1
+rules:
+  - { id: read, effect: allow, match: { upstream: shop, method: GET, path: "/v1/items/*" } }
+tests:
+  - { name: one may be read, call: { agent: a, upstream: shop, method: GET, path: "/v1/./items/%37?full=1" }, expect: { allow: policy_allow, rule: read } }
+  - { name: none may be written, call: { agent: a, upstream: shop, method: PUT, path: /v1/items/7 }, expect: deny }
+`,
+    { digest: "d" },
+  );
+  if (rules.kind === "problems") throw new TypeError(JSON.stringify(rules.problems));
+  expect(runRuleTests(rules).map(({ kind, detail }) => `${kind} ${detail}`)).toEqual(["passed ", "passed "]);
+});
+
+it.each([
+  ["without a path", "upstream: shop, method: GET", "the call's path"],
+  ["with a path that has no spelling", "upstream: shop, method: GET, path: /a%2fb", "the call's path"],
+  ["with a tool beside its path", "tool: a/b, method: GET, path: /a", "an http.request, and nothing else"],
+])("a test of an HTTP request %s is a problem", (_name, call, message) => {
+  const read = readRules(`version: 1
+rules: []
+tests:
+  - { name: n, call: { agent: a, ${call} }, expect: deny }
+`);
+  expect(read.kind === "problems" ? read.problems.map((problem) => problem.message).join() : "").toContain(message);
+});

@@ -23,7 +23,10 @@ import {
   ARGUMENT_OPERATORS,
   compileArgumentCondition,
   compileGlob,
+  compileHttpPath,
   compileToolPattern,
+  type HttpPathPattern,
+  type HttpResource,
   isAction,
   isJsonObject,
   isReason,
@@ -32,6 +35,8 @@ import {
   nearestName,
   parseStrictJsonText,
   type Reason,
+  readHttpMethod,
+  readHttpTarget,
   type ToolPattern,
 } from "@writ/contract";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap } from "yaml";
@@ -65,6 +70,9 @@ export interface RuleMatch {
   /** `upstream/URI`, where `*` stands for any run, slashes included. */
   readonly resources: readonly ToolPattern[] | undefined;
   readonly prompts: readonly ToolPattern[] | undefined;
+  /** Of HTTP requests only; `*` stands for one segment of a path, `**` for the rest. */
+  readonly methods: ReadonlySet<string> | undefined;
+  readonly paths: readonly HttpPathPattern[] | undefined;
 }
 
 export interface Rule {
@@ -86,9 +94,10 @@ export interface RuleTest {
     readonly labels: Readonly<Record<string, string>>;
     readonly action: Action;
     readonly upstream: string;
-    readonly kind: "tool" | "resource" | "prompt" | "catalogue";
-    /** The name of the tool or prompt, or the URI; "" of a catalogue. */
+    readonly kind: "tool" | "resource" | "prompt" | "http" | "catalogue";
+    /** The name of the tool or prompt, or the URI; "" of a catalogue or an HTTP request. */
     readonly name: string;
+    readonly http: HttpResource | undefined;
     readonly arguments: JsonObject;
     /** Milliseconds since the epoch. */
     readonly timeMs: number;
@@ -311,7 +320,18 @@ function readDocument(reader: Reader, contents: Node | null): { rules: readonly 
 }
 
 const RULE_KEYS = ["id", "effect", "description", "match", "when"];
-const MATCH_KEYS = ["agent", "principal", "labels", "action", "upstream", "tool", "resource", "prompt"];
+const MATCH_KEYS = [
+  "agent",
+  "principal",
+  "labels",
+  "action",
+  "upstream",
+  "tool",
+  "resource",
+  "prompt",
+  "method",
+  "path",
+];
 /** The keys that name something of an upstream; a call has one of them at most. */
 const NAMED_KEYS = ["tool", "resource", "prompt"] as const;
 const TIME_KEYS = ["days", "between", "zone", "from", "until"];
@@ -364,11 +384,26 @@ function readMatch(reader: Reader, key: Node, node: Node | null, effect: Effect 
   if (named.length > 1) {
     reader.problem(node ?? key, `no call has a ${named.join(" and a ")}, so the rule would match nothing`, SEPARATE);
   }
-  if (actions === undefined && named.length === 0 && effect !== "deny") {
+  if (
+    actions === undefined &&
+    named.length === 0 &&
+    !HTTP_KEYS.some((name) => members.has(name)) &&
+    effect !== "deny"
+  ) {
     reader.problem(
       node ?? key,
       "the rule names neither an action nor a tool, so it would reach actions that are yet to come",
       "add action: tool.call, or a list, or tool: upstream/tool",
+    );
+  }
+  const methods = readMethods(reader, members.get("method"));
+  const paths = readPaths(reader, members.get("path"));
+  const ofHttp = HTTP_KEYS.filter((name) => members.has(name));
+  if (ofHttp.length > 0 && (named.length > 0 || (actions !== undefined && !known.has("http.request")))) {
+    reader.problem(
+      node ?? key,
+      `only an http.request has a ${ofHttp.join(" and a ")}, so the rule would match nothing`,
+      "write action: http.request, and no tool, resource or prompt",
     );
   }
   const labels = members.get("labels");
@@ -381,7 +416,39 @@ function readMatch(reader: Reader, key: Node, node: Node | null, effect: Effect 
     tools,
     resources,
     prompts,
+    methods,
+    paths,
   };
+}
+
+/** What only HTTP requests have; a rule that names one is about no other action. */
+const HTTP_KEYS = ["method", "path"] as const;
+
+function readMethods(
+  reader: Reader,
+  member: { readonly key: Node; readonly value: Node | null } | undefined,
+): ReadonlySet<string> | undefined {
+  const texts = readTexts(reader, member, "method");
+  for (const { text, node } of texts ?? []) {
+    if (readHttpMethod(text).kind === "fault") reader.problem(node, `"${text}" is no method`, "write it in capitals");
+  }
+  return texts && new Set(texts.map(({ text }) => text));
+}
+
+function readPaths(
+  reader: Reader,
+  member: { readonly key: Node; readonly value: Node | null } | undefined,
+): readonly HttpPathPattern[] | undefined {
+  const texts = readTexts(reader, member, "path");
+  if (texts === undefined) return undefined;
+  const patterns: HttpPathPattern[] = [];
+  for (const { text, node } of texts) {
+    const pattern = compileHttpPath(text);
+    if (pattern === undefined) {
+      reader.problem(node, `"${text}" is no path`, "write /a/*/b or /a/**: * is one segment, ** at the end the rest");
+    } else patterns.push(pattern);
+  }
+  return patterns;
 }
 
 const SEPARATE = "write a rule for each";
@@ -548,7 +615,12 @@ function readCall(reader: Reader, parent: Node, node: Node | null | undefined): 
   const named = NAMED_KEYS.filter((name) => members.has(name));
   const [kind] = named;
   if (named.length > 1) reader.problem(node, `no call has a ${named.join(" and a ")}`, SEPARATE);
-  const action = members.has("action") ? text("action") : NAMED_ACTIONS[kind ?? "tool"];
+  const isHttp = HTTP_KEYS.some((key) => members.has(key));
+  const http = isHttp ? readHttpCall(reader, node ?? parent, text("method"), text("path")) : undefined;
+  const action = members.has("action") ? text("action") : isHttp ? "http.request" : NAMED_ACTIONS[kind ?? "tool"];
+  if (isHttp !== (action === "http.request") || (isHttp && kind !== undefined)) {
+    reader.problem(node, "an http.request, and nothing else, has a method, a path and an upstream");
+  }
   if (!isAction(action))
     reader.problem(members.get("action")?.value, `unknown action "${action}"`, suggestWord(action, ACTIONS));
   const name = kind === undefined ? "" : text(kind);
@@ -572,11 +644,21 @@ function readCall(reader: Reader, parent: Node, node: Node | null | undefined): 
     labels,
     action,
     upstream: name === "" ? text("upstream") : name.slice(0, slash),
-    kind: name === "" ? "catalogue" : (kind ?? "catalogue"),
+    kind: isHttp ? "http" : name === "" ? "catalogue" : (kind ?? "catalogue"),
     name: name.slice(slash + 1),
+    http,
     arguments: argumentsJson,
     timeMs: time,
   };
+}
+
+/** The request of a test, as a request of an agent is read; undefined (and a problem) when it would be refused. */
+function readHttpCall(reader: Reader, at: Node, method: string, path: string): HttpResource | undefined {
+  const readMethod = readHttpMethod(method);
+  const target = readHttpTarget(path);
+  if (readMethod.kind === "fault") reader.problem(at, `the call's method: ${readMethod.detail}`);
+  if (target.kind === "fault") reader.problem(at, `the call's path: ${target.detail}`);
+  return readMethod.kind === "fault" || target.kind === "fault" ? undefined : { method, ...target.target };
 }
 
 function readExpectation(

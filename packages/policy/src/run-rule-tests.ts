@@ -46,7 +46,18 @@ function inputOf({ call }: RuleTest): PolicyInput {
       actorChain: [agent],
     },
     action: call.action,
-    resource: { upstream: call.upstream, kind: call.kind, name: call.name, definitionDigest: "" },
-    context: { protocol: "mcp", timeMs: call.timeMs, mintedCaveats: [], arguments: call.arguments },
+    resource: {
+      upstream: call.upstream,
+      kind: call.kind,
+      name: call.name,
+      definitionDigest: "",
+      ...(call.http === undefined ? {} : { http: call.http }),
+    },
+    context: {
+      protocol: call.http === undefined ? "mcp" : "http",
+      timeMs: call.timeMs,
+      mintedCaveats: [],
+      arguments: call.arguments,
+    },
   };
 }

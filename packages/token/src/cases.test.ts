@@ -2,7 +2,7 @@
 // cases are signed by npm's `macaroon`, so that also what we would refuse to mint is judged.
 import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type Action, type JsonObject, parseStrictJsonText } from "@writ/contract";
+import { type Action, type HttpResource, type JsonObject, parseStrictJsonText } from "@writ/contract";
 import macaroon from "macaroon";
 import { describe, expect, test } from "vitest";
 import { clearCaveats } from "./clear-caveats.ts";
@@ -36,6 +36,7 @@ interface ClearingAttemptCase {
   readonly tool: string;
   readonly arguments: string;
   readonly nowMs: number;
+  readonly http?: HttpResource;
 }
 
 interface ClearingCases {
@@ -135,7 +136,13 @@ describe("clearing.json: R-DENY-3 a token without this audience is prohibited, a
       request: {
         subject: { agentId: token.agentId, principalId: token.principalId, actorChain: [token.agentId] },
         action: attempt.action,
-        resource: { upstream: attempt.upstream, kind: "tool", name: attempt.tool, definitionDigest: "" },
+        resource: {
+          upstream: attempt.upstream,
+          kind: attempt.http === undefined ? "tool" : "http",
+          name: attempt.tool,
+          definitionDigest: "",
+          ...(attempt.http === undefined ? {} : { http: attempt.http }),
+        },
         context: { callId: "", protocol: "mcp", timeMs: attempt.nowMs, arguments: args.value as JsonObject }, // an object in every case
       },
     });

@@ -3,7 +3,7 @@
  * clears has passed no policy, no revocation list and no budget. Synchronous, without I/O, and it never throws.
  *
  * The order of reasons is fixed. First what concerns the whole token (unreadable caveats, expiry, start, audience,
- * actions), then which tool, then its arguments: so a tool that is excluded is told apart from an unknown one only
+ * actions), then which tool, then its arguments, or which request of an HTTP API: so a tool that is excluded is told apart from an unknown one only
  * by a token that is good in every other respect for that tool's upstream.
  */
 import {
@@ -13,6 +13,7 @@ import {
   isCharged,
   type JsonObject,
   type Reason,
+  type Resource,
 } from "@writ/contract";
 import type { CaveatMeaning } from "./parse-caveat.ts";
 import type { NodeLimit, VerifiedToken } from "./verify-token.ts";
@@ -49,6 +50,7 @@ export function clearCaveats(token: VerifiedToken, attempt: ClearingAttempt): Cl
     return (
       clearWholeToken(token, attempt) ??
       clearTool(token, attempt.request) ??
+      clearHttp(token, attempt.request) ??
       clearDepth(token, attempt) ?? {
         kind: "cleared",
         validUntilMs: token.expiresAtMs,
@@ -184,6 +186,22 @@ function clearTool(token: VerifiedToken, request: AccessRequest): Clearing | und
     }
   }
   return undefined;
+}
+
+function clearHttp(token: VerifiedToken, { action, resource }: AccessRequest): Clearing | undefined {
+  if (action !== "http.request") return undefined;
+  for (const meaning of meanings(token)) {
+    if (meaning.kind !== "http" || permitsHttp(meaning, resource)) continue;
+    return prohibited("caveat_http", "the token does not permit this method and path of this upstream");
+  }
+  return undefined;
+}
+
+/** Whether one pattern of one of the upstream's members matches. */
+function permitsHttp({ rules }: CaveatMeaning & { kind: "http" }, { upstream, http }: Resource): boolean {
+  if (http === undefined) return false;
+  const { method, path } = http;
+  return rules.some((rule) => rule.matches(upstream) && rule.patterns.some((pattern) => pattern.matches(method, path)));
 }
 
 /** The reason for which a caveat excludes a tool, if it does. */

@@ -50,7 +50,7 @@ function verified(text: string): VerifiedToken {
 
 describe("R-NARROW-2 trap-26 minting and attenuating refuse a caveat that no gateway enforces", () => {
   test.each([
-    ['{"http":{}}', "caveat_unknown"],
+    ['{"net":{}}', "caveat_unknown"],
     ['{"net":"10.0.0.0/8"}', "caveat_unknown"],
     ['{"rate":1}', "caveat_unknown"],
     ['{"models":["x"]}', "caveat_unknown"],

@@ -9,7 +9,10 @@ import {
   BUDGET_UNITS,
   type BudgetUnit,
   compileArgumentCondition,
+  compileGlob,
+  compileHttpPattern,
   compileToolPattern,
+  type HttpPattern,
   isAction,
   isJsonArray,
   isJsonObject,
@@ -32,6 +35,7 @@ export type CaveatMeaning =
   | { readonly kind: "tools"; readonly patterns: readonly ToolPattern[] }
   | { readonly kind: "not_tools"; readonly patterns: readonly ToolPattern[] }
   | { readonly kind: "args"; readonly rules: readonly ArgumentRule[] }
+  | { readonly kind: "http"; readonly rules: readonly HttpRule[] }
   | { readonly kind: "budget"; readonly unit: BudgetUnit; readonly window: Window; readonly limit: number }
   | { readonly kind: "depth"; readonly depth: number }
   | { readonly kind: "unknown" }
@@ -48,9 +52,16 @@ export interface ArgumentRule {
   readonly conditions: readonly ArgumentCondition[];
 }
 
+/** What may be asked of the upstreams of one name; a `*` of the name stands for any run of characters. */
+export interface HttpRule {
+  matches(upstream: string): boolean;
+  readonly patterns: readonly HttpPattern[];
+}
+
 const LIST_LENGTH_MAX = 256;
 /** Greatest length of an id or an audience, in UTF-16 code units. */
 const NAME_LENGTH_MAX = 256;
+const UPSTREAM_PATTERN = /^[a-z0-9*-]{1,63}$/;
 const DEPTH_MAX = 64;
 /** A caveat's values nest no deeper than what `eq` may compare with needs. */
 const JSON_DEPTH_MAX = 16;
@@ -119,6 +130,8 @@ function readMeaning(kind: string, value: JsonValue): CaveatMeaning {
     }
     case "args":
       return readArgs(value);
+    case "http":
+      return readHttp(value);
     case "calls": {
       if (!isJsonObject(value)) return readBudget("calls", "calls", "total", value);
       if (!hasExactly(value, ["limit", "window"])) return malformed("calls: a limit or {limit, window} is expected");
@@ -154,6 +167,20 @@ function readArgs(value: JsonValue): CaveatMeaning {
     rules.push({ pattern, conditions });
   }
   return { kind: "args", rules };
+}
+
+function readHttp(value: JsonValue): CaveatMeaning {
+  if (!isJsonObject(value)) return malformed("http: an object of upstreams is expected");
+  const rules: HttpRule[] = [];
+  for (const [name, texts] of Object.entries(value)) {
+    if (!UPSTREAM_PATTERN.test(name)) return malformed("http: a member's name is no upstream's, nor a pattern of one");
+    const patterns = readTexts(texts)?.map(compileHttpPattern);
+    if (patterns === undefined || !patterns.every((pattern) => pattern !== undefined)) {
+      return malformed('http: a list of methods and paths is expected for each upstream, such as "GET /v1/items/*"');
+    }
+    rules.push({ matches: compileGlob(name), patterns });
+  }
+  return { kind: "http", rules };
 }
 
 function readBudget(kind: string, unit: unknown, window: unknown, limit: JsonValue | undefined): CaveatMeaning {

@@ -50,7 +50,8 @@ function verified(text: string): VerifiedToken {
 
 const pattern = fc.constantFrom("u/a", "u/b", "u/*", "*/a", "*/*", "v/a", "u/a*");
 const patterns = fc.array(pattern, { maxLength: 3 });
-const actions = fc.subarray(["tool.call", "tool.list", "token.attenuate", "mcp.session"]);
+const requests = fc.constantFrom("GET /a", "GET /a/*", "GET,POST /a/**", "* /b", "* /**");
+const actions = fc.subarray(["http.request", "tool.call", "tool.list", "token.attenuate", "mcp.session"]);
 const seconds = fc.integer({ min: 0, max: 1200 });
 const amount = fc.integer({ min: 0, max: 9 });
 const window = fc.constantFrom("minute", "hour", "total");
@@ -73,6 +74,7 @@ const sound = fc
     fc.record({ tools: patterns }),
     fc.record({ not_tools: patterns }),
     fc.record({ args: fc.dictionary(pattern, fc.dictionary(fc.constantFrom("/x", "/y"), operators)) }),
+    fc.record({ http: fc.dictionary(fc.constantFrom("u", "v", "*"), fc.array(requests, { maxLength: 2 })) }),
     fc.record({ calls: amount }),
     fc.record({ calls: fc.record({ limit: amount, window }) }),
     fc.record({ budget: fc.record({ unit: fc.constant("calls"), window, limit: amount }) }),
@@ -93,6 +95,8 @@ const attempt = fc.record({
   action: fc.constantFrom(...ACTIONS),
   upstream: fc.constantFrom("u", "v"),
   tool: fc.constantFrom("a", "b", "a/b"),
+  method: fc.constantFrom("GET", "POST"),
+  path: fc.constantFrom("/a", "/a/x", "/b"),
   args: fc.constantFrom("{}", '{"x":3}', '{"x":7,"y":2}', '{"X":1}'),
   audience: fc.constantFrom("here", "there"),
   nowMs: fc.integer({ min: 0, max: 1_200_000 }),
@@ -105,7 +109,13 @@ function clear(token: VerifiedToken, at: Attempt): Clearing {
   const request: AccessRequest = {
     subject: { agentId: "a1", principalId: "p1", actorChain: ["a1"] },
     action: at.action,
-    resource: { upstream: at.upstream, kind: "tool", name: at.tool, definitionDigest: "" },
+    resource: {
+      upstream: at.upstream,
+      kind: "tool",
+      name: at.tool,
+      definitionDigest: "",
+      ...(at.action === "http.request" ? { http: { method: at.method, path: at.path, query: "" } } : {}),
+    },
     context: { callId: "", protocol: "mcp", timeMs: at.nowMs, arguments: args.value as JsonObject }, // objects all
   };
   return clearCaveats(token, { request, audience: at.audience, nowMs: at.nowMs });
