@@ -351,12 +351,20 @@ async function makeCore(parts: {
       capabilities: (request) => parts.upstreams.capabilities(request),
       async hold(request) {
         const slot = await parts.upstreams.hold(request);
-        const faulty = injector.wrap<Slot>("Slot", slot, { sync: [], async: ["send"], failure: upstreamFailure });
+        const faulty = injector.wrap<Slot>("Slot", slot, {
+          sync: [],
+          async: ["send", "sendHttp"],
+          failure: upstreamFailure,
+        });
         return {
           release: () => slot.release(),
           async send(message, sink, signal) {
             if ((await allowsOpen()) === 0) problems.push("sent without a committed allow");
             return faulty.send(message, sink, signal);
+          },
+          async sendHttp(call, sink, signal) {
+            if ((await allowsOpen()) === 0) problems.push("sent without a committed allow");
+            return faulty.sendHttp(call, sink, signal);
           },
         };
       },

@@ -26,7 +26,7 @@ export {
   encodeExportFooter,
   encodeExportHeader,
 } from "./export.ts";
-export { SALT_BYTES, saltedDigest } from "./salted-digest.ts";
+export { SALT_BYTES, type SaltedDigest, saltedDigest, startSaltedDigest } from "./salted-digest.ts";
 export { makeSeal, type SealedLink } from "./seal.ts";
 export { mayExtend, type SignedPosition, type SignerRefusal, type SignerVerdict } from "./signer.ts";
 export { appendLeaves, EMPTY_FRONTIER, rootOf, treeNode } from "./tree.ts";

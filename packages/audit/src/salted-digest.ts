@@ -3,7 +3,7 @@
  * log and never in it: erasing the salt makes the digest say nothing any more, even of a value that can be guessed.
  * This file neither makes salts nor keeps them.
  */
-import { hash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 
 /** 128 bits. */
 export const SALT_BYTES = 16;
@@ -29,4 +29,17 @@ export function saltedDigest(salt: Uint8Array, bytes: Uint8Array | string): stri
   const digest = hash("sha256", scratch.subarray(0, length), "hex");
   scratch.fill(0, 0, length);
   return digest;
+}
+
+/** A digest of bytes that come in parts. */
+export interface SaltedDigest {
+  update(bytes: Uint8Array): void;
+  /** As `saltedDigest` of all of them; once. */
+  end(): string;
+}
+
+export function startSaltedDigest(salt: Uint8Array): SaltedDigest {
+  if (salt.length !== SALT_BYTES) throw new TypeError(`a salt is ${SALT_BYTES} bytes`);
+  const digest = createHash("sha256").update(salt);
+  return { update: (bytes) => void digest.update(bytes), end: () => digest.digest("hex") };
 }

@@ -1,6 +1,7 @@
 export { type CanonicalDefinition, canonicalDefinition, canonicalInstructions } from "./canonical-definition.ts";
 export { type CatalogueComparison, compareCatalogue, pinnedTextOf, type SeenCatalogue } from "./compare-catalogue.ts";
 export { describe } from "./describe.ts";
+export { findHttpRoute } from "./http-routes.ts";
 export {
   type DefinitionListing,
   explain,

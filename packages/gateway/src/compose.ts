@@ -5,6 +5,7 @@
 import { randomFillSync } from "node:crypto";
 import { createGatewayCore, type GatewayOptions } from "./gateway-core.ts";
 import type { Clock, Random } from "./ports.ts";
+import { createHttpRoutes } from "./protocols/http/http-routes.ts";
 import { createMcpRoutes } from "./protocols/mcp/mcp-routes.ts";
 import { createAttenuateRoutes } from "./protocols/tokens/attenuate-route.ts";
 import { createBudgetRoutes } from "./protocols/tokens/budget-route.ts";
@@ -43,6 +44,7 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
     allowedOrigins: options.allowedOrigins,
     routes: [
       ...createMcpRoutes({ gate, clock, random, publicUrl, version }),
+      ...createHttpRoutes({ gate, publicUrl }),
       ...createAttenuateRoutes({ gate, publicUrl }),
       ...createBudgetRoutes({ gate, publicUrl }),
     ],

@@ -4,7 +4,7 @@
  */
 import type { BudgetClaim, Reason } from "@writ/contract";
 import type { Denial } from "./denial.ts";
-import type { AgentCall, AnswerSink } from "./ports.ts";
+import type { AgentCall, AnswerSink, HttpSink } from "./ports.ts";
 
 export interface Gate {
   /**
@@ -61,6 +61,8 @@ export type RemainingBudgets =
   | { readonly kind: "denied"; readonly reason: Reason };
 
 export interface CallSink extends AnswerSink {
+  /** Of a request of an HTTP API: takes its answer, in place of the methods of `AnswerSink`. */
+  readonly http?: HttpSink;
   /** The decision is committed: headers may now be sent, with the callId. */
   allowed(callId: string): void;
   /** An answer that Writ gives itself (a list from the pinned catalogue, a recorded child). */
@@ -72,5 +74,5 @@ export type CallEnd =
   | { readonly kind: "answered"; readonly callId: string }
   /** Nothing was given to the sink. */
   | { readonly kind: "denied"; readonly callId: string; readonly denial: Denial }
-  /** Allowed, then the upstream failed or the call was cut; the sink got no response. */
+  /** Allowed, then the upstream failed or the call was cut; the sink got no response, or a part of an HTTP one. */
   | { readonly kind: "broken"; readonly callId: string; readonly reason: Reason; readonly detail: string };

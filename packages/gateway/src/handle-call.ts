@@ -25,7 +25,7 @@ import type { DenialLimit } from "./denial-limit.ts";
 import { encodeBroken } from "./encode-denial.ts";
 import type { Authenticated, CallEnd, CallSink } from "./gate.ts";
 import { type Question, readInputRequests } from "./input-requests.ts";
-import type { Attempt, Judge, Judged } from "./judge-call.ts";
+import { type Attempt, isForwarded, type Judge, type Judged } from "./judge-call.ts";
 import type { OpenCall, OpenCalls } from "./open-calls.ts";
 import {
   type AgentCall,
@@ -34,6 +34,7 @@ import {
   type DecisionEntry,
   Failure,
   type HoldRequest,
+  type HttpCall,
   LISTEN_METHOD,
   type OutcomeEntry,
   type Ports,
@@ -210,7 +211,7 @@ async function allow(
 ): Promise<CallEnd | Again> {
   let slot: Slot | undefined;
   try {
-    if (judged.hold !== undefined && attempt.call.message !== undefined) {
+    if (judged.hold !== undefined && isForwarded(attempt.call)) {
       try {
         slot = await deps.upstreams.hold({ ...judged.hold, waitMs: HOLD_WAIT_MS, signal: cut.signal });
       } catch (error) {
@@ -246,9 +247,7 @@ async function goOn(deps: HandleCallDeps, attempt: Attempt, judged: Judged, held
   switch (result.kind) {
     case "committed":
       if (entry.kind === "deny") return deniedAs(attempt.callId, entry);
-      return attempt.call.message === undefined
-        ? answerLocally(deps, attempt, held, judged.hold)
-        : send(deps, attempt, { ...held, message: attempt.call.message });
+      return isForwarded(attempt.call) ? send(deps, attempt, held) : answerLocally(deps, attempt, held, judged.hold);
     case "recorded":
       return answerLocally(deps, attempt, held, undefined);
     case "refused": {
@@ -305,10 +304,10 @@ async function capabilitiesOf(deps: HandleCallDeps, request: Omit<HoldRequest, "
 async function send(
   deps: HandleCallDeps,
   attempt: Attempt,
-  held: Held & { readonly message: UpstreamMessage },
+  { sink, cut: cutter, slot, committed }: Held,
 ): Promise<CallEnd> {
   const { authenticated, callId } = attempt;
-  const { sink, cut: cutter, slot, committed, message } = held;
+  const { message, http } = attempt.call;
   const startedMs = deps.clock.monotonicMs();
   const settle = (outcome: OutcomeEntry["outcome"], event: AuditEvent): void => {
     deps.journal.settle({ tenantId: authenticated.tenantId, callId, outcome, event });
@@ -341,7 +340,7 @@ async function send(
     tenantId: authenticated.tenantId,
     callId,
     validUntilMs: review.validUntilMs,
-    lasts: message.method === LISTEN_METHOD,
+    lasts: message?.method === LISTEN_METHOD,
     cut,
     rejudge: () => {
       const again = deps.judge(attempt);
@@ -357,33 +356,55 @@ async function send(
   let outcome: SendOutcome;
   try {
     sink.allowed(callId);
-    outcome = await slot.send(
-      message,
-      {
-        notification: (method, params) => {
-          if (cutter.signal.aborted || !mayHear(deps, attempt, method, params)) return;
-          return sink.notification(method, params);
-        },
-        request: (method, params) => askAgent(deps, attempt, { method, params }, sink, cutter.signal),
-        response: (member, json) => {
-          if (cutter.signal.aborted) return;
-          if (member === "result" && message.input === true) {
-            const asked = readInputRequests(json);
-            if (asked !== undefined) {
-              answered = true;
-              digest = deps.judge.digest(attempt, json);
-              return passInputRequests(deps, attempt, { asked, json }, sink, cutter.signal);
+    const passMessage = (passed: UpstreamMessage): Promise<SendOutcome> =>
+      slot.send(
+        passed,
+        {
+          notification: (method, params) => {
+            if (cutter.signal.aborted || !mayHear(deps, attempt, method, params)) return;
+            return sink.notification(method, params);
+          },
+          request: (method, params) => askAgent(deps, attempt, { method, params }, sink, cutter.signal),
+          response: (member, json) => {
+            if (cutter.signal.aborted) return;
+            if (member === "result" && passed.input === true) {
+              const asked = readInputRequests(json);
+              if (asked !== undefined) {
+                answered = true;
+                digest = deps.judge.digest(attempt, json);
+                return passInputRequests(deps, attempt, { asked, json }, sink, cutter.signal);
+              }
             }
-          }
-          const told =
-            member === "result" && FILTERED.has(attempt.call.action) ? deps.judge.filter(attempt, json) : json;
-          digest = deps.judge.digest(attempt, told);
-          answered = true;
-          return sink.response(member, told);
+            const told =
+              member === "result" && FILTERED.has(attempt.call.action) ? deps.judge.filter(attempt, json) : json;
+            digest = deps.judge.digest(attempt, told);
+            answered = true;
+            return sink.response(member, told);
+          },
         },
-      },
-      cutter.signal,
-    );
+        cutter.signal,
+      );
+    const passHttp = async (passed: HttpCall): Promise<SendOutcome> => {
+      const told = deps.judge.startDigest(attempt);
+      const end = await slot.sendHttp(
+        passed,
+        {
+          head: (status, headers) => (cutter.signal.aborted ? undefined : sink.http?.head(status, headers)),
+          data(chunk) {
+            if (cutter.signal.aborted) return;
+            told.update(chunk);
+            return sink.http?.data(chunk);
+          },
+        },
+        cutter.signal,
+      );
+      if (end.kind === "completed") digest = told.end();
+      answered = end.kind === "completed";
+      return end;
+    };
+    if (http !== undefined) outcome = await passHttp(http);
+    else if (message !== undefined) outcome = await passMessage(message);
+    else outcome = { kind: "aborted", detail: "there is nothing to send" };
   } catch (error) {
     // The port promises not to throw: whatever happened, the call may have been sent.
     deps.log.error({ callId, error }, "an upstream adapter threw");

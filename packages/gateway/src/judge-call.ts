@@ -3,7 +3,7 @@
  * budget claims. Synchronous; called again each time that authority moves. Does no I/O and waits for nothing.
  */
 import { createHash } from "node:crypto";
-import { saltedDigest } from "@writ/audit";
+import { type SaltedDigest, saltedDigest, startSaltedDigest } from "@writ/audit";
 import {
   type AuditEvent,
   type BudgetClaim,
@@ -17,6 +17,7 @@ import {
   type AttenuationJudgement,
   type Attempt as CoreAttempt,
   describe,
+  findHttpRoute,
   type Judgement,
   judge,
   judgeAttenuation,
@@ -84,6 +85,8 @@ export interface Judge {
   filter(attempt: Attempt, json: string): string;
   /** Salted digest of an answer. */
   digest(attempt: Attempt, text: string): string;
+  /** The same of one that comes in parts. */
+  startDigest(attempt: Attempt): SaltedDigest;
 }
 
 export interface JudgeOptions {
@@ -124,7 +127,9 @@ export function createJudge(options: JudgeOptions): Judge {
       upstream: call.upstream,
       tool: call.tool,
       named: call.named,
+      http: call.http?.target,
       arguments: call.arguments,
+      argumentsUnseen: call.argumentsUnseen,
       callId: attempt.callId,
       protocol: call.protocol,
       nowMs,
@@ -175,7 +180,7 @@ export function createJudge(options: JudgeOptions): Judge {
               event: attenuated(attempt, token, nowMs, judgement.record),
             },
       hold:
-        (call.message === undefined && call.action !== "mcp.session") || upstream === undefined
+        (!isForwarded(call) && call.action !== "mcp.session") || upstream === undefined
           ? undefined
           : {
               tenantId: state.tenantId,
@@ -198,7 +203,7 @@ export function createJudge(options: JudgeOptions): Judge {
         salt: attempt.salt,
         event,
         denial: undefined,
-        outcome: call.message === undefined ? localOutcome(attempt, state.tenantId, nowMs) : undefined,
+        outcome: !isForwarded(call) ? localOutcome(attempt, state.tenantId, nowMs) : undefined,
       },
       denyAs: (reason, check, data) =>
         denial(attempt, state, token, nowMs, reason, check, "", false, { check, ...data }, judgement),
@@ -271,6 +276,10 @@ export function createJudge(options: JudgeOptions): Judge {
     const { judgement } = verdict;
     const upstream = state?.upstreamByName(call.upstream);
     const pinned = call.tool === "" ? undefined : state?.get("tool", `${call.upstream}/${call.tool}`);
+    const route =
+      call.http === undefined || upstream === undefined
+        ? undefined
+        : findHttpRoute(upstream.value.transport, call.http.target.method, call.http.target.path);
     const policyDigest = judgement?.decision.policyDigest ?? "";
     const validUntilMs = judgement?.decision.kind === "allow" ? judgement.decision.validUntilMs : undefined;
     // Names that authority does not know are the agent's own words: they are logged as digests, like its arguments.
@@ -303,7 +312,9 @@ export function createJudge(options: JudgeOptions): Judge {
         upstream: upstream === undefined ? undefined : call.upstream,
         tool: tool === "" ? undefined : tool,
         // Nothing that authority knows: it is the agent's own word.
-        resource: call.named === undefined ? undefined : `sha256:${saltedDigest(salt, call.named.name)}`,
+        resource: resourceText(call) === "" ? undefined : `sha256:${saltedDigest(salt, resourceText(call))}`,
+        route: route?.match,
+        method: route === undefined ? undefined : call.http?.target.method,
         definition: pinned?.digest,
         revision: state?.revision ?? 0,
         policy: policyDigest === "" ? undefined : policyDigest,
@@ -409,7 +420,19 @@ export function createJudge(options: JudgeOptions): Judge {
     digest(attempt: Attempt, text: string): string {
       return saltedDigest(attempt.salt, text);
     },
+    startDigest: (attempt: Attempt) => startSaltedDigest(attempt.salt),
   });
+}
+
+/** Whether an allowed attempt goes to an upstream; the others are answered by Writ itself. */
+export function isForwarded({ message, http }: AgentCall): boolean {
+  return message !== undefined || http !== undefined;
+}
+
+/** What the attempt is on, where authority knows no name of it: the agent's own word. */
+function resourceText({ named, http }: AgentCall): string {
+  if (http !== undefined) return `${http.target.path}${http.target.query === "" ? "" : `?${http.target.query}`}`;
+  return named?.name ?? "";
 }
 
 /** Judges the attempt, and of a delegation the recording of its child. */
@@ -442,7 +465,7 @@ function describeChild({ text: token, node, judged }: Extract<Child, { kind: "ma
 /**
  * What the decision rested on, as one JSON text: an array of the format's version, call, time, revision, policy digest,
  * the token (its path of nodes, and each segment's caveats), action, protocol, upstream, tool, definition digest and
- * the arguments' text; of an action on a resource or prompt also which. The event commits to it with a salted digest.
+ * the arguments' text; of an action on a resource or prompt also which, of an HTTP request its method, path and query. The event commits to it with a salted digest.
  */
 function describeInput(parts: {
   readonly attempt: Attempt;
@@ -456,9 +479,11 @@ function describeInput(parts: {
   const { call, callId } = parts.attempt;
   // An identifier of ours has nothing to escape.
   const before = `[1,"${callId}",${parts.nowMs},${parts.revision},${JSON.stringify(parts.policyDigest)}`;
-  const { action, protocol, upstream, tool, argumentsText, named } = call;
-  const known = [action, protocol, upstream, tool, parts.definitionDigest, argumentsText];
-  const after = JSON.stringify(named === undefined ? known : [...known, named.kind, named.name]);
+  const { action, protocol, upstream, tool, argumentsText, named, http } = call;
+  const known: string[] = [action, protocol, upstream, tool, parts.definitionDigest, argumentsText];
+  if (named !== undefined) known.push(named.kind, named.name);
+  if (http !== undefined) known.push("http", http.target.method, http.target.path, http.target.query);
+  const after = JSON.stringify(known);
   return `${before},${parts.token},${after.slice(1)}`;
 }
 

@@ -2,7 +2,16 @@
  * The interfaces that `handleCall` needs and nothing else gives it. Every one that does I/O takes an AbortSignal or
  * has a bound of its own; every one may throw a `Failure`, which `handleCall` turns into a denial.
  */
-import type { Action, AuditEvent, BudgetClaim, Carve, JsonObject, Reason, Upstream } from "@writ/contract";
+import type {
+  Action,
+  AuditEvent,
+  BudgetClaim,
+  Carve,
+  HttpResource,
+  JsonObject,
+  Reason,
+  Upstream,
+} from "@writ/contract";
 import type { TenantState } from "@writ/core";
 import type { Denial } from "./denial.ts";
 
@@ -178,6 +187,8 @@ export type SendOutcome =
 export interface Slot {
   /** Never throws; one use. `signal` cuts the call (sends a cancellation upstream when the protocol has one). */
   send(message: UpstreamMessage, sink: AnswerSink, signal: AbortSignal): Promise<SendOutcome>;
+  /** The same for a request of an HTTP API, which MCP servers do not take. */
+  sendHttp(call: HttpCall, sink: HttpSink, signal: AbortSignal): Promise<SendOutcome>;
   /** Gives the slot back, used or not. Idempotent. */
   release(): void;
 }
@@ -211,18 +222,42 @@ export interface HoldRequest {
   readonly signal: AbortSignal;
 }
 
+/** One request of an HTTP API. */
+export interface HttpCall {
+  readonly target: HttpResource;
+  /** Names and values in turn, without any that is about a connection, and without the agent's credential. */
+  readonly headers: readonly string[];
+  readonly body:
+    | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+    /** Passed on as it comes, once the request is allowed; read by nobody before. */
+    | { readonly kind: "stream"; readonly stream: AsyncIterable<Uint8Array> }
+    | undefined;
+}
+
+/** Where the answer of an HTTP API goes, in order. */
+export interface HttpSink {
+  /** Called at most once, first. A `location` is a target below the upstream's base URL. */
+  head(status: number, headers: Readonly<Record<string, string | string[]>>): void;
+  /** A promise is back-pressure. */
+  data(chunk: Uint8Array): void | Promise<void>;
+}
+
 /** What an agent can attempt at this gateway: the actions of the closed list that an adapter makes calls of. */
-export type AgentAction = Exclude<Action, "model.generate" | "model.list" | "http.request">;
+export type AgentAction = Exclude<Action, "model.generate" | "model.list">;
 
 /** The call as the protocol adapter read it: what will be judged and what will be sent, from the same bytes. */
 export interface AgentCall {
-  readonly protocol: "mcp" | "api";
+  readonly protocol: "mcp" | "http" | "api";
   readonly action: AgentAction;
   readonly upstream: string;
   readonly tool: string;
   /** Of an action on a resource or prompt: its URI or name. */
   readonly named?: { readonly kind: "resource" | "prompt"; readonly name: string } | undefined;
+  /** Of an HTTP request: what is judged of it, and what goes upstream once it is allowed. */
+  readonly http?: HttpCall;
   readonly arguments: JsonObject;
+  /** There is a body of which nobody knows the arguments. */
+  readonly argumentsUnseen?: true;
   /** JSON text of the arguments exactly as received, for the salted digest; "" where there are none. */
   readonly argumentsText: string;
   /** What goes upstream once allowed; undefined where Writ answers by itself. */

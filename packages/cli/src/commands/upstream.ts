@@ -1,5 +1,5 @@
 /** `writ upstream`: the servers behind the gateway, and the tools that were pinned of them. */
-import type { UpstreamCredential, UpstreamTransport } from "@writ/contract";
+import { HTTP_ROUTE_KINDS, type HttpRoute, type UpstreamCredential, type UpstreamTransport } from "@writ/contract";
 import type {
   CatalogueDecide,
   CatalogueReview,
@@ -17,7 +17,7 @@ import { defineAdminCommand, defineGroup, given, option } from "../define-comman
 import type { DefineCommands } from "../define-commands.ts";
 import { refused } from "../exit-codes.ts";
 import { type Column, formatTable, printable } from "../format-table.ts";
-import { readChoice, readCount, readPairs } from "../read-values.ts";
+import { readChoice, readCount, readMany, readPairs } from "../read-values.ts";
 import { setStatus } from "../set-status.ts";
 
 const ISOLATIONS = ["shared", "principal", "session"] as const;
@@ -128,10 +128,13 @@ export const define: DefineCommands = (program, context) => {
 
 function defineAdd(group: Command, context: CliContext): void {
   const add = group.command("add").description("Register an upstream and pin its tools.");
-  const common = [
-    option("--isolation <isolation>", `${ISOLATIONS.join(", ")} (principal)`).argParser(readChoice(ISOLATIONS)),
+  const limits = [
     option("--timeout-ms <ms>", "longest wait for one answer").argParser(readCount(100, 3_600_000)),
     option("--concurrency-max <count>", "calls at once").argParser(readCount(1, 10_000)),
+  ];
+  const common = [
+    option("--isolation <isolation>", `${ISOLATIONS.join(", ")} (principal)`).argParser(readChoice(ISOLATIONS)),
+    ...limits,
     option("--no-pin", "pin its tools later, with: writ upstream pin"),
   ];
   defineAdminCommand<UpstreamOptions & CredentialOptions>(add, context, {
@@ -156,6 +159,26 @@ function defineAdd(group: Command, context: CliContext): void {
       return register(session, given(name), transport, options);
     },
   });
+  defineAdminCommand<Omit<UpstreamOptions, "pin" | "isolation"> & { readonly route?: readonly string[] }>(
+    add,
+    context,
+    {
+      usage: "http-api <name> <url>",
+      summary: "Register a plain HTTP API by its base URL. What of it can be reached is what its routes say.",
+      options: [
+        ...limits,
+        option(
+          "--route <kind:match>",
+          `a route, such as "capability:GET,HEAD /v1/items/*" or "deny:* /v1/admin/**"; the first that matches counts; may be repeated`,
+        ).argParser(readMany),
+      ],
+      run: (session, [name, url], { route = [], ...options }) => {
+        if (route.length === 0) throw refused('An HTTP API needs a route, such as --route "capability:GET /**".');
+        const transport = { type: "http_api", url: given(url), routes: route.map(readRoute) } as const;
+        return register(session, given(name), transport, { ...options, pin: false });
+      },
+    },
+  );
   defineAdminCommand<UpstreamOptions & { readonly env?: Readonly<Record<string, string>> }>(add, context, {
     usage: "stdio <name> <command> [args...]",
     summary: "Register an MCP server that is started as a child. Write -- before arguments that begin with a dash.",
@@ -185,6 +208,15 @@ function readCredentials({ bearerFrom, headerFrom, queryFrom }: CredentialOption
   ];
 }
 
+/** `kind:match`. What a match may be is checked where it is stored. */
+function readRoute(text: string): HttpRoute {
+  const colon = text.indexOf(":");
+  const kind = HTTP_ROUTE_KINDS.find((known) => known === text.slice(0, colon));
+  if (kind === undefined)
+    throw refused(`"${text}" is no route: write ${HTTP_ROUTE_KINDS.join(", ")}, a colon and a match.`);
+  return { kind, match: text.slice(colon + 1) };
+}
+
 async function register(
   session: AdminSession,
   name: string,
@@ -192,7 +224,7 @@ async function register(
   options: UpstreamOptions,
 ): Promise<void> {
   const { client, context, tenant, show } = session;
-  if (transport.type === "http" && /:\/\/[^/]*@/.test(transport.url)) {
+  if (transport.type !== "stdio" && /:\/\/[^/]*@/.test(transport.url)) {
     throw refused("An upstream's URL carries no credentials.");
   }
   const upstream = await client.call("upstreams.create", {
@@ -205,6 +237,13 @@ async function register(
       ...(options.concurrencyMax === undefined ? {} : { concurrencyMax: options.concurrencyMax }),
     },
   });
+  if (transport.type === "http_api") {
+    await show(
+      upstream,
+      () => `Registered ${name} (${upstream.id}). Agents reach it below /http/${name}/ of the gateway.\n`,
+    );
+    return;
+  }
   if (!options.pin) {
     await show(upstream, () => `Registered ${name} (${upstream.id}). Pin its tools with: writ upstream pin ${name}\n`);
     return;

@@ -2,7 +2,7 @@
  * The JSON shapes of the admin API as schemas: what is refused before a handler runs, and what the OpenAPI document
  * says. They write down packages/contract/src/admin; a test compares the two by use.
  */
-import { TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
+import { HTTP_ROUTE_KINDS, TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
 import { TOOL_FLAGS, type ToolFlagCode } from "@writ/contract/admin";
 import { EPOCH_MAX } from "@writ/history";
 import Type, { type TSchema } from "typebox";
@@ -47,6 +47,11 @@ const transport = Type.Union([
         { minItems: 1, maxItems: 8 },
       ),
     ),
+  }),
+  object({
+    type: Type.Literal("http_api"),
+    url: Type.String({ minLength: 1, maxLength: 2048, pattern: "^https?://" }),
+    routes: Type.Array(object({ match: text(1024), kind: oneOf(HTTP_ROUTE_KINDS) }), { minItems: 1, maxItems: 256 }),
   }),
   object({
     type: Type.Literal("stdio"),

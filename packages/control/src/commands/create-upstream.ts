@@ -1,5 +1,5 @@
 /** Registers an upstream. None of its tools can be called before they are pinned. */
-import type { UpstreamCredential } from "@writ/contract";
+import { compileHttpPattern, type HttpRoute, readHttpTarget, type UpstreamCredential } from "@writ/contract";
 import type { UpstreamCreate, UpstreamView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
@@ -34,15 +34,19 @@ export function createUpstream(
   });
 }
 
-/** Problem `fault_request` for a URL that cannot be one, or that would carry a credential into logs and lists. */
+/**
+ * Problem `fault_request` for a URL that cannot be one, or that would carry a credential into logs and lists, and for
+ * routes that no request could be compared with.
+ */
 export function checkTransport(transport: UpstreamCreate["transport"]): void {
-  if (transport.type !== "http") return;
+  if (transport.type === "stdio") return;
   const url = URL.canParse(transport.url) ? new URL(transport.url) : undefined;
   if (url === undefined) throw new Problem("fault_request", "transport.url is not a URL");
   if (url.username !== "" || url.password !== "" || url.hash !== "") {
     throw new Problem("fault_request", "transport.url must hold neither credentials nor a fragment");
   }
-  checkCredentials(transport.credentials ?? [], url);
+  if (transport.type === "http_api") checkRoutes(transport.routes, url);
+  else checkCredentials(transport.credentials ?? [], url);
 }
 
 /** Headers that Writ writes itself, or that say how a message is framed or where it goes. */
@@ -67,5 +71,28 @@ function checkCredentials(credentials: readonly UpstreamCredential[], url: URL):
         `transport.credentials gives the parameter ${name} a prefix, or transport.url has it already`,
       );
     }
+  }
+}
+
+/** The base path in its one spelling, and routes that requests can be compared with. */
+function checkRoutes(routes: readonly HttpRoute[], url: URL): void {
+  const base = readHttpTarget(url.pathname);
+  if (url.search !== "" || base.kind === "fault" || base.target.path !== url.pathname) {
+    throw new Problem(
+      "fault_request",
+      "transport.url must hold no query, and a path without dots and escapes it needs not",
+    );
+  }
+  const seen = new Set<string>();
+  for (const { match } of routes) {
+    if (compileHttpPattern(match) === undefined) {
+      throw new Problem(
+        "fault_request",
+        `transport.routes: ${JSON.stringify(match)} is none; write "GET,HEAD /v1/items/*"`,
+      );
+    }
+    if (seen.has(match))
+      throw new Problem("fault_request", `transport.routes: ${JSON.stringify(match)} is there twice`);
+    seen.add(match);
   }
 }

@@ -20,9 +20,12 @@ export interface DataListenerOptions {
   readonly log: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
 
-/** One entry of the table. A segment `:name` of the pattern matches one path segment. */
+/**
+ * One entry of the table. A segment `:name` of the pattern matches one path segment; `**` at its end whatever follows,
+ * spelt as it may be: the route reads it.
+ */
 export interface Route {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "DELETE" | "*";
   readonly pattern: string;
   /** May reject: that is a failure of ours, logged and answered 500. */
   readonly handle: (exchange: Exchange) => Promise<void>;
@@ -42,7 +45,7 @@ export interface Exchange {
   answer(status: number, headers: Readonly<Record<string, string>>, body: string): void;
   problem(problem: Problem): void;
   /** Writes a part of a stream that has begun; resolves when there is room for more, or nobody to read it. */
-  write(text: string): void | Promise<void>;
+  write(part: string | Uint8Array): void | Promise<void>;
 }
 
 export type Body =
@@ -156,7 +159,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       readBody: () => readBody(request, response, reserve),
       answer: (status, headers, body) => answer(request, response, status, headers, body),
       problem: (problem) => answer(request, response, problem.status, problem.headers, problem.body),
-      write: (text) => write(response, gone, text),
+      write: (part) => write(response, gone, part),
     };
     function reserve(bytes: number): boolean {
       if (bodiesBytes + bytes > limits.bodiesBytesMax) return false;
@@ -185,7 +188,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     }
     const found = findRoutes(check.path);
     for (const { route: candidate, params } of found) {
-      if (candidate.method !== request.method) continue;
+      if (candidate.method !== "*" && candidate.method !== request.method) continue;
       exchange.params = params;
       return candidate.handle(exchange);
     }
@@ -255,14 +258,14 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     setTimeout(() => socket.destroy(), limits.refusedLingerMs).unref();
   }
 
-  function write(response: ServerResponse, gone: AbortController, text: string): void | Promise<void> {
+  function write(response: ServerResponse, gone: AbortController, part: string | Uint8Array): void | Promise<void> {
     if (response.destroyed || response.writableEnded) {
       // Said at once: a writer that only looks at the signal must not go on until the next event.
       gone.abort();
       return;
     }
     if (!response.headersSent) throw new TypeError("a stream is written to before it has begun");
-    if (response.write(text)) return;
+    if (response.write(part)) return;
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
@@ -359,14 +362,15 @@ function createRouteFinder(routes: readonly CompiledRoute[]): (path: string) => 
       found.push({ route, params: Object.fromEntries(names.map((name, index) => [name, match[index + 1] ?? ""])) });
     }
     if (remembered.size >= PATHS_REMEMBERED_MAX) remembered.clear();
-    if (found.length > 0) remembered.set(path, found);
+    if (found.length > 0 && !found.some(({ route }) => route.pattern.endsWith("/**"))) remembered.set(path, found);
     return found;
   };
 }
 
 function compileRoute(route: Route): CompiledRoute {
   const names: string[] = [];
-  const expression = route.pattern
+  const isOpen = route.pattern.endsWith("/**");
+  const expression = (isOpen ? route.pattern.slice(0, -3) : route.pattern)
     .split("/")
     .map((segment) => {
       if (!segment.startsWith(":")) return segment.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -374,7 +378,7 @@ function compileRoute(route: Route): CompiledRoute {
       return "([A-Za-z0-9._~-]{1,128})";
     })
     .join("/");
-  return { route, expression: new RegExp(`^${expression}$`), names };
+  return { route, expression: new RegExp(`^${expression}${isOpen ? "(?:/.*)?" : ""}$`), names };
 }
 
 function clientFault(code: string | undefined): {

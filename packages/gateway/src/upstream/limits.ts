@@ -25,6 +25,8 @@ export interface UpstreamLimits {
   readonly messageBytesMax: number;
   /** All that an upstream may send for one call, in bytes. */
   readonly answerBytesMax: number;
+  /** A body of an HTTP API that is passed on as a stream, either way. */
+  readonly httpBodyBytesMax: number;
   /** Notifications passed on for one call; further ones are counted and dropped. */
   readonly notificationsMax: number;
   /** Notifications of one call that its reader has not taken yet; further ones are counted and dropped. */
@@ -65,6 +67,7 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   waitersMax: 1000,
   messageBytesMax: 4 * 1024 * 1024,
   answerBytesMax: 16 * 1024 * 1024,
+  httpBodyBytesMax: 1024 * 1024 * 1024,
   notificationsMax: 10_000,
   notificationsHeldMax: 256,
   strayMessagesMax: 1000,

@@ -11,17 +11,19 @@
 
 import type { Upstream } from "@writ/contract";
 import { makeAddressRules } from "@writ/runtime";
-import { Pool } from "undici";
+import { type Client, Pool } from "undici";
 import {
   type Clock,
   Failure,
   type HoldRequest,
+  type HttpSink,
   LISTEN_METHOD,
   type Random,
   type SendOutcome,
   type Slot,
   type UpstreamPort,
 } from "../ports.ts";
+import { type ApiConnections, createApiConnections } from "./api-connections.ts";
 import { type Breaker, createBreaker } from "./breaker.ts";
 import { checkRunner } from "./check-runner.ts";
 import type { CredentialFiles } from "./credential-files.ts";
@@ -33,6 +35,7 @@ import { type Implementation, STATELESS_REVISION } from "./messages.ts";
 import { type MirroredArgument, readMirroredArguments } from "./mirrored-arguments.ts";
 import type { OpenEnvironment } from "./open-environment.ts";
 import { type Catalogue, readCatalogue } from "./read-catalogue.ts";
+import { sendHttp } from "./send-http.ts";
 import type { UpstreamLog, UpstreamSession } from "./session.ts";
 import { createSlots, type Slots } from "./slots.ts";
 import { openStdioSession } from "./stdio-session.ts";
@@ -121,6 +124,8 @@ interface Entry {
   readonly streams: UpstreamConnection | undefined;
   /** Undefined where it has none. */
   readonly credentials: Credentials | undefined;
+  /** Of an HTTP API; it has neither a pool nor sessions. */
+  readonly api: ApiConnections | undefined;
   readonly url: URL | undefined;
   /** Why the connection tried last was refused for its address; undefined when it was not. */
   refusal: AddressRefused | undefined;
@@ -137,6 +142,17 @@ interface Entry {
   /** What `onHealth` was told last, and when. */
   told: { readonly state: UpstreamHealth["state"]; readonly atMs: number };
   lastUsedMs: number;
+}
+
+/** A sink that says when the answer begins. */
+function withHead(sink: HttpSink, begun: () => void): HttpSink {
+  return {
+    head(status, headers) {
+      begun();
+      sink.head(status, headers);
+    },
+    data: (chunk) => sink.data(chunk),
+  };
 }
 
 export function createUpstreams(options: UpstreamsOptions): Upstreams {
@@ -210,6 +226,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     for (const pool of [entry.pool, entry.streamPool]) {
       if (pool !== undefined) farewell(Promise.allSettled([...farewells]).then(() => pool.destroy()));
     }
+    if (entry.api !== undefined) farewell(entry.api.close());
   }
 
   function entryFor(tenantId: string, upstreamId: string, upstream: Upstream): Entry {
@@ -277,6 +294,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       connection: pool === undefined ? undefined : credentials.over(pool),
       streams: streamPool === undefined ? undefined : credentials.over(streamPool),
       credentials: bindings.length === 0 ? undefined : credentials,
+      api:
+        upstream.transport.type === "http_api"
+          ? createApiConnections({ url: new URL(upstream.transport.url), connect })
+          : undefined,
       refusal: undefined,
       places: new Map(),
       leaving: new Set(),
@@ -296,6 +317,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   function retire(entry: Entry): void {
     if (entries.get(entry.key) === entry) entries.delete(entry.key);
     for (const [key, place] of [...entry.places]) if (place.running === 0) drop(entry, key, place);
+    // Connections that are in use end when they are given back.
     if (entry.places.size + entry.leaving.size === 0) forget(entry);
   }
 
@@ -391,7 +413,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   function makeRoomForChild(tenantId: string): void {
     const count = childCount();
     const hasShare = (of: string): boolean => (childrenOf.get(of) ?? 0) >= limits.childrenShare;
-    const running = [...entries.values()].filter((entry) => entry.pool === undefined);
+    const running = [...entries.values()].filter((entry) => entry.pool === undefined && entry.api === undefined);
     if (hasShare(tenantId)) {
       if (count < limits.childrenMax - limits.childrenReserved) return;
       makeRoom(running.filter((entry) => entry.tenantId === tenantId));
@@ -501,6 +523,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
     let place: Place | undefined;
     try {
+      if (entry.api !== undefined) return await holdConnection(entry, entry.api, request, deadline, release);
       if (entry.credentials !== undefined) await entry.credentials.refresh();
       place = placeForCall(entry, request);
       place.running += 1;
@@ -514,6 +537,71 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       if (error instanceof Failure) throw error;
       throw new Failure("upstream_unavailable", "the upstream's session could not be opened", { cause: error });
     }
+  }
+
+  /**
+   * A connection of an HTTP API. There is no session that could be opened to see whether it answers again: where its
+   * breaker is half open, the call itself is the probe, until its answer begins.
+   */
+  async function holdConnection(
+    entry: Entry,
+    api: ApiConnections,
+    { upstream, signal }: HoldRequest,
+    deadline: number,
+    give: () => void,
+  ): Promise<Slot> {
+    let isProbe = entry.breaker.begin() === "probe";
+    const settle = (outcome: "succeeded" | "failed" | "withdraw"): void => {
+      if (outcome !== "withdraw" || isProbe) entry.breaker[outcome]();
+      isProbe = false;
+    };
+    let client: Client;
+    try {
+      const left = AbortSignal.timeout(Math.max(0, Math.ceil(deadline - clock.monotonicMs())));
+      client = await api.take(AbortSignal.any([signal, ended.signal, left]));
+    } catch (error) {
+      // The failure to connect becomes one of the port's own.
+      const { refusal } = entry;
+      const failure =
+        refusal === undefined
+          ? new Failure("upstream_unavailable", "no connection to the upstream could be opened", { cause: error })
+          : new Failure("upstream_address_refused", refusal.message, { cause: error });
+      entry.failure = failure;
+      settle(signal.aborted || ended.signal.aborted ? "withdraw" : "failed");
+      throw failure;
+    }
+    let state: "held" | "used" | "released" = "held";
+    return {
+      send: async () => ({ kind: "aborted", detail: "an HTTP API takes no messages of MCP" }),
+      async sendHttp(call, sink, cut) {
+        if (state !== "held") return { kind: "aborted", detail: "the slot was used already" };
+        state = "used";
+        const outcome = await sendHttp(
+          client,
+          call,
+          withHead(sink, () => settle("succeeded")),
+          {
+            baseUrl: new URL(upstream.transport.type === "http_api" ? upstream.transport.url : ""),
+            signals: [cut, ended.signal],
+            deadlineMs: Math.min(upstream.timeoutMs, options.callDeadlineMs),
+            bodyBytesMax: limits.httpBodyBytesMax,
+          },
+        );
+        if (outcome.kind === "unknown" && !cut.aborted && !ended.signal.aborted) {
+          entry.failure = new Failure("upstream_unavailable", outcome.detail);
+          settle("failed");
+        }
+        return outcome;
+      },
+      release() {
+        if (state === "released") return;
+        state = "released";
+        settle("withdraw");
+        api.giveBack(client);
+        give();
+        if (entries.get(entry.key) !== entry) retire(entry);
+      },
+    };
   }
 
   /** What lasts takes no slot away from calls: it is counted for itself. */
@@ -543,6 +631,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         learn(entry, session, outcome, signal);
         return outcome;
       },
+      sendHttp: async () => ({ kind: "aborted", detail: "an MCP server takes no HTTP requests" }),
       release() {
         if (released) return;
         released = true;

@@ -53,6 +53,17 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
       await sink.local(`[${tools.map((tool) => tool.definition).join(",")}]`);
       return { kind: "answered", callId };
     }
+    if (call.http !== undefined && sink.http !== undefined) {
+      const slot = await options.upstreams.hold({ ...held(upstream), signal });
+      try {
+        sink.allowed(callId);
+        const outcome = await slot.sendHttp(call.http, sink.http, signal);
+        if (outcome.kind === "completed") return { kind: "answered", callId };
+        return { kind: "broken", callId, reason: "upstream_failed", detail: outcome.detail };
+      } finally {
+        slot.release();
+      }
+    }
     if (call.message === undefined) throw new TypeError("a tool call without a message");
     const slot = await options.upstreams.hold({ ...held(upstream), signal });
     try {

@@ -1,0 +1,186 @@
+/**
+ * The HTTP door: `/http/<upstream>/<path>`. It reads a request into a call (method and target in their one spelling, the
+ * headers that go on, a JSON body as arguments), hands it to the gate and writes the answer as it comes. Whether a
+ * request may be made is decided behind the gate.
+ *
+ * A body that says it is JSON is read whole and judged; one that is too large is refused, never judged in part. Every
+ * other body is passed on as a stream that nobody reads, and whatever needs its arguments to decide, denies.
+ */
+import { isJsonObject, type JsonObject, parseStrictJson, readHttpMethod, readHttpTarget } from "@writ/contract";
+import { encodeHttpDenial } from "../../encode-denial.ts";
+import type { Authenticated, CallSink, Gate } from "../../gate.ts";
+import type { AgentCall, HttpCall, HttpSink } from "../../ports.ts";
+import { type Exchange, type Route, streamHeaders } from "../../server/data-listener.ts";
+import { makeProblem, type Problem } from "../../server/problem.ts";
+import { readHeaders } from "./read-headers.ts";
+
+export interface HttpRoutesOptions {
+  readonly gate: Gate;
+  readonly publicUrl: () => string;
+}
+
+const JSON_TYPE = /^(?:application|text)\/(?:[a-z0-9!#$&^_.+-]+\+)?json$/;
+/** A body would mean something to some upstreams and nothing to others (RFC 9110 section 9.3). */
+const WITHOUT_BODY: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export function createHttpRoutes({ gate, publicUrl }: HttpRoutesOptions): readonly Route[] {
+  return [
+    { method: "*", pattern: "/http/:upstream/**", handle },
+    { method: "GET", pattern: "/.well-known/oauth-protected-resource/http/:upstream", handle: describeResource },
+  ];
+
+  /** RFC 9728: where a challenge points. It says nothing about whether such an upstream exists. */
+  async function describeResource(exchange: Exchange): Promise<void> {
+    const resource = `${publicUrl()}/http/${exchange.params["upstream"]}`;
+    const body = JSON.stringify({ resource, bearer_methods_supported: ["header"], resource_name: "Writ" });
+    exchange.answer(200, { "content-type": "application/json" }, body);
+  }
+
+  async function handle(exchange: Exchange): Promise<void> {
+    const upstream = exchange.params["upstream"] ?? "";
+    const { authorization } = exchange.request.headers;
+    const resourceMetadataUrl = `${publicUrl()}/.well-known/oauth-protected-resource/http/${upstream}`;
+    const answer = gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress });
+    const authentication = "kind" in answer ? answer : await answer;
+    if (authentication.kind === "rejected") {
+      const denial = { reason: authentication.reason, detail: "", data: {} };
+      return exchange.problem(encodeHttpDenial(denial, { callId: undefined, resourceMetadataUrl }));
+    }
+    const read = await readCall(exchange, upstream);
+    if (read.kind === "fault") return exchange.problem(read.problem);
+    return pass(exchange, authentication, read.call, resourceMetadataUrl);
+  }
+
+  async function pass(
+    exchange: Exchange,
+    authentication: Authenticated,
+    call: AgentCall,
+    resourceMetadataUrl: string,
+  ): Promise<void> {
+    const { response } = exchange;
+    const end = await gate.handleCall(authentication, call, makeSink(exchange, call), exchange.cut);
+    const { callId } = end;
+    switch (end.kind) {
+      case "answered":
+        response.end();
+        return;
+      case "denied":
+        return exchange.problem(encodeHttpDenial(end.denial, { callId, resourceMetadataUrl }));
+      case "broken": {
+        // Whoever has a part of the answer learns from the end of the connection that it is no more than that.
+        if (response.headersSent) return void response.destroy();
+        const { reason, detail } = end;
+        return exchange.problem(encodeHttpDenial({ reason, detail, data: {} }, { callId, resourceMetadataUrl }));
+      }
+    }
+  }
+}
+
+function makeSink(exchange: Exchange, call: AgentCall): CallSink {
+  const { request, response } = exchange;
+  const nothing = (): void => undefined;
+  let callId = "";
+  const http: HttpSink = {
+    head(status, headers) {
+      const { location, ...rest } = headers;
+      const moved = location === undefined ? {} : { location: `/http/${call.upstream}${String(location)}` };
+      // Node takes lists of values, which its own type for one header does not say.
+      const own = streamHeaders({ ...(rest as Record<string, string>), ...moved, "writ-call-id": callId });
+      response.writeHead(status, own);
+    },
+    data: (chunk) => exchange.write(chunk),
+  };
+  return {
+    allowed(id) {
+      callId = id;
+      const isAwaited = request.headers.expect?.toLowerCase() === "100-continue";
+      if (isAwaited && call.http?.body?.kind === "stream") response.writeContinue();
+    },
+    http,
+    local: nothing,
+    notification: nothing,
+    response: nothing,
+  };
+}
+
+type CallReading =
+  | { readonly kind: "call"; readonly call: AgentCall }
+  | { readonly kind: "fault"; readonly problem: Problem };
+
+type Fault = Extract<CallReading, { kind: "fault" }>;
+
+function fault(...parts: Parameters<typeof makeProblem>): Fault {
+  return { kind: "fault", problem: makeProblem(...parts) };
+}
+
+async function readCall(exchange: Exchange, upstream: string): Promise<CallReading> {
+  const { request } = exchange;
+  const { headers } = request;
+  if (headers.upgrade !== undefined) return fault("fault_upgrade");
+  const method = readHttpMethod(request.method ?? "");
+  if (method.kind === "fault") return fault("fault_method", { status: 405, data: { detail: method.detail } });
+  const target = readHttpTarget(targetOf(request.url ?? "", upstream));
+  if (target.kind === "fault") return fault("fault_target", { data: { detail: target.detail } });
+  const passed = readHeaders(request.rawHeaders);
+  if (passed.kind === "fault") return fault("fault_header", { data: { detail: passed.detail } });
+  const body = await readBody(exchange);
+  if (body.kind === "fault") return body;
+  if (body.body !== undefined && WITHOUT_BODY.has(method.method)) {
+    return fault("fault_request", { data: { detail: `a ${method.method} request with a body is not passed on` } });
+  }
+  const http: HttpCall = {
+    target: { method: method.method, ...target.target },
+    headers: passed.headers,
+    body: body.body,
+  };
+  const call: AgentCall = {
+    protocol: "http",
+    action: "http.request",
+    upstream,
+    tool: "",
+    http,
+    arguments: body.arguments ?? (Object.create(null) as JsonObject), // without a prototype, as all that is judged
+    ...(body.arguments === undefined && body.body !== undefined ? { argumentsUnseen: true } : {}),
+    argumentsText: body.text,
+    message: undefined,
+    child: undefined,
+    mcpSession: undefined,
+  };
+  return { kind: "call", call };
+}
+
+/** What follows the upstream's name, which the listener has matched byte for byte. */
+function targetOf(url: string, upstream: string): string {
+  const rest = url.slice(`/http/${upstream}`.length);
+  return rest === "" || rest.startsWith("?") ? `/${rest}` : rest;
+}
+
+interface BodyRead {
+  readonly kind: "body";
+  readonly body: HttpCall["body"];
+  readonly arguments: JsonObject | undefined;
+  /** JSON text; "" where nobody has read it. */
+  readonly text: string;
+}
+
+async function readBody(exchange: Exchange): Promise<BodyRead | Fault> {
+  const { headers } = exchange.request;
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  if (!hasBody) return { kind: "body", body: undefined, arguments: undefined, text: "" };
+  const [type = "", ...parameters] = (headers["content-type"] ?? "").toLowerCase().split(";");
+  if (!JSON_TYPE.test(type.trim())) {
+    return { kind: "body", body: { kind: "stream", stream: exchange.request }, arguments: undefined, text: "" };
+  }
+  const charset = parameters.map((parameter) => /^\s*charset="?([^"]*)"?\s*$/.exec(parameter)?.[1]).find(Boolean);
+  if (charset !== undefined && charset !== "utf-8" && charset !== "utf8") return fault("fault_media_type");
+  const read = await exchange.readBody();
+  if (read.kind === "fault") return fault(read.reason);
+  const parsed = parseStrictJson(read.bytes);
+  if (parsed.kind === "fault") return fault("fault_json", { data: { detail: parsed.detail } });
+  return {
+    kind: "body",
+    body: { kind: "bytes", bytes: read.bytes },
+    arguments: isJsonObject(parsed.value) ? parsed.value : undefined,
+    text: parsed.text,
+  };
+}
