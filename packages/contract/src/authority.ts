@@ -64,13 +64,13 @@ export interface HttpApiTransport {
   readonly routes: readonly HttpRoute[];
 }
 
-export const HTTP_ROUTE_KINDS = ["capability", "public", "deny"] as const;
+export const HTTP_ROUTE_KINDS = ["capability", "deny"] as const;
 export type HttpRouteKind = (typeof HTTP_ROUTE_KINDS)[number];
 
 export interface HttpRoute {
   /** Methods and path, as `compileHttpPattern` reads them: `GET,HEAD /v1/items/*`. Also its name. */
   readonly match: string;
-  /** capability: token and policy decide. public: policy decides, also of requests without a token. deny: refused. */
+  /** capability: token and policy decide. deny: refused, whatever they say. */
   readonly kind: HttpRouteKind;
 }
 

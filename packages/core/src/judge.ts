@@ -463,7 +463,6 @@ function routeDenial({ transport }: Upstream, { name, http }: Resource): Denial 
   if (route.match !== name) return no("state_stale");
   switch (route.kind) {
     case "capability":
-    case "public":
       return undefined;
     default:
       // Unknown kinds refuse as the one that says so.

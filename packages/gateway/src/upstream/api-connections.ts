@@ -53,9 +53,13 @@ export function createApiConnections(options: {
     const client = new Client(url.origin, {
       connect(_target, callback) {
         // A request that came too late for this connection is not sent on another.
-        if (given || socket.destroyed) return callback(new Error("the connection has ended"), null);
+        const isLate = given || socket.destroyed;
         given = true;
-        callback(null, socket);
+        // undici takes an answer that comes before its own call has returned for none.
+        queueMicrotask(() => {
+          if (isLate) callback(new Error("the connection has ended"), null);
+          else callback(null, socket);
+        });
       },
       pipelining: 1,
       keepAliveTimeout: IDLE_MS,

@@ -1,132 +1,14 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import type { IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import type { Reason } from "@writ/contract";
 import { afterEach, describe, expect, test } from "vitest";
-import { createDataListener } from "../../server/data-listener.ts";
-import { DATA_LISTENER_LIMITS, type ListenerLimits } from "../../server/limits.ts";
-import { UPSTREAM_LIMITS } from "../../upstream/limits.ts";
-import { createUpstreams } from "../../upstream/upstreams.ts";
-import { createOpenGate, type OpenGate } from "../mcp/open-gate.fixture.ts";
-import { createHttpRoutes } from "./http-routes.ts";
+import { ask, closeDoors, get, head, hello, openDoor } from "./http-door.fixture.ts";
 
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-interface Seen {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingMessage["headers"];
-  readonly body: string;
-}
-
-interface Door {
-  readonly port: number;
-  readonly gate: OpenGate;
-  readonly seen: Seen[];
-}
-
-type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
-
-const hello: Answer = (_request, response) => void response.end("hello");
-
-/** The door before a real upstream, through a gate that lets everything pass but what `deny` says. */
-async function open(
-  answer: Answer = hello,
-  options: { readonly limits?: Partial<ListenerLimits>; readonly deny?: Reason; readonly bodyBytesMax?: number } = {},
-): Promise<Door> {
-  const seen: Seen[] = [];
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    try {
-      for await (const chunk of request) chunks.push(chunk);
-    } catch {
-      return; // the body was cut: a fault of the sender, and there is nobody to answer
-    }
-    const body = Buffer.concat(chunks).toString("latin1");
-    seen.push({ method: request.method ?? "", url: request.url ?? "", headers: request.headers, body });
-    answer(request, response, body);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  cleanups.push(async () => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo; // a TCP listener's address is this
-  const upstreams = createUpstreams({
-    clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
-    random: { bytes: (length) => new Uint8Array(length) },
-    limits: { ...UPSTREAM_LIMITS, httpBodyBytesMax: options.bodyBytesMax ?? UPSTREAM_LIMITS.httpBodyBytesMax },
-    log: () => undefined,
-    version: "0.1.0",
-    mode: "development",
-    stdioRunner: [],
-    allowedAddresses: ["127.0.0.0/8"],
-    callDeadlineMs: 60_000,
-    childEnvironment: { path: "", home: "" },
-    openEnvironment: () => ({}),
-  });
-  cleanups.push(() => upstreams.close());
-  const { deny } = options;
-  const gate = createOpenGate({
-    upstreams,
-    upstream: {
-      shop: {
-        name: "shop",
-        transport: {
-          type: "http_api",
-          url: `http://127.0.0.1:${port}/base`,
-          routes: [{ match: "* /**", kind: "capability" }],
-        },
-        isolation: "shared",
-        status: "active",
-        timeoutMs: 60_000,
-        concurrencyMax: 4,
-      },
-    },
-    bearers: ["writ_good"],
-    ...(deny === undefined ? {} : { deny: () => ({ reason: deny, detail: "", hidden: false, data: {} }) }),
-  });
-  const listener = createDataListener({
-    limits: { ...DATA_LISTENER_LIMITS, ...options.limits },
-    allowedHosts: ["127.0.0.1"],
-    allowedOrigins: [],
-    routes: createHttpRoutes({ gate, publicUrl: () => "http://127.0.0.1" }),
-    notReady: () => undefined,
-    log: () => undefined,
-  });
-  cleanups.push(() => listener.close());
-  return { port: await listener.listen(0, "127.0.0.1"), gate, seen };
-}
-
-/** Exactly these bytes, and all that comes back until the connection ends. */
-async function ask({ port }: Door, text: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  let received = "";
-  socket.on("data", (chunk) => {
-    received += chunk.toString("latin1");
-  });
-  socket.on("error", () => undefined);
-  // A peer that ends its side is gone, so only who gets its answer at once may do so.
-  if (text.includes("connection: close\r\n")) socket.write(text, "latin1");
-  else socket.end(text, "latin1");
-  await once(socket, "close");
-  return received;
-}
-
-const head = (line: string, headers = ""): string =>
-  `${line} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer writ_good\r\n${/^connection:/im.test(headers) ? "" : "connection: close\r\n"}${headers}\r\n`;
-
-async function get(door: Door, path: string, headers = ""): Promise<string> {
-  return ask(door, head(`GET /http/shop${path}`, headers));
-}
+afterEach(closeDoors);
 
 describe("the HTTP door", () => {
   test("passes a request on below the base URL, and its answer with the call's id", async () => {
-    const door = await open((_request, response) => {
+    const door = await openDoor((_request, response) => {
       response.writeHead(201, { "x-own": "1", "content-type": "text/plain" }).end("made");
     });
     const body = '{"name":"lamp","price":12.50}';
@@ -148,7 +30,7 @@ describe("the HTTP door", () => {
   });
 
   test("never sends the agent's credential, cookies or word about who asks upstream", async () => {
-    const door = await open();
+    const door = await openDoor();
     await get(
       door,
       "/a",
@@ -162,7 +44,7 @@ describe("the HTTP door", () => {
   });
 
   test("trap-37 an invented credential, or none, is no identity", async () => {
-    const door = await open();
+    const door = await openDoor();
     const bare = (headers: string): Promise<string> =>
       ask(door, `GET /http/shop/a HTTP/1.1\r\nhost: 127.0.0.1\r\n${headers}\r\n`);
     expect(await bare("")).toMatch(/^HTTP\/1.1 401 [\s\S]*www-authenticate: Bearer/i);
@@ -178,7 +60,7 @@ describe("the HTTP door", () => {
     ["rate_denials", 429],
     ["upstream_unavailable", 503],
   ])("a denial for %s is told as a problem with status %d", async (deny, status) => {
-    const door = await open(hello, { deny });
+    const door = await openDoor(hello, { deny });
     const answer = await get(door, "/a");
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(answer).toMatch(/content-type: application\/problem\+json/i);
@@ -244,7 +126,7 @@ describe("the HTTP door", () => {
     ],
     ["another host", "GET /http/shop/a HTTP/1.1\r\nhost: evil.example\r\n\r\n", 403, "fault_origin"],
   ])("refuses %s, and nothing is sent", async (_name, text, status, reason) => {
-    const door = await open();
+    const door = await openDoor();
     const answer = await ask(door, text);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*"reason":"${reason}"`));
     expect(door.seen).toEqual([]);
@@ -261,7 +143,7 @@ describe("the HTTP door", () => {
     ["a folded header", "x-a: b\r\n c: d\r\n"],
     ["a length with a sign", "content-length: +1\r\n"],
   ])("a request with %s reaches nobody, nor does what is smuggled behind it", async (_name, headers) => {
-    const door = await open();
+    const door = await openDoor();
     const smuggled = head("GET /http/shop/smuggled");
     const answer = await ask(door, `${head("POST /http/shop/a", headers)}0\r\n\r\n${smuggled}`);
     expect(answer).toMatch(/^HTTP\/1.1 4\d\d /);
@@ -269,7 +151,7 @@ describe("the HTTP door", () => {
   });
 
   test("trap-43 a JSON body that is larger than the limit is refused, never judged in part", async () => {
-    const door = await open(hello, { limits: { bodyBytesMax: 100 } });
+    const door = await openDoor(hello, { limits: { bodyBytesMax: 100 } });
     const body = JSON.stringify({ a: "x".repeat(200) });
     const json = "content-type: application/vnd.api+json\r\n";
     const announced = head("POST /http/shop/a", `${json}content-length: ${body.length}\r\n`) + body;
@@ -280,7 +162,7 @@ describe("the HTTP door", () => {
   });
 
   test("passes a body that is no JSON on as it comes, as one of which nobody has seen the arguments", async () => {
-    const door = await open((_request, response, body) => void response.end(body));
+    const door = await openDoor((_request, response, body) => void response.end(body));
     const chunked = `${head("PUT /http/shop/a", "transfer-encoding: chunked\r\ncontent-type: text/plain\r\n")}3\r\nabc\r\n4\r\n{"a"\r\n0\r\n\r\n`;
     expect(await ask(door, chunked)).toMatch(/\r\n\r\n(?:7\r\n)?abc\{"a"/);
     expect(door.seen).toMatchObject([{ method: "PUT", body: 'abc{"a"' }]);
@@ -289,15 +171,15 @@ describe("the HTTP door", () => {
 
   test("asks for a body that waits for it only when the request is allowed", async () => {
     const waiting = head("PUT /http/shop/a", "expect: 100-continue\r\ncontent-length: 3\r\n");
-    const denied = await open(hello, { deny: "policy_denied" });
+    const denied = await openDoor(hello, { deny: "policy_denied" });
     expect(await ask(denied, waiting)).toMatch(/^HTTP\/1.1 403 /);
-    const door = await open();
+    const door = await openDoor();
     expect(await ask(door, `${waiting}abc`)).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 /);
   });
 
   test("trap-20 a redirect is never followed: below the base URL it is passed on, elsewhere it is refused", async () => {
     const to = async (location: string, status = 302): Promise<string> => {
-      const door = await open((_request, response) => {
+      const door = await openDoor((_request, response) => {
         response.writeHead(status, { location: location.replace("SELF", response.req.headers.host ?? "") }).end();
       });
       const answer = await get(door, "/a");
@@ -321,7 +203,7 @@ describe("the HTTP door", () => {
       [404, "text/html"],
       [206, "application/octet-stream"],
     ] as const) {
-      const door = await open((_request, response) => {
+      const door = await openDoor((_request, response) => {
         response.writeHead(status, { "content-type": type, "content-encoding": "gzip" }).end("xxxx");
       });
       expect(await get(door, "/a", "accept-encoding: gzip\r\n")).toMatch(/^HTTP\/1.1 502 /);
@@ -329,7 +211,7 @@ describe("the HTTP door", () => {
   });
 
   test("keeps what is the upstream's own business from its agents", async () => {
-    const door = await open((_request, response) => {
+    const door = await openDoor((_request, response) => {
       response
         .writeHead(200, [
           ...["set-cookie", "s=1", "alt-svc", "h3", "access-control-allow-origin", "*", "writ-call-id", "forged"],
@@ -345,14 +227,14 @@ describe("the HTTP door", () => {
   });
 
   test("answers HEAD with the length and without a body", async () => {
-    const door = await open((_request, response) => void response.writeHead(200, { "content-length": "5" }).end());
+    const door = await openDoor((_request, response) => void response.writeHead(200, { "content-length": "5" }).end());
     const answer = await ask(door, head("HEAD /http/shop/a"));
     expect(answer).toMatch(/^HTTP\/1.1 200 [\s\S]*content-length: 5\r\n/i);
     expect(answer.endsWith("\r\n\r\n")).toBe(true);
   });
 
   test("an answer that breaks off ends the connection, so that no part of it is taken for the whole", async () => {
-    const door = await open((_request, response) => {
+    const door = await openDoor((_request, response) => {
       response.writeHead(200, { "content-type": "text/plain" });
       response.write("part", () => response.destroy());
     });
@@ -363,14 +245,14 @@ describe("the HTTP door", () => {
   });
 
   test("cuts an answer that is larger than its limit", async () => {
-    const door = await open((_request, response) => void response.end("x".repeat(5000)), { bodyBytesMax: 1000 });
+    const door = await openDoor((_request, response) => void response.end("x".repeat(5000)), { bodyBytesMax: 1000 });
     expect(await get(door, "/a")).not.toContain("x".repeat(1001));
     expect(door.gate.ends).toMatchObject([{ kind: "broken" }]);
   });
 
   test("a slow reader slows the upstream down, and the gateway holds little of what lies between", async () => {
     let written = 0;
-    const door = await open((_request, response) => {
+    const door = await openDoor((_request, response) => {
       const more = (): void => {
         while (written < 64 * 1024 * 1024) {
           written += 65_536;
@@ -398,7 +280,7 @@ describe("the HTTP door", () => {
 
   test("uses a connection again, and makes no new one behind a call that it has committed", async () => {
     const sockets = new Set<unknown>();
-    const door = await open((request, response) => {
+    const door = await openDoor((request, response) => {
       sockets.add(request.socket);
       response.end("hello");
     });

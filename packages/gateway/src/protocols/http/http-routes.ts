@@ -84,9 +84,9 @@ function makeSink(exchange: Exchange, call: AgentCall): CallSink {
     head(status, headers) {
       const { location, ...rest } = headers;
       const moved = location === undefined ? {} : { location: `/http/${call.upstream}${String(location)}` };
-      // Node takes lists of values, which its own type for one header does not say.
-      const own = streamHeaders({ ...(rest as Record<string, string>), ...moved, "writ-call-id": callId });
-      response.writeHead(status, own);
+      const own = streamHeaders({ ...moved, "writ-call-id": callId });
+      // The listener's own headers are not the upstream's to change.
+      response.writeHead(status, { ...rest, ...own });
     },
     data: (chunk) => exchange.write(chunk),
   };

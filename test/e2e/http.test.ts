@@ -1,0 +1,172 @@
+/** An HTTP API behind Writ: decided, charged, put on record and cut as tools are. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { applyRules, eventually, type Rig, RULES, startRig, TENANT } from "./rig.ts";
+
+const HTTP_RULES = `${RULES}
+  - id: shop-read
+    effect: allow
+    match: { upstream: shop, method: [GET, HEAD], path: "/v1/**" }
+  - id: shop-order
+    effect: allow
+    match: { upstream: shop, method: POST, path: /v1/orders }
+    when: { args: { /amount: { max: 100 } } }
+  - id: shop-upload
+    effect: allow
+    match: { upstream: shop, method: PUT, path: "/v1/files/*" }
+  - id: shop-secrets
+    effect: deny
+    match: { path: "/v1/*/secrets" }
+`;
+
+let rig: Rig;
+let apiUrl = "";
+const seen: { readonly method: string; readonly url: string; readonly body: string; readonly headers: string }[] = [];
+const streams: ServerResponse[] = [];
+
+const server = createServer(async (request: IncomingMessage, response) => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const body = Buffer.concat(chunks).toString("utf8");
+  const { method = "", url = "" } = request;
+  seen.push({ method, url, body, headers: JSON.stringify(request.rawHeaders) });
+  if (url.endsWith("/stream")) {
+    streams.push(response.writeHead(200, { "content-type": "text/plain" }));
+    response.write("first;");
+  } else response.writeHead(200, { "content-type": "application/json" }).end('{"ok":true}');
+});
+
+beforeAll(async () => {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`; // a TCP listener's address is this
+  rig = await startRig();
+  await rig.admin.call("upstreams.create", {
+    params: { tenant: TENANT },
+    body: {
+      name: "shop",
+      transport: {
+        type: "http_api",
+        url: apiUrl,
+        routes: [
+          { match: "* /v1/admin/**", kind: "deny" },
+          { match: "* /v1/**", kind: "capability" },
+        ],
+      },
+    },
+  });
+  await applyRules(rig.admin, TENANT, HTTP_RULES);
+});
+afterAll(async () => {
+  await rig?.close();
+  server.closeAllConnections();
+  server.close();
+});
+
+async function ask(
+  token: string | undefined,
+  method: string,
+  path: string,
+  body?: string | Uint8Array<ArrayBuffer>,
+  type = "application/json",
+): Promise<{ readonly status: number; readonly reason: string; readonly callId: string; readonly text: string }> {
+  const response = await fetch(`${rig.writ.gatewayUrl}/http/shop${path}`, {
+    method,
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { "content-type": type }),
+    },
+    ...(body === undefined ? {} : { body }),
+  });
+  const text = await response.text();
+  const reason: unknown = response.status < 400 ? "" : JSON.parse(text).reason;
+  return { status: response.status, reason: String(reason), callId: response.headers.get("writ-call-id") ?? "", text };
+}
+
+test("a request is allowed by rules on method and path, sent as it was judged, and on record with its outcome", async () => {
+  const token = await rig.mint();
+  const { status, callId, text } = await ask(token, "GET", "/v1/./items/%37?full=1");
+  expect([status, text]).toEqual([200, '{"ok":true}']);
+  expect(seen.at(-1)).toMatchObject({ method: "GET", url: "/api/v1/items/7?full=1" });
+  expect(seen.at(-1)?.headers).not.toContain("writ_");
+  const events = await eventually("its outcome is on record", async () => {
+    const own = (await rig.events()).filter(({ fields }) => fields["callId"] === callId);
+    return own.length === 2 ? own : undefined;
+  });
+  expect(events[0]).toMatchObject({
+    name: "call.decided",
+    fields: {
+      decision: "allow",
+      action: "http.request",
+      protocol: "http",
+      upstream: "shop",
+      method: "GET",
+      route: "* /v1/**",
+      resource: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      ruleId: "shop-read",
+    },
+  });
+  expect(events[0]?.line).not.toContain("items");
+  expect(events[1]).toMatchObject({
+    name: "call.completed",
+    fields: { status: "ok", responseBytes: 11, digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
+  });
+});
+
+test("what routes, rules or the token refuse is answered with its status, and nothing is sent", async () => {
+  const token = await rig.mint();
+  const narrow = await rig.mint([{ http: { shop: ["GET /v1/items/*"] } }, { calls: 1 }]);
+  const before = seen.length;
+  const refused = async (...parts: Parameters<typeof ask>): Promise<string> => {
+    const { status, reason } = await ask(...parts);
+    return `${status} ${reason}`;
+  };
+  expect(await refused(undefined, "GET", "/v1/items")).toBe("401 token_missing");
+  expect(await refused(token, "GET", "/v1/admin/users")).toBe("403 route_denied");
+  expect(await refused(token, "GET", "/v2/items")).toBe("404 route_unknown");
+  expect(await refused(token, "DELETE", "/v1/items/7")).toBe("403 policy_default_deny");
+  expect(await refused(token, "GET", "/v1/7/secrets")).toBe("403 policy_denied");
+  expect(await refused(token, "GET", "/v1/7/%73ecrets/")).toBe("403 policy_denied");
+  expect(await refused(token, "POST", "/v1/orders", '{"amount":100.01}')).toBe("403 policy_default_deny");
+  expect(await refused(token, "POST", "/v1/orders", '{"amount":1}', "text/plain")).toBe("403 policy_default_deny");
+  expect(await refused(token, "POST", "/v1/orders", '{"amount":1,"Amount":2}')).toBe("400 fault_json");
+  expect(await refused(narrow, "GET", "/v1/orders")).toBe("403 caveat_http");
+  expect(seen.length).toBe(before);
+  expect((await ask(narrow, "GET", "/v1/items/7")).status).toBe(200);
+  expect(await refused(narrow, "GET", "/v1/items/7")).toBe("402 budget_exhausted");
+  expect(seen.length).toBe(before + 1);
+});
+
+test("a JSON body is sent byte for byte, and another one as a stream", async () => {
+  const token = await rig.mint();
+  const body = '{ "amount" : 99.90 }';
+  expect((await ask(token, "POST", "/v1/orders", body)).status).toBe(200);
+  expect(seen.at(-1)).toMatchObject({ method: "POST", body });
+  const large = new Uint8Array(6 * 1024 * 1024).fill(0x61);
+  expect((await ask(token, "PUT", "/v1/files/a", large, "application/octet-stream")).status).toBe(200);
+  expect(seen.at(-1)?.body.length).toBe(large.length);
+});
+
+test("a stream that is open carries no byte after its token was revoked", async () => {
+  const token = await rig.mint();
+  const response = await fetch(`${rig.writ.gatewayUrl}/http/shop/v1/stream`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  const callId = response.headers.get("writ-call-id");
+  const reader = response.body?.getReader();
+  const first = await reader?.read();
+  expect(new TextDecoder().decode(first?.value)).toBe("first;");
+  const decided = (await rig.events()).find(
+    ({ name, fields }) => name === "call.decided" && fields["callId"] === callId,
+  );
+  const node = String(decided?.fields["root"]);
+  await rig.admin.call("nodes.revoke", { params: { tenant: TENANT, node }, body: { reason: "lost" } });
+  await expect(reader?.read()).rejects.toThrow();
+  const failed = await eventually("it is on record as failed", async () =>
+    (await rig.events()).find(({ name, fields }) => name === "call.failed" && fields["callId"] === callId),
+  );
+  expect(failed.fields).toMatchObject({ status: "token_revoked", responseBytes: 6 });
+  for (const stream of streams) stream.end();
+});
