@@ -1,4 +1,4 @@
-/** The commands of README and quickstart, run in their order against a Writ of each page's own, with what they promise. */
+/** The commands of README, quickstart and the page on HTTP, run in their order against a Writ of each page's own, with what they promise. */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -39,6 +39,7 @@ function withoutCallId(json: string): unknown {
 describe.each([
   { page: "README.md", blocksMin: 3 },
   { page: "docs/quickstart.md", blocksMin: 15 },
+  { page: "docs/http.md", blocksMin: 6 },
 ])("the commands of $page", ({ page, blocksMin }) => {
   test("do what the page says, one after the other", async () => {
     const blocks = readFencedBlocks(await readFile(join(REPOSITORY, page), "utf8"));

@@ -15,6 +15,7 @@ import { readFencedBlocks } from "./fenced-blocks.ts";
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 const GUIDE = ["README.md", "SECURITY.md", "docs/quickstart.md", "docs/concepts.md", "docs/token-format.md"].concat(
   "docs/tool-lock.md",
+  "docs/http.md",
   "docs/failure-modes.md",
   "docs/operations.md",
 );

@@ -83,7 +83,6 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
   function review(state: TenantState): void {
     const nowMs = clock.monotonicMs();
     for (const { id, value } of state.list("upstream")) {
-      if (value.transport.type === "http_api") continue;
       const known = seen.get(keyOf(state.tenantId, id));
       const isKnown = known !== undefined && known.transport === JSON.stringify(value.transport);
       if (isKnown && nowMs < known.againMs) continue;
@@ -108,7 +107,7 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
 
   /** False when no more can wait. */
   function plan(task: Task): boolean {
-    if (task.upstream.status !== "active") return true;
+    if (task.upstream.status !== "active" || task.upstream.transport.type === "http_api") return true;
     if (waiting.length >= WAITING_MAX) return false;
     remember(task, options.intervalMs);
     waiting.push(task);
