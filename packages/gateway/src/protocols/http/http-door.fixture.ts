@@ -5,6 +5,7 @@ import { type AddressInfo, connect } from "node:net";
 import type { Reason } from "@writ/contract";
 import { createDataListener } from "../../server/data-listener.ts";
 import { DATA_LISTENER_LIMITS, type ListenerLimits } from "../../server/limits.ts";
+import { createCredentialFiles } from "../../upstream/credential-files.ts";
 import { UPSTREAM_LIMITS } from "../../upstream/limits.ts";
 import { createUpstreams } from "../../upstream/upstreams.ts";
 import { createOpenGate, type OpenGate } from "../mcp/open-gate.fixture.ts";
@@ -58,8 +59,9 @@ export async function openDoor(
     server.close();
   });
   const { port } = server.address() as AddressInfo; // a TCP listener's address is this
+  const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
   const upstreams = createUpstreams({
-    clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
+    clock,
     random: { bytes: (length) => new Uint8Array(length) },
     limits: { ...UPSTREAM_LIMITS, httpBodyBytesMax: options.bodyBytesMax ?? UPSTREAM_LIMITS.httpBodyBytesMax },
     log: () => undefined,
@@ -70,6 +72,8 @@ export async function openDoor(
     callDeadlineMs: 60_000,
     childEnvironment: { path: "", home: "" },
     openEnvironment: () => ({}),
+    environmentFile: "",
+    credentialFiles: createCredentialFiles({ directory: undefined, clock }),
   });
   cleanups.push(() => upstreams.close());
   const { deny } = options;
