@@ -64,7 +64,7 @@ export interface World {
 }
 
 export interface Core {
-  readonly gate: Gate;
+  readonly gate: Omit<Gate, "authenticatePoint" | "assertSubject">;
   readonly journal: Journal;
   /** What the gateway did without evidence; empty. */
   readonly problems: readonly string[];
@@ -391,7 +391,7 @@ async function makeCore(parts: {
     state: states,
     journal,
     upstreams,
-    judge: createJudge({ state: states, clock, random, audience: AUDIENCE, gatewayId, tokenOf }),
+    judge: createJudge({ state: states, clock, random, audience: AUDIENCE, gatewayId, presenterOf: tokenOf }),
     openCalls: createOpenCalls(),
     denials: createDenialLimit(),
     delegations: createDelegations({

@@ -3,6 +3,7 @@
  * these closed kinds, with a version of its own; changing any moves the tenant's revision. The gateway's state is
  * built from nothing else. Shapes are of the stored JSON value.
  */
+import type { Action } from "./actions.ts";
 import type { BudgetMode, BudgetScope, BudgetUnit, Window } from "./budgets.ts";
 
 /** The tenant that stands for the instance: its kill switch binds every tenant, its log is the instance's. */
@@ -204,6 +205,27 @@ export interface Kill {
   readonly engagedAtMs: number;
 }
 
+/**
+ * Somebody who asks for decisions on behalf of agents and enforces them elsewhere. Lists name what it may ask; what is
+ * in none of them it may not.
+ */
+export interface EnforcementPoint {
+  readonly name: string;
+  /** SHA-256 (hex) of its key, which itself is not stored. */
+  readonly digest: string;
+  /** Ids of the agents that it may assert as subjects. */
+  readonly agents: readonly string[];
+  /** Ids of principals all of whose agents it may assert. */
+  readonly principals: readonly string[];
+  readonly actions: readonly Action[];
+  /** Names of upstreams; `*` for all. */
+  readonly upstreams: readonly string[];
+  readonly createdAtMs: number;
+  readonly createdBy: string;
+  /** Absent: until it is revoked. */
+  readonly expiresAtMs?: number;
+}
+
 export interface AuthorityValues {
   readonly tenant: TenantSettings;
   readonly principal: Principal;
@@ -218,6 +240,7 @@ export interface AuthorityValues {
   readonly budget: BudgetRule;
   readonly price: Price;
   readonly kill: Kill;
+  readonly enforcement_point: EnforcementPoint;
 }
 
 export type AuthorityKind = keyof AuthorityValues;
@@ -236,6 +259,7 @@ export const AUTHORITY_KINDS = [
   "budget",
   "price",
   "kill",
+  "enforcement_point",
 ] as const satisfies readonly AuthorityKind[];
 
 /** One object of authority, tagged by kind. */

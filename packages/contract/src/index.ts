@@ -16,6 +16,7 @@ export {
   type AuthorityValues,
   type BudgetRule,
   type Carve,
+  type EnforcementPoint,
   HTTP_ROUTE_KINDS,
   type HttpRoute,
   INSTANCE_TENANT,

@@ -63,8 +63,20 @@ export const REASONS = {
   principal_inactive: { http: 403, jsonRpc: null, sentence: "The principal is suspended or does not exist." },
   tenant_inactive: { http: 403, jsonRpc: null, sentence: "The tenant is suspended." },
   kill_engaged: { http: 403, jsonRpc: null, sentence: "A kill switch that covers this call is engaged." },
+  // Enforcement points: whoever asks on behalf of others, and may only ask so much.
+  point_key_invalid: {
+    http: 401,
+    jsonRpc: null,
+    sentence: "The enforcement point's key is not known, has expired or was revoked.",
+  },
+  point_question: {
+    http: 403,
+    jsonRpc: null,
+    sentence: "The enforcement point may not ask about this action or upstream.",
+  },
   // Hidden or unknown tools and upstreams: one answer for both.
   tool_unknown: { http: 404, jsonRpc: -32602, sentence: "Unknown tool." },
+  named_unknown: { http: 404, jsonRpc: -32602, sentence: "There is no such resource or prompt." },
   upstream_unknown: { http: 404, jsonRpc: null, sentence: "There is no such upstream." },
   route_unknown: { http: 404, jsonRpc: null, sentence: "No route of the upstream takes this method and path." },
   route_denied: { http: 403, jsonRpc: -32014, sentence: "A route of the upstream refuses this method and path." },
@@ -85,6 +97,7 @@ export const REASONS = {
     jsonRpc: -32014,
     sentence: "The access request lacks a fact that the decision needs.",
   },
+  access_subject: { http: 403, jsonRpc: -32014, sentence: "The credential does not speak for this subject." },
   policy_allow: { http: 200, jsonRpc: null, sentence: "A rule allows the call and none denies it." },
   policy_denied: { http: 403, jsonRpc: -32014, sentence: "A rule denies the call." },
   policy_default_deny: { http: 403, jsonRpc: -32014, sentence: "No rule allows the call." },

@@ -5,12 +5,13 @@
  */
 import type { BudgetClaim, BudgetMode, BudgetScope, BudgetUnit, Carve, Window } from "@writ/contract";
 import { windowAt } from "@writ/contract";
-import type { NodeLimit, VerifiedToken } from "@writ/token";
+import type { NodeLimit } from "@writ/token";
+import type { Presenter } from "./judgement.ts";
 import type { TenantState } from "./tenant-state.ts";
 
 export interface ClaimOptions {
   readonly state: TenantState;
-  readonly token: VerifiedToken;
+  readonly token: Presenter;
   readonly limits: readonly NodeLimit[];
   readonly nowMs: number;
 }
@@ -37,7 +38,7 @@ interface Remembered {
  * By state, token and tool: claims depend on these, on the revision and on which windows the time lies in, and on
  * nothing else, so that a token's next call of a tool mostly has the very same ones.
  */
-let remembered = new WeakMap<TenantState, WeakMap<VerifiedToken, Map<string, Remembered>>>();
+let remembered = new WeakMap<TenantState, WeakMap<Presenter, Map<string, Remembered>>>();
 /** Since the last time that everything was forgotten; those whose token is gone count on. */
 let rememberedCount = 0;
 
@@ -82,7 +83,7 @@ function makeRoom(): void {
   rememberedCount = 1;
 }
 
-function toolsOf(state: TenantState, token: VerifiedToken): Map<string, Remembered> {
+function toolsOf(state: TenantState, token: Presenter): Map<string, Remembered> {
   let tokens = remembered.get(state);
   if (tokens === undefined) {
     tokens = new WeakMap();

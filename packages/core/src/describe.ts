@@ -8,10 +8,9 @@ import {
   readHttpMethod,
   readHttpTarget,
 } from "@writ/contract";
-import type { VerifiedToken } from "@writ/token";
 import { actorChain } from "./actor-chain.ts";
 import { findHttpRoute } from "./http-routes.ts";
-import type { DescribeInput } from "./judgement.ts";
+import type { DescribeInput, Presenter } from "./judgement.ts";
 import type { TenantState } from "./tenant-state.ts";
 
 /** The access request of an attempt, with what authority knows of it: the actor chain and the pinned definition. */
@@ -20,7 +19,11 @@ export function describe(state: TenantState, input: DescribeInput): AccessReques
   const chain = actorChain(state, token);
   const pinned = action === "tool.call" ? state.get("tool", `${upstream}/${tool}`) : undefined;
   return {
-    subject: { agentId: chain.at(-1) ?? token.agentId, principalId: token.principalId, actorChain: chain },
+    subject: {
+      agentId: input.subject ?? chain.at(-1) ?? token.agentId,
+      principalId: token.principalId,
+      actorChain: chain,
+    },
     action,
     resource: {
       upstream,
@@ -67,11 +70,7 @@ const RESOURCE_KINDS: Readonly<Record<Action, Resource["kind"]>> = {
 const NAMED: ReadonlySet<Resource["kind"]> = new Set(["tool", "resource", "prompt"]);
 
 /** What an access request lacks for a decision about this token, in words; undefined when it is complete. */
-export function incompleteness(
-  request: AccessRequest,
-  token: VerifiedToken,
-  chain: readonly string[],
-): string | undefined {
+export function incompleteness(request: AccessRequest, token: Presenter, chain: readonly string[]): string | undefined {
   const { subject, action, resource, context } = request;
   if (!isAction(action)) return "the action is none of the closed list";
   if (subject.agentId !== chain.at(-1) || subject.principalId !== token.principalId) {

@@ -15,6 +15,7 @@ export {
 } from "./judge.ts";
 export { judgeAttenuation } from "./judge-attenuation.ts";
 export {
+  type AssertedSubject,
   type Attempt,
   type AttenuationAttempt,
   type AttenuationJudgement,
@@ -23,7 +24,9 @@ export {
   type DescribeInput,
   type Explanation,
   type Judgement,
+  type Presenter,
   type StageOutcome,
 } from "./judgement.ts";
 export { narrowDefinition, type SchemaAssertions, writeAssertions } from "./narrow-schema.ts";
+export { isAssertable, isAsserted } from "./presenter.ts";
 export { buildState, type StateOptions, type StatePolicy, type TenantState } from "./tenant-state.ts";

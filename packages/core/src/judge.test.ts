@@ -259,7 +259,6 @@ rules:
   });
 
   it.each<[string, Partial<Attempt["request"]>]>([
-    ["another agent", { subject: { agentId: HELPER, principalId: PRINCIPAL, actorChain: [HELPER] } }],
     ["a chain of its own making", { subject: { agentId: AGENT, principalId: PRINCIPAL, actorChain: [HELPER, AGENT] } }],
     [
       "another kind of resource",
@@ -269,6 +268,12 @@ rules:
   ])("denies an access request with %s as incomplete", (_name, request) => {
     const world = makeWorld();
     expect(judged(world, world.attempt(world.rootText, {}, request))).toBe("deny access_incomplete");
+  });
+
+  it("denies an access request whose subject is not the presenter", () => {
+    const world = makeWorld();
+    const subject = { agentId: HELPER, principalId: PRINCIPAL, actorChain: [HELPER] };
+    expect(judged(world, world.attempt(world.rootText, {}, { subject }))).toBe("deny access_subject");
   });
 });
 

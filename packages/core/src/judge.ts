@@ -19,13 +19,22 @@ import {
   type Upstream,
 } from "@writ/contract";
 import type { ListableInput, PolicyAssertions, PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
-import { argumentConditions, clearCaveats, listsAction, listsTool, type VerifiedToken } from "@writ/token";
+import { argumentConditions, type VerifiedToken } from "@writ/token";
 import { actorChain } from "./actor-chain.ts";
 import { callClaims, tokenClaims } from "./budget-claims.ts";
 import { incompleteness } from "./describe.ts";
 import { findHttpRoute } from "./http-routes.ts";
-import { type Attempt, CHECKS, type Check, type Explanation, type Judgement, type StageOutcome } from "./judgement.ts";
+import {
+  type Attempt,
+  CHECKS,
+  type Check,
+  type Explanation,
+  type Judgement,
+  type Presenter,
+  type StageOutcome,
+} from "./judgement.ts";
 import { narrowDefinition, type SchemaAssertion, type SchemaAssertions } from "./narrow-schema.ts";
+import { assertionDenial, clearPresenter, isAsserted, recordedKey, showsAction, showsTool } from "./presenter.ts";
 import type { TenantState } from "./tenant-state.ts";
 
 /** Judges one attempt. Never throws, and never allows what it could not judge to the end. */
@@ -61,7 +70,7 @@ export function listTools(state: TenantState, attempt: Attempt): ToolListing {
     const { tools } = visibleToPolicy(view, state.policy.port, upstream);
     return {
       kind: "listed",
-      tools: tools.filter((tool) => listsTool(attempt.token, upstream, tool.name) === "listed"),
+      tools: tools.filter((tool) => showsTool(attempt.token, upstream, tool.name) === "listed"),
     };
   } catch {
     // A check that throws denies, and what is denied is not listed.
@@ -90,7 +99,7 @@ export function listNamed(
       standingDenial(view) === undefined &&
       policy.kind === "active" &&
       state.upstreamByName(upstream)?.value.status === "active" &&
-      listsAction(attempt.token, action) === "listed";
+      showsAction(attempt.token, action) === "listed";
     if (!stands) return names.map(() => "hidden");
     const inputs = view.chain.map((agentId) => policyInput(view, agentId));
     return names.map((name) => {
@@ -110,9 +119,12 @@ export type TokenBudgets =
   | { readonly kind: "denied"; readonly reason: Reason };
 
 /** The limits that every call of this token is compared with, whatever it calls, when the token stands. */
-export function tokenBudgets(state: TenantState, presenter: Presenter): TokenBudgets {
+export function tokenBudgets(
+  state: TenantState,
+  presented: { readonly token: VerifiedToken; readonly nowMs: number },
+): TokenBudgets {
   try {
-    const view = presenterView(state, presenter);
+    const view = presenterView(state, presented);
     const denial = standingDenial(view);
     if (denial !== undefined) return { kind: "denied", reason: denial.reason };
     const { chain, principals, attempt } = view;
@@ -147,7 +159,10 @@ export function listDefinitions(
     const view = presenterView(state, attempt);
     if (state.policy.kind !== "active" || tools.length === 0) return { definitions: [], validUntilMs };
     const { port } = state.policy;
-    validUntilMs = Math.min(attempt.token.expiresAtMs, visibleToPolicy(view, port, upstream).validUntilMs);
+    const { token } = attempt;
+    // An asserted subject is shown no lists; its enforcement point's end is looked at in each decision.
+    const untilMs = isAsserted(token) ? attempt.nowMs : token.expiresAtMs;
+    validUntilMs = Math.min(untilMs, visibleToPolicy(view, port, upstream).validUntilMs);
     const definitions = tools.map((tool) => {
       const assertions = assertionsOf(view, port, tool);
       validUntilMs = Math.min(validUntilMs, assertions.validUntilMs);
@@ -163,10 +178,9 @@ export function listDefinitions(
 /** What the arguments of a call of the tool must meet, by the token and for every agent of the chain. */
 function assertionsOf(view: View, port: PolicyPort, tool: Tool): PolicyAssertions {
   const { upstream, name } = tool;
-  const all: SchemaAssertion[] = argumentConditions(view.attempt.token, upstream, name).map((condition) => ({
-    condition,
-    negated: false,
-  }));
+  const { token } = view.attempt;
+  const conditions = isAsserted(token) ? [] : argumentConditions(token, upstream, name);
+  const all: SchemaAssertion[] = conditions.map((condition) => ({ condition, negated: false }));
   const any: SchemaAssertions["any"][number][] = [];
   let validUntilMs = NEVER_CHANGES;
   for (const agentId of view.chain) {
@@ -191,10 +205,10 @@ interface Denial {
 }
 
 /** Who attempts something, and when. */
-export type Presenter = Pick<Attempt, "token" | "nowMs">;
+type Presented = Pick<Attempt, "token" | "nowMs">;
 
 /** What is asked of a presenter, whatever it attempts. */
-interface PresenterView<A extends Presenter = Presenter> {
+interface PresenterView<A extends Presented = Presented> {
   readonly state: TenantState;
   readonly attempt: A;
   readonly chain: readonly string[];
@@ -243,17 +257,20 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
   if (standing !== undefined) return deny(standing);
   const locked = toolLock(view);
   if (locked !== undefined && isVisible(view)) return deny(locked);
-  pass(() => `root ${token.rootNode}, ${view.chain.length} recorded agent(s), no kill switch covers the call`);
+  pass(() => `${nameOf(token)}, ${view.chain.length} recorded agent(s), no kill switch covers the call`);
 
   progress.check = "describe";
+  if (request.subject.agentId !== view.chain.at(-1)) return deny(no("access_subject"));
   const lack = incompleteness(request, token, view.chain);
   if (lack !== undefined) return deny({ reason: "access_incomplete", detail: lack, hidden: false });
   pass(() => `${request.action} on ${request.resource.upstream}/${request.resource.name}`);
 
   progress.check = "clear";
-  const clearing = clearCaveats(token, attempt);
+  const clearing = clearPresenter(state, attempt);
   if (clearing.kind !== "cleared") return deny(clearing);
-  pass(() => `${token.segments.length} segment(s) prohibit nothing`);
+  pass(() =>
+    isAsserted(token) ? "the enforcement point may ask" : `${token.segments.length} segment(s) prohibit nothing`,
+  );
 
   const { policy } = state;
   if (policy.kind !== "active") {
@@ -299,12 +316,7 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
   progress.check = "combine";
   // Kept from a tool that was taken to be invisible: had every later stage passed, it was not.
   if (locked !== undefined) return deny({ ...locked, check: "standing" });
-  const root = state.get("root_token", token.rootNode);
-  let validUntilMs = Math.min(
-    clearing.validUntilMs,
-    verdict.validUntilMs,
-    root === undefined ? nowMs : recordedUntilMs(state, token, root),
-  );
+  let validUntilMs = Math.min(clearing.validUntilMs, verdict.validUntilMs, recordUntilMs(state, token, nowMs));
   for (const claim of claims) validUntilMs = Math.min(validUntilMs, claim.windowEndMs);
   // Written so that a time which is not a number is over.
   if (!(nowMs < validUntilMs)) return deny({ reason: "decision_expired", detail: "", hidden: false });
@@ -322,7 +334,7 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
     ruleId: verdict.ruleId,
     check: "combine",
     hidden: false,
-    recordedNode: state.nearestRecorded(token.path),
+    recordedNode: recordedKey(state, token),
   };
 }
 
@@ -343,11 +355,11 @@ function denied(state: TenantState, attempt: Attempt, check: Check, denial: Deni
     ruleId,
     check,
     hidden,
-    recordedNode: state.nearestRecorded(attempt.token.path),
+    recordedNode: recordedKey(state, attempt.token),
   };
 }
 
-function presenterView<A extends Presenter>(state: TenantState, attempt: A): PresenterView<A> {
+function presenterView<A extends Presented>(state: TenantState, attempt: A): PresenterView<A> {
   const chain = actorChain(state, attempt.token);
   const principals = [attempt.token.principalId];
   for (const agentId of chain) {
@@ -364,25 +376,12 @@ function no(reason: Reason, detail = ""): Denial {
 }
 
 /** Whether the token, its agents, its principals and the tenant stand at all, whatever is attempted. */
-function standingDenial({ state, attempt, chain, principals }: PresenterView): Denial | undefined {
-  const { token, nowMs } = attempt;
+function standingDenial(view: PresenterView): Denial | undefined {
+  const { state, attempt, chain, principals } = view;
+  const { token } = attempt;
   if (token.tenantId !== state.tenantId) return no("token_unknown");
-  const key = state.get("root_key", token.keyId);
-  if (key === undefined || (key.status !== "active" && key.status !== "verifying")) return no("token_key_unknown");
-  // Before what is on record: of what expired long ago nothing is kept there, and the answer stays the same.
-  if (!(nowMs < token.expiresAtMs)) return no("token_expired");
-  const root = state.get("root_token", token.rootNode);
-  const agrees =
-    root !== undefined &&
-    token.path[0] === token.rootNode &&
-    root.agentId === token.agentId &&
-    root.principalId === token.principalId &&
-    root.keyId === token.keyId;
-  if (!agrees) return no("token_unknown");
-  for (const node of token.path) {
-    if (state.get("revocation", node) !== undefined) return no("token_revoked");
-  }
-  if (!(nowMs < recordedUntilMs(state, token, root))) return no("token_expired");
+  const credential = credentialDenial(view);
+  if (credential !== undefined) return no(credential);
   if (state.get("tenant", state.tenantId)?.status !== "active") return no("tenant_inactive");
   for (const agentId of chain) {
     if (state.get("agent", agentId)?.status !== "active") return no("agent_inactive");
@@ -399,11 +398,45 @@ function standingDenial({ state, attempt, chain, principals }: PresenterView): D
   return killed ? no("kill_engaged") : undefined;
 }
 
+/** Whether what was presented stands by itself: a token's key, record and nodes, or an enforcement point's key and set. */
+function credentialDenial({ state, attempt }: PresenterView): Reason | undefined {
+  const { token, nowMs } = attempt;
+  if (isAsserted(token)) return assertionDenial(state, token, nowMs);
+  const key = state.get("root_key", token.keyId);
+  if (key === undefined || (key.status !== "active" && key.status !== "verifying")) return "token_key_unknown";
+  // Before what is on record: of what expired long ago nothing is kept there, and the answer stays the same.
+  if (!(nowMs < token.expiresAtMs)) return "token_expired";
+  const root = state.get("root_token", token.rootNode);
+  const agrees =
+    root !== undefined &&
+    token.path[0] === token.rootNode &&
+    root.agentId === token.agentId &&
+    root.principalId === token.principalId &&
+    root.keyId === token.keyId;
+  if (!agrees) return "token_unknown";
+  for (const node of token.path) {
+    if (state.get("revocation", node) !== undefined) return "token_revoked";
+  }
+  return nowMs < recordedUntilMs(state, token, root) ? undefined : "token_expired";
+}
+
+function nameOf(presenter: Presenter): string {
+  return isAsserted(presenter) ? `enforcement point ${presenter.enforcementPointId}` : `root ${presenter.rootNode}`;
+}
+
+/** Until when what was presented is on record; over at once when it is not. */
+function recordUntilMs(state: TenantState, presenter: Presenter, nowMs: number): number {
+  // An enforcement point's own end was found when it was cleared.
+  if (isAsserted(presenter)) return NEVER_CHANGES;
+  const root = state.get("root_token", presenter.rootNode);
+  return root === undefined ? nowMs : recordedUntilMs(state, presenter, root);
+}
+
 /**
  * When the first record of the path ends. Whoever made a recorded child can make another token of the same node that
  * lives longer: it ends with the record all the same, since what was set aside for the node has been given back by then.
  */
-function recordedUntilMs(state: TenantState, token: VerifiedToken, root: RootToken): number {
+function recordedUntilMs(state: TenantState, token: Pick<Presenter, "path">, root: RootToken): number {
   let untilMs = root.expiresAtMs;
   for (const node of token.path) {
     const recorded = state.get("node", node);
@@ -436,7 +469,7 @@ function isVisible(view: View): boolean {
   const { upstream, name } = attempt.request.resource;
   const { policy } = state;
   if (policy.kind !== "active" || resourceDenial(view) !== undefined) return false;
-  return listsTool(attempt.token, upstream, name) === "listed" && !isHiddenByPolicy(view, policy.port);
+  return showsTool(attempt.token, upstream, name) === "listed" && !isHiddenByPolicy(view, policy.port);
 }
 
 // --- resource ---------------------------------------------------------------------------------------------------
@@ -531,8 +564,8 @@ function isHiddenByPolicy(view: View, port: PolicyPort): boolean {
 function policyInput({ state, attempt, chain }: View, agentId: string): PolicyInput {
   const { request, token, nowMs } = attempt;
   const principal = state.get("principal", token.principalId);
-  const root = state.get("root_token", token.rootNode);
-  if (principal === undefined || root === undefined) throw new TypeError("standing was not judged");
+  const minted = isAsserted(token) ? [] : state.get("root_token", token.rootNode)?.caveats;
+  if (principal === undefined || minted === undefined) throw new TypeError("standing was not judged");
   return {
     version: 1,
     subject: {
@@ -545,7 +578,7 @@ function policyInput({ state, attempt, chain }: View, agentId: string): PolicyIn
     context: {
       protocol: request.context.protocol,
       timeMs: nowMs,
-      mintedCaveats: root.caveats,
+      mintedCaveats: minted,
       arguments: request.context.arguments,
       ...(request.context.argumentsUnseen === undefined ? {} : { argumentsUnseen: request.context.argumentsUnseen }),
     },
@@ -574,7 +607,7 @@ function visibleToPolicy(view: View, port: PolicyPort, upstream: string): KeptLi
   if (state.upstreamByName(upstream)?.value.status !== "active" || isQuarantined(state, upstream)) {
     return { tools: [], validUntilMs: NEVER_CHANGES };
   }
-  const key = `list ${state.nearestRecorded(attempt.token.path)} ${attempt.request.context.protocol} ${upstream}`;
+  const key = `list ${recordedKey(state, attempt.token)} ${attempt.request.context.protocol} ${upstream}`;
   // Only this function writes keys that begin with "list".
   const kept = state.derived.get(key) as KeptList | undefined;
   if (kept !== undefined && attempt.nowMs < kept.validUntilMs) return kept;

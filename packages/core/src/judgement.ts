@@ -13,9 +13,24 @@ import type {
 } from "@writ/contract";
 import type { VerifiedToken } from "@writ/token";
 
+/** Made only for an enforcement point whose key was compared. Whether it may assert this agent is judged each time. */
+export interface AssertedSubject {
+  readonly enforcementPointId: string;
+  readonly tenantId: string;
+  /** As the enforcement point named it. */
+  readonly agentId: string;
+  /** The agent's; "" when it has none. */
+  readonly principalId: string;
+  readonly rootNode: "";
+  readonly path: readonly [];
+  readonly segments: readonly [];
+}
+
+export type Presenter = VerifiedToken | AssertedSubject;
+
 /** One attempt, complete: the decision is a pure function of it and the state. */
 export interface Attempt {
-  readonly token: VerifiedToken;
+  readonly token: Presenter;
   readonly request: AccessRequest;
   /** What `aud` caveats are compared with (`gateway.audience`). */
   readonly audience: string;
@@ -46,7 +61,10 @@ export interface Judgement {
   readonly check: Check;
   /** Whether the denial must be answered exactly as for a tool that does not exist. Equals `decision.hidden`. */
   readonly hidden: boolean;
-  /** The nearest recorded node of the path; what floods and caches are keyed by. "" when even the root is unknown. */
+  /**
+   * What floods and caches are keyed by: the nearest recorded node of the path, or of an asserted subject the enforcement
+   * point and the agent. "" when nothing of it is on record.
+   */
   readonly recordedNode: string;
 }
 
@@ -64,7 +82,9 @@ export interface Explanation {
 
 /** What a protocol adapter knows of an attempt; `describe` adds what authority knows of it. */
 export interface DescribeInput {
-  readonly token: VerifiedToken;
+  readonly token: Presenter;
+  /** The agent that a question names as its subject; absent: the presenter. */
+  readonly subject?: string | undefined;
   readonly action: Action;
   /** The upstream's name; "" for actions on none. */
   readonly upstream: string;
@@ -82,6 +102,7 @@ export interface DescribeInput {
 }
 
 export interface AttenuationAttempt extends Attempt {
+  readonly token: VerifiedToken;
   readonly child: {
     /** The child's nodes from the root; the last is the child's own. */
     readonly path: readonly string[];

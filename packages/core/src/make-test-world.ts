@@ -32,6 +32,10 @@ export interface WorldOptions {
   readonly compilePolicy?: StateOptions["compilePolicy"];
 }
 
+export interface TokenAttempt extends Attempt {
+  readonly token: VerifiedToken;
+}
+
 export interface World {
   readonly state: TenantState;
   readonly options: StateOptions;
@@ -40,7 +44,7 @@ export interface World {
   readonly rootNode: string;
   verify(text: string): VerifiedToken;
   child(text: string, id: string, caveats: readonly string[]): string;
-  attempt(text: string, call?: Partial<DescribeInput>, request?: Partial<AccessRequest>): Attempt;
+  attempt(text: string, call?: Partial<DescribeInput>, request?: Partial<AccessRequest>): TokenAttempt;
 }
 
 export function makeTestWorld(world: WorldOptions): World {

@@ -301,6 +301,7 @@ function makeValues(): Values {
     budget: new Map(),
     price: new Map(),
     kill: new Map(),
+    enforcement_point: new Map(),
   };
 }
 

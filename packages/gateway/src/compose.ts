@@ -5,6 +5,7 @@
 import { randomFillSync } from "node:crypto";
 import { createGatewayCore, type GatewayOptions } from "./gateway-core.ts";
 import type { Clock, Random } from "./ports.ts";
+import { createDecisionRoutes } from "./protocols/decision/decision-routes.ts";
 import { createHttpRoutes } from "./protocols/http/http-routes.ts";
 import { createMcpRoutes } from "./protocols/mcp/mcp-routes.ts";
 import { createAttenuateRoutes } from "./protocols/tokens/attenuate-route.ts";
@@ -47,6 +48,7 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
       ...createHttpRoutes({ gate, publicUrl }),
       ...createAttenuateRoutes({ gate, publicUrl }),
       ...createBudgetRoutes({ gate, publicUrl }),
+      ...createDecisionRoutes({ gate, publicUrl }),
     ],
     notReady,
     log: (event, fields) => log.warn(fields, event),

@@ -36,7 +36,7 @@ const UNAVAILABLE = -32019;
 function mannerOf(reason: Reason, hidden: boolean): Manner {
   if (reason === "upstream_unknown") return "hidden_upstream";
   if (hidden || HIDDEN_TOOL.has(reason)) return "hidden_tool";
-  if (/^(?:token|agent|principal|tenant)_/.test(reason) || reason === "kill_engaged") return "challenge";
+  if (/^(?:token|agent|principal|tenant|point)_/.test(reason) || reason === "kill_engaged") return "challenge";
   const { jsonRpc } = REASONS[reason];
   if (jsonRpc === null) return "http";
   if (STATUS_AREAS.test(reason) || jsonRpc === UNAVAILABLE) return "json_rpc_status";
@@ -122,6 +122,53 @@ export function encodeHttpDenial(
     ...retryAfter(reason, denial.data),
   };
   return makeProblem(reason, { headers, callId, data });
+}
+
+export interface DecisionContext extends Pick<DenialContext, "callId" | "named" | "resourceMetadataUrl"> {
+  /** The tool that was asked about; "" where the question is about none. */
+  readonly tool: string;
+}
+
+/** What somebody who asked for a decision is told of a denial. */
+export type DecisionDenial =
+  /** A decision, and a no. */
+  | { readonly kind: "decided"; readonly reason: Reason; readonly context: Readonly<Record<string, unknown>> }
+  /** There is no decision: the credential, a rate or something of ours stands in its way. */
+  | { readonly kind: "undecided"; readonly reason: Reason; readonly problem: Problem };
+
+/**
+ * The answer to a question whose answer is no: the same reason that the call itself would have been given. The reason
+ * is AuthZEN's Reason Object (Authorization API 1.0, "Reasons"), with nothing in it for administrators alone.
+ */
+export function encodeDecisionDenial(
+  denial: Pick<Denial, "reason" | "detail" | "hidden" | "data">,
+  context: DecisionContext,
+): DecisionDenial {
+  const shown = SHOWN_AS.get(denial.reason) ?? denial.reason;
+  const { http } = REASONS[shown];
+  if (http === 401 || http === 429 || http >= 500)
+    return { kind: "undecided", reason: shown, problem: encodeHttpDenial(denial, context) };
+  const reason = shownAs(shown, denial.hidden, context);
+  const told: Record<string, unknown> = { id: reason, reason_user: { en: REASONS[reason].sentence } };
+  if (context.callId !== undefined) told["callId"] = context.callId;
+  // What does not exist was not checked for anything.
+  if (reason === shown)
+    for (const name of DATA_SHOWN) if (denial.data[name] !== undefined) told[name] = denial.data[name];
+  told["help"] = help(reason);
+  return { kind: "decided", reason, context: told };
+}
+
+/** The reason under which what is hidden is answered, which is that of what does not exist. */
+function shownAs(reason: Reason, hidden: boolean, { tool, named }: DecisionContext): Reason {
+  switch (mannerOf(reason, hidden)) {
+    case "hidden_tool":
+      if (named !== undefined) return "named_unknown";
+      return tool === "" ? "upstream_unknown" : "tool_unknown";
+    case "hidden_upstream":
+      return "upstream_unknown";
+    default:
+      return reason;
+  }
 }
 
 /** The answer to a call that was allowed and then broke, as the JSON text of the value of `error`. */

@@ -12,6 +12,10 @@ export interface Gate {
    * Whether it may do anything is judged by `handleCall`. A promise only while a tenant's state has to be loaded.
    */
   authenticate(input: AuthenticateInput): Authentication | Promise<Authentication>;
+  /** The same for the key of an enforcement point, `wpep_…`, which speaks for others and never for itself. */
+  authenticatePoint(input: AuthenticateInput): PointAuthentication | Promise<PointAuthentication>;
+  /** The agent that an enforcement point says is asking. Whether it may say so is judged by `handleCall`. */
+  assertSubject(point: AuthenticatedPoint, agentId: string): Authenticated;
   /**
    * The upstreams on which this agent may open a session, on the head, for an endpoint that leads to all of them. It is
    * put on no record and allows nothing: what is done on any of them is an attempt of its own. Never rejects.
@@ -36,7 +40,18 @@ export type Authentication =
   | Authenticated
   | { readonly kind: "rejected"; readonly reason: Reason; readonly detail: string };
 
-/** Only `authenticate` makes one that `handleCall` accepts: the token behind it is not the adapters' to read. */
+export type PointAuthentication =
+  | AuthenticatedPoint
+  | { readonly kind: "rejected"; readonly reason: Reason; readonly detail: string };
+
+/** Only `authenticatePoint` makes one that `assertSubject` accepts. */
+export interface AuthenticatedPoint {
+  readonly kind: "authenticated_point";
+  readonly tenantId: string;
+  readonly enforcementPointId: string;
+}
+
+/** Only `authenticate` and `assertSubject` make one that `handleCall` accepts: the token behind it is not the adapters' to read. */
 export interface Authenticated {
   readonly kind: "authenticated";
   readonly tenantId: string;

@@ -8,6 +8,7 @@ import type { Database } from "@writ/db";
 import type { Keyring, Logger } from "@writ/runtime";
 import { makeTokenHash } from "@writ/token";
 import { createAuthenticator } from "./authenticate.ts";
+import { createPointAuthenticator } from "./authenticate-point.ts";
 import { createCatalogueWatch } from "./catalogue-watch.ts";
 import { createStateOptions } from "./compile-policy.ts";
 import { createDelegations } from "./delegations.ts";
@@ -169,7 +170,15 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     rejected: rejections.count,
   });
   const { tokenOf } = authenticator;
-  const judge = createJudge({ state: states, clock, random, audience: options.audience, gatewayId, tokenOf });
+  const points = createPointAuthenticator({ clock, state: states, rejected: rejections.count });
+  const judge = createJudge({
+    state: states,
+    clock,
+    random,
+    audience: options.audience,
+    gatewayId,
+    presenterOf: (authenticated) => points.subjectOf(authenticated) ?? tokenOf(authenticated),
+  });
   const { children } = history;
   const delegations = createDelegations({
     clock,
@@ -247,6 +256,8 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
         tokenOf,
         rejected: rejections.count,
       }),
+      authenticatePoint: points.authenticate,
+      assertSubject: points.assertSubject,
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     notReady,

@@ -280,14 +280,33 @@ function isSameHold(held: Judged["hold"], wanted: Judged["hold"]): boolean {
 async function answerLocally(
   deps: HandleCallDeps,
   attempt: Attempt,
-  { sink, cut }: Pick<Held, "sink" | "cut">,
+  { sink, cut, committed }: Pick<Held, "sink" | "cut" | "committed">,
   server: Judged["hold"],
 ): Promise<CallEnd> {
+  if (attempt.call.protocol === "decision") return giveDecision(deps, attempt, committed.entry, sink);
   sink.allowed(attempt.callId);
   await sink.local(
     server === undefined ? deps.judge.answer(attempt) : await capabilitiesOf(deps, { ...server, signal: cut.signal }),
   );
   return { kind: "answered", callId: attempt.callId };
+}
+
+/**
+ * The decision itself is the answer: it is on record and charged, and it is given unless authority has moved behind the
+ * commit and no longer allows it. What is done with it is enforced elsewhere.
+ */
+async function giveDecision(
+  deps: HandleCallDeps,
+  attempt: Attempt,
+  entry: DecisionEntry,
+  sink: CallSink,
+): Promise<CallEnd> {
+  const { callId } = attempt;
+  const review = reviewCommitted(deps, attempt, entry);
+  if (review.kind === "falls") return denied(callId, review.reason, "", false, {});
+  sink.allowed(callId);
+  await sink.local("");
+  return { kind: "answered", callId };
 }
 
 /** What the server behind a session can do; "" when that cannot be learnt now, which does not keep it from opening. */

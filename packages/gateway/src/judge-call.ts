@@ -18,17 +18,19 @@ import {
   type Attempt as CoreAttempt,
   describe,
   findHttpRoute,
+  isAssertable,
+  isAsserted,
   type Judgement,
   judge,
   judgeAttenuation,
   listDefinitions,
   listNamed,
   narrowDefinition,
+  type Presenter,
   type SchemaAssertions,
   type TenantState,
   writeAssertions,
 } from "@writ/core";
-import type { VerifiedToken } from "@writ/token";
 import type { Denial } from "./denial.ts";
 import { filterList } from "./filter-list.ts";
 import type { Authenticated } from "./gate.ts";
@@ -95,7 +97,7 @@ export interface JudgeOptions {
   readonly random: Random;
   readonly audience: string;
   readonly gatewayId: string;
-  readonly tokenOf: (authenticated: Authenticated) => VerifiedToken;
+  readonly presenterOf: (authenticated: Authenticated) => Presenter;
 }
 
 /** What is remembered of lists of tools, and of narrowed definitions. */
@@ -103,7 +105,7 @@ const LISTS_CHARACTERS_MAX = 32 * 1024 * 1024;
 const NARROWED_CHARACTERS_MAX = 16 * 1024 * 1024;
 
 export function createJudge(options: JudgeOptions): Judge {
-  const { clock, random, audience, gatewayId, tokenOf } = options;
+  const { clock, random, audience, gatewayId, presenterOf } = options;
   const lists = createRememberedTexts(LISTS_CHARACTERS_MAX);
   const narrowed = createRememberedTexts(NARROWED_CHARACTERS_MAX);
 
@@ -116,13 +118,14 @@ export function createJudge(options: JudgeOptions): Judge {
 
   function judgeCall(attempt: Attempt): Judged {
     const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
-    const token = tokenOf(attempt.authenticated);
+    const token = presenterOf(attempt.authenticated);
     const state = options.state.current(attempt.authenticated.tenantId);
     if (state === undefined)
       return denial(attempt, undefined, token, nowMs, "state_unavailable", "state", "", false, {});
     const { call } = attempt;
     const request = describe(state, {
       token,
+      subject: call.subject,
       action: call.action,
       upstream: call.upstream,
       tool: call.tool,
@@ -180,7 +183,7 @@ export function createJudge(options: JudgeOptions): Judge {
               event: attenuated(attempt, token, nowMs, judgement.record),
             },
       hold:
-        (!isForwarded(call) && call.action !== "mcp.session") || upstream === undefined
+        isQuestion(call) || (!isForwarded(call) && call.action !== "mcp.session") || upstream === undefined
           ? undefined
           : {
               tenantId: state.tenantId,
@@ -203,7 +206,8 @@ export function createJudge(options: JudgeOptions): Judge {
         salt: attempt.salt,
         event,
         denial: undefined,
-        outcome: !isForwarded(call) ? localOutcome(attempt, state.tenantId, nowMs) : undefined,
+        outcome: !isForwarded(call) && !isQuestion(call) ? localOutcome(attempt, state.tenantId, nowMs) : undefined,
+        ...(isQuestion(call) ? { isOver: true } : {}),
       },
       denyAs: (reason, check, data) =>
         denial(attempt, state, token, nowMs, reason, check, "", false, { check, ...data }, judgement),
@@ -213,7 +217,7 @@ export function createJudge(options: JudgeOptions): Judge {
   function denial(
     attempt: Attempt,
     state: TenantState | undefined,
-    token: VerifiedToken,
+    token: Presenter,
     nowMs: number,
     reason: Reason,
     check: string,
@@ -263,7 +267,7 @@ export function createJudge(options: JudgeOptions): Judge {
   function decided(
     attempt: Attempt,
     state: TenantState | undefined,
-    token: VerifiedToken,
+    token: Presenter,
     nowMs: number,
     verdict: {
       decision: "allow" | "deny";
@@ -292,48 +296,49 @@ export function createJudge(options: JudgeOptions): Judge {
       token: describeToken(token),
       definitionDigest: pinned?.digest ?? "",
     });
-    return {
-      event: "call.decided",
+    const envelope = {
       id: makeUuidv7(nowMs, random.bytes(10)),
       timeMs: nowMs,
       tenantId: attempt.authenticated.tenantId,
-      // What is undefined is absent.
-      fields: {
-        callId,
-        decision: verdict.decision,
-        reasons: verdict.reasons,
-        check: verdict.check === "" ? undefined : verdict.check,
-        agentId: token.agentId,
-        principalId: token.principalId,
-        node: token.path.at(-1) ?? token.rootNode,
-        root: token.rootNode,
-        action: call.action,
-        protocol: call.protocol,
-        upstream: upstream === undefined ? undefined : call.upstream,
-        tool: tool === "" ? undefined : tool,
-        // Nothing that authority knows: it is the agent's own word.
-        resource: resourceText(call) === "" ? undefined : `sha256:${saltedDigest(salt, resourceText(call))}`,
-        route: route?.match,
-        method: route === undefined ? undefined : call.http?.target.method,
-        definition: pinned?.digest,
-        revision: state?.revision ?? 0,
-        policy: policyDigest === "" ? undefined : policyDigest,
-        validUntil: validUntilMs === undefined || validUntilMs >= Number.MAX_SAFE_INTEGER ? undefined : validUntilMs,
-        arguments: call.argumentsText === "" ? undefined : saltedDigest(salt, call.argumentsText),
-        input: saltedDigest(salt, input),
-        claims:
-          judgement === undefined || judgement.claims.length === 0 || verdict.decision === "deny"
-            ? undefined
-            : describeClaims(judgement.claims),
-        gateway: gatewayId,
-        ruleId: judgement === undefined || judgement.ruleId === "" ? undefined : judgement.ruleId,
-      },
+    };
+    // What is undefined is absent.
+    const fields = {
+      callId,
+      reasons: verdict.reasons,
+      ...describePresenter(state, token, salt),
+      action: call.action,
+      protocol: call.protocol,
+      upstream: upstream === undefined ? undefined : call.upstream,
+      tool: tool === "" ? undefined : tool,
+      // Nothing that authority knows: it is the agent's own word.
+      resource: resourceText(call) === "" ? undefined : `sha256:${saltedDigest(salt, resourceText(call))}`,
+      route: route?.match,
+      method: route === undefined ? undefined : call.http?.target.method,
+      definition: pinned?.digest,
+      revision: state?.revision ?? 0,
+      policy: policyDigest === "" ? undefined : policyDigest,
+      validUntil: validUntilMs === undefined || validUntilMs >= Number.MAX_SAFE_INTEGER ? undefined : validUntilMs,
+      arguments: call.argumentsText === "" ? undefined : saltedDigest(salt, call.argumentsText),
+      input: saltedDigest(salt, input),
+      claims:
+        judgement === undefined || judgement.claims.length === 0 || verdict.decision === "deny"
+          ? undefined
+          : describeClaims(judgement.claims),
+      gateway: gatewayId,
+      ruleId: judgement === undefined || judgement.ruleId === "" ? undefined : judgement.ruleId,
+    };
+    if (verdict.decision === "allow" && isQuestion(call)) return { event: "decision.given", ...envelope, fields };
+    const { decision, check } = verdict;
+    return {
+      event: "call.decided",
+      ...envelope,
+      fields: { decision, check: check === "" ? undefined : check, ...fields },
     };
   }
 
   function attenuated(
     attempt: Attempt,
-    token: VerifiedToken,
+    token: Presenter,
     nowMs: number,
     { id: node, value }: JudgedChild["record"],
   ): AuditEvent {
@@ -373,7 +378,7 @@ export function createJudge(options: JudgeOptions): Judge {
       const state = options.state.current(attempt.authenticated.tenantId);
       if (attempt.call.action !== "tool.list" || state === undefined) return "";
       const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
-      const token = tokenOf(attempt.authenticated);
+      const token = presenterOf(attempt.authenticated);
       const request = describe(state, {
         token,
         action: "tool.list",
@@ -387,7 +392,8 @@ export function createJudge(options: JudgeOptions): Judge {
       const { tenantId, epoch, revision, instanceRevision } = state;
       const { protocol, upstream } = attempt.call;
       // Everything that a list rests on but the time. An upstream's name comes last: the caller chose it.
-      const key = [tenantId, epoch, revision, instanceRevision, token.textDigest, protocol, upstream].join(" ");
+      const presenter = isAsserted(token) ? `${token.enforcementPointId}/${token.agentId}` : token.textDigest;
+      const key = [tenantId, epoch, revision, instanceRevision, presenter, protocol, upstream].join(" ");
       return lists.get(key, nowMs, () => {
         const { definitions, validUntilMs } = listDefinitions(state, { token, request, audience, nowMs }, narrow);
         return { text: `[${definitions.join(",")}]`, validUntilMs };
@@ -397,7 +403,7 @@ export function createJudge(options: JudgeOptions): Judge {
       const state = options.state.current(authenticated.tenantId);
       if (state === undefined) return [];
       const nowMs = clock.nowMs();
-      const token = tokenOf(authenticated);
+      const token = presenterOf(authenticated);
       const nothing: JsonObject = Object.create(null);
       const asked = { token, action: "mcp.session", tool: "", arguments: nothing, protocol: "mcp", nowMs } as const;
       return state.upstreamNames().filter((upstream) => {
@@ -411,7 +417,7 @@ export function createJudge(options: JudgeOptions): Judge {
       const state = options.state.current(attempt.authenticated.tenantId);
       if (state === undefined) return "{}";
       const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
-      const token = tokenOf(attempt.authenticated);
+      const token = presenterOf(attempt.authenticated);
       const { action, upstream, protocol } = call;
       const described = { token, action, upstream, protocol, tool: "", arguments: call.arguments, nowMs } as const;
       const request = describe(state, { ...described, callId: attempt.callId });
@@ -435,13 +441,44 @@ function resourceText({ named, http }: AgentCall): string {
   return named?.name ?? "";
 }
 
+/** Whether only the decision is asked for: nothing is sent, and nothing comes back. */
+function isQuestion({ protocol }: AgentCall): boolean {
+  return protocol === "decision";
+}
+
+/** Who attempted it, as events tell it. An agent that could not be asserted is the enforcement point's own word. */
+function describePresenter(
+  state: TenantState | undefined,
+  token: Presenter,
+  salt: Uint8Array,
+): {
+  readonly agentId: string;
+  readonly principalId: string;
+  readonly node?: string;
+  readonly root?: string;
+  readonly enforcementPoint?: string;
+} {
+  const { agentId, principalId, rootNode: root } = token;
+  if (!isAsserted(token)) return { agentId, principalId, node: token.path.at(-1) ?? root, root };
+  const { enforcementPointId: enforcementPoint } = token;
+  const point = state?.get("enforcement_point", enforcementPoint);
+  const isKnown = state !== undefined && point !== undefined && isAssertable(state, point, agentId) === "within";
+  return isKnown
+    ? { agentId, principalId, enforcementPoint }
+    : { agentId: `sha256:${saltedDigest(salt, agentId)}`, principalId: "", enforcementPoint };
+}
+
 /** Judges the attempt, and of a delegation the recording of its child. */
 function judgeWith(
   state: TenantState,
   attempt: CoreAttempt,
   child: Child | undefined,
 ): Judgement & Partial<Pick<AttenuationJudgement, "record" | "softClaims">> {
-  if (child?.kind === "made") return judgeAttenuation(state, { ...attempt, child: child.judged });
+  if (child?.kind === "made") {
+    const { token } = attempt;
+    if (isAsserted(token)) throw new TypeError("who has no token delegates none");
+    return judgeAttenuation(state, { ...attempt, token, child: child.judged });
+  }
   return judge(state, attempt);
 }
 
@@ -464,8 +501,10 @@ function describeChild({ text: token, node, judged }: Extract<Child, { kind: "ma
 
 /**
  * What the decision rested on, as one JSON text: an array of the format's version, call, time, revision, policy digest,
- * the token (its path of nodes, and each segment's caveats), action, protocol, upstream, tool, definition digest and
- * the arguments' text; of an action on a resource or prompt also which, of an HTTP request its method, path and query. The event commits to it with a salted digest.
+ * the token (its path of nodes, and each segment's caveats; of an asserted subject instead the enforcement point and the
+ * agent, and no caveats), action, protocol, upstream, tool, definition digest and
+ * the arguments' text; of an action on a resource or prompt also which, of an HTTP request
+ * its method, path and query. The event commits to it with a salted digest.
  */
 function describeInput(parts: {
   readonly attempt: Attempt;
@@ -488,13 +527,16 @@ function describeInput(parts: {
 }
 
 /** JSON text of a token's part of the decision input; a verified token is presented many times. */
-const describedTokens = new WeakMap<VerifiedToken, string>();
+const describedTokens = new WeakMap<Presenter, string>();
 
-function describeToken(token: VerifiedToken): string {
+function describeToken(token: Presenter): string {
   let text = describedTokens.get(token);
   if (text === undefined) {
-    const caveats = token.segments.map((segment) => segment.caveats.map((caveat) => caveat.text));
-    text = `${JSON.stringify(token.path)},${JSON.stringify(caveats)}`;
+    const caveats = isAsserted(token)
+      ? []
+      : token.segments.map((segment) => segment.caveats.map((caveat) => caveat.text));
+    const path = isAsserted(token) ? ["enforcement_point", token.enforcementPointId, token.agentId] : token.path;
+    text = `${JSON.stringify(path)},${JSON.stringify(caveats)}`;
     describedTokens.set(token, text);
   }
   return text;
@@ -518,7 +560,7 @@ function describeClaim(claim: BudgetClaim): Record<string, unknown> {
 }
 
 /** Who must not share an upstream session with others; digested, because it names people and sessions. */
-function isolationKey(isolation: "shared" | "principal" | "session", token: VerifiedToken, call: AgentCall): string {
+function isolationKey(isolation: "shared" | "principal" | "session", token: Presenter, call: AgentCall): string {
   switch (isolation) {
     case "shared":
       return "";

@@ -70,6 +70,8 @@ export interface DecisionEntry {
   readonly denial: Denial | undefined;
   /** For answers that Writ gives itself (a list, a session): recorded in the same transaction. */
   readonly outcome: AuditEvent | undefined;
+  /** An allow that is over with its commit and has no outcome: what it claims is used at once, and nothing is leased. */
+  readonly isOver?: true;
 }
 
 export type CommitResult =
@@ -247,7 +249,8 @@ export type AgentAction = Exclude<Action, "model.generate" | "model.list">;
 
 /** The call as the protocol adapter read it: what will be judged and what will be sent, from the same bytes. */
 export interface AgentCall {
-  readonly protocol: "mcp" | "http" | "api";
+  /** decision: somebody else enforces what is decided; nothing is sent. */
+  readonly protocol: "mcp" | "http" | "api" | "decision";
   readonly action: AgentAction;
   readonly upstream: string;
   readonly tool: string;
@@ -268,6 +271,8 @@ export interface AgentCall {
   readonly mcpSession: string | undefined;
   /** JSON text of what the agent can be asked for, in one of few spellings; absent: nothing. */
   readonly clientCapabilities?: string;
+  /** The agent that a question names as its subject; absent: whoever presents the credential. */
+  readonly subject?: string;
 }
 
 /** A child of the presented token, as a holder asks for it. */

@@ -4,12 +4,15 @@ export { CONFIG_BYTES_MAX, type LoadConfigOptions, loadConfig } from "./config/l
 export { CONFIG_SCHEMA, type ConfigFile } from "./config/schema.ts";
 export { environmentName, listSettings, type Setting } from "./config/settings.ts";
 export {
-  type AdminKeyParts,
   hashAdminKey,
   isSameHash,
-  type MakeAdminKeyOptions,
+  type KeyParts,
+  type MadeKey,
+  type MakeKeyOptions,
   makeAdminKey,
+  makePointKey,
   parseAdminKey,
+  parsePointKey,
 } from "./keyring/admin-key.ts";
 export { type ChainKey, type Keyring, openKeyring, type SecretPlace, UnwrapError } from "./keyring/keyring.ts";
 export { type LoadMasterKeyOptions, loadMasterKey, type MasterKey } from "./keyring/master-key.ts";

@@ -16,6 +16,8 @@ export type BatchEntry =
       readonly event: AuditEvent;
       /** Recorded right behind the decision; the call is then never open. */
       readonly outcome: AuditEvent | undefined;
+      /** It has no outcome, and is over with its commit. */
+      readonly isOver?: true;
     }
   | {
       /** `late`: of a call that was recorded as unknown before. */

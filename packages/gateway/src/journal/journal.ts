@@ -407,7 +407,7 @@ export function createJournal(options: JournalOptions): Journal {
       // It was committed, but its calls were denied and never sent: they end as aborted. Its outcomes wait in the
       // queue again; the database finds those already booked to be absent.
       for (const entry of attempt.entries) {
-        if (entry.kind !== "allow" || entry.outcome !== undefined) continue;
+        if (entry.kind !== "allow" || entry.outcome !== undefined || entry.isOver === true) continue;
         const timeMs = clock.nowMs();
         settle({
           tenantId: entry.tenantId,

@@ -228,8 +228,8 @@ function encodeEntry(entry: BatchEntry, encoded: JournalEntry[]): void {
       return;
     }
     case "allow": {
-      const { callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, outcome } = entry;
-      const kind = outcome === undefined ? "allow" : "allow_ended";
+      const { callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, outcome, isOver } = entry;
+      const kind = outcome === undefined && isOver !== true ? "allow" : "allow_ended";
       encoded.push({
         kind,
         tenantId,

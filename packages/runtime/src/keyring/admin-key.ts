@@ -1,12 +1,12 @@
 /**
- * Admin keys: their spelling and their hash. `wadm_` and the base64url of tenant ‖ id ‖ secret (16, 16 and 32 bytes):
+ * Keys of administrators and of enforcement points: their spelling and their hash. `wadm_` or `wpep_`, and the base64url of tenant ‖ id ‖ secret (16, 16 and 32 bytes):
  * tenant and id find the row under row-level security, the secret proves it.
  * The hash is one SHA-256 and not a slow one: the secret is 256 random bits, which no dictionary holds, so a slow
  * hash would add cost to every request and nothing to the attacker's. Who may do what is the control plane's.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 
-export interface AdminKeyParts {
+export interface KeyParts {
   /** As claimed by the key: proven only once the hash has been compared. */
   readonly unverifiedTenantId: string;
   readonly unverifiedId: string;
@@ -14,9 +14,12 @@ export interface AdminKeyParts {
   readonly hash: Uint8Array;
 }
 
-const SPELLING = /^wadm_([A-Za-z0-9_-]{86})$/;
+/** What a key begins with: it works on one plane only. */
+type Prefix = "wadm_" | "wpep_";
 
-export interface MakeAdminKeyOptions {
+const BODY = /^[A-Za-z0-9_-]{86}$/;
+
+export interface MakeKeyOptions {
   /** A UUID; of the instance's tenant for keys of the instance. */
   readonly tenantId: string;
   /** A UUID. */
@@ -25,19 +28,41 @@ export interface MakeAdminKeyOptions {
   readonly secret: Uint8Array;
 }
 
-/** The text is shown once and never stored. */
-export function makeAdminKey(options: MakeAdminKeyOptions): { readonly text: string; readonly hash: Uint8Array } {
-  if (options.secret.length !== 32) throw new TypeError("an admin key has 32 random bytes");
+export interface MadeKey {
+  /** Shown once and never stored. */
+  readonly text: string;
+  readonly hash: Uint8Array;
+}
+
+export function makeAdminKey(options: MakeKeyOptions): MadeKey {
+  return makeKey("wadm_", options);
+}
+
+export function makePointKey(options: MakeKeyOptions): MadeKey {
+  return makeKey("wpep_", options);
+}
+
+function makeKey(prefix: Prefix, options: MakeKeyOptions): MadeKey {
+  if (options.secret.length !== 32) throw new TypeError("a key has 32 random bytes");
   const ids = Buffer.from((options.tenantId + options.id).replaceAll("-", ""), "hex");
-  if (ids.length !== 32) throw new TypeError("tenant and id of an admin key are UUIDs");
-  const text = `wadm_${Buffer.concat([ids, options.secret]).toString("base64url")}`;
+  if (ids.length !== 32) throw new TypeError("tenant and id of a key are UUIDs");
+  const text = `${prefix}${Buffer.concat([ids, options.secret]).toString("base64url")}`;
   return { text, hash: hashAdminKey(text) };
 }
 
 /** Undefined when the text is not an admin key at all, which is no secret. */
-export function parseAdminKey(text: string): AdminKeyParts | undefined {
-  const body = SPELLING.exec(text)?.[1];
-  if (body === undefined) return undefined;
+export function parseAdminKey(text: string): KeyParts | undefined {
+  return parseKey("wadm_", text);
+}
+
+/** Undefined when the text is not an enforcement point's key at all. */
+export function parsePointKey(text: string): KeyParts | undefined {
+  return parseKey("wpep_", text);
+}
+
+function parseKey(prefix: Prefix, text: string): KeyParts | undefined {
+  const body = text.slice(prefix.length);
+  if (!text.startsWith(prefix) || !BODY.test(body)) return undefined;
   const bytes = Buffer.from(body, "base64url");
   // One spelling: the last character of 86 has four bits that say nothing.
   if (bytes.length !== 64 || bytes.toString("base64url") !== body) return undefined;

@@ -96,6 +96,10 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
     },
     reachable: async () => Object.keys(options.upstream),
     remainingBudgets: async () => ({ kind: "read", budgets: [] }),
+    authenticatePoint: () => ({ kind: "rejected", reason: "point_key_invalid", detail: "" }),
+    assertSubject() {
+      throw new TypeError("nobody speaks for others here");
+    },
     async handleCall(_authenticated, call, sink, cut) {
       calls.push(call);
       const end = await run(call, makeUuidv7(Date.now(), randomBytes(10)), sink, cut.signal);

@@ -1,0 +1,62 @@
+/**
+ * Who presents an attempt: the holder of a verified token, or an agent that an enforcement point speaks for. The latter
+ * has no token: no nodes, no caveats and no budgets of either, but the standing, policy and budgets of the agent all the
+ * same, and the bounds of the enforcement point in place of the caveats. Here is what differs between the two, and
+ * nothing else of the decision.
+ */
+import type { Action, EnforcementPoint, Reason } from "@writ/contract";
+import { type Clearing, clearCaveats, listsAction, listsTool } from "@writ/token";
+import type { AssertedSubject, Attempt, Presenter } from "./judgement.ts";
+import type { TenantState } from "./tenant-state.ts";
+
+export function isAsserted(presenter: Presenter): presenter is AssertedSubject {
+  return "enforcementPointId" in presenter;
+}
+
+const NEVER_ENDS = Number.MAX_SAFE_INTEGER;
+
+/** Why an asserted subject cannot be judged at all; an agent outside the set is one that does not exist. */
+export function assertionDenial(state: TenantState, subject: AssertedSubject, nowMs: number): Reason | undefined {
+  const point = state.get("enforcement_point", subject.enforcementPointId);
+  if (point === undefined || !(nowMs < (point.expiresAtMs ?? NEVER_ENDS))) return "point_key_invalid";
+  return isAssertable(state, point, subject.agentId) === "outside" ? "agent_inactive" : undefined;
+}
+
+/** Whether the agent exists and belongs to the set that the enforcement point may assert. */
+export function isAssertable(state: TenantState, point: EnforcementPoint, agentId: string): "within" | "outside" {
+  const agent = state.get("agent", agentId);
+  if (agent === undefined) return "outside";
+  return point.agents.includes(agentId) || point.principals.includes(agent.principalId) ? "within" : "outside";
+}
+
+/** Clears what bounds the presenter: a token's caveats, or what the enforcement point may ask about. */
+export function clearPresenter(state: TenantState, attempt: Attempt): Clearing {
+  const { token, request } = attempt;
+  if (!isAsserted(token)) return clearCaveats(token, { ...attempt });
+  const point = state.get("enforcement_point", token.enforcementPointId);
+  const { upstream } = request.resource;
+  const asksWithin =
+    point?.actions.includes(request.action) === true &&
+    (point.upstreams.includes("*") || point.upstreams.includes(upstream));
+  if (!asksWithin) return { kind: "prohibited", reason: "point_question", detail: "", hidden: false };
+  return { kind: "cleared", validUntilMs: point.expiresAtMs ?? NEVER_ENDS, limits: [] };
+}
+
+/** Whether anything that the presenter holds hides the tool from it. */
+export function showsTool(presenter: Presenter, upstream: string, tool: string): "listed" | "hidden" {
+  return isAsserted(presenter) ? "listed" : listsTool(presenter, upstream, tool);
+}
+
+export function showsAction(presenter: Presenter, action: Action): "listed" | "hidden" {
+  return isAsserted(presenter) ? "listed" : listsAction(presenter, action);
+}
+
+/** What floods and caches of the presenter are keyed by: something recorded, or "" (trap 63). */
+export function recordedKey(state: TenantState, presenter: Presenter): string {
+  if (!isAsserted(presenter)) return state.nearestRecorded(presenter.path);
+  const { enforcementPointId, agentId } = presenter;
+  const point = state.get("enforcement_point", enforcementPointId);
+  if (point === undefined) return "";
+  const isKnown = isAssertable(state, point, agentId) === "within";
+  return isKnown ? `${enforcementPointId}/${agentId}` : enforcementPointId;
+}

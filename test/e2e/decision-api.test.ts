@@ -1,0 +1,255 @@
+/**
+ * The decision API, asked over real sockets: what it answers is what the call itself would have met at the other doors,
+ * it is on record before it is answered, and nothing reaches an upstream.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type LoggedEvent, type Rig, startRig, statelessCall, TENANT } from "./rig.ts";
+
+let rig: Rig;
+let agentId: string;
+let principal: string;
+
+beforeAll(async () => {
+  rig = await startRig();
+  const agent = await rig.admin.call("agents.get", { params: { tenant: TENANT, id: "assistant" } });
+  agentId = agent.id;
+  principal = agent.principalId;
+});
+afterAll(async () => {
+  await rig?.close();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape and compare them
+  readonly json: any;
+}
+
+async function ask(
+  path: string,
+  token: string | undefined,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const response = await fetch(`${rig.writ.gatewayUrl}${path}`, {
+    method: "POST",
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      "content-type": "application/json",
+      ...headers,
+    },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+  return { status: response.status, headers: response.headers, json: await response.json() };
+}
+
+function question(tool: string, args: unknown = { message: "hi" }, subject = agentId): Record<string, unknown> {
+  return {
+    subject: { type: "agent", id: subject },
+    action: { name: "tool.call" },
+    resource: { type: "tool", id: `up/${tool}` },
+    context: { arguments: args },
+  };
+}
+
+const evaluate = (token: string | undefined, body: unknown, headers?: Readonly<Record<string, string>>) =>
+  ask("/access/v1/evaluation", token, body, headers);
+
+async function eventsOf(callId: string): Promise<readonly LoggedEvent[]> {
+  return (await rig.events()).filter(({ fields }) => fields["callId"] === callId);
+}
+
+describe("a question of an agent about itself", () => {
+  test("is answered yes once the decision is on record, and nothing is sent or left open", async () => {
+    const token = await rig.mint();
+    const before = rig.upstream.calls.length;
+    const answer = await evaluate(token, question("echo", { message: "hi" }));
+    expect(answer.status).toBe(200);
+    expect(answer.json.decision).toBe(true);
+    const events = await eventsOf(answer.json.context.callId);
+    expect(events.map(({ name }) => name)).toEqual(["decision.given"]);
+    expect(events[0]?.fields).toMatchObject({ agentId, protocol: "decision", tool: "echo", upstream: "up" });
+    expect(rig.upstream.calls.length).toBe(before);
+  });
+
+  test.each([
+    ["a rule that denies the arguments", "echo", { message: "secret" }, [], "policy_denied"],
+    ["a hidden tool", "die", {}, [], "tool_unknown"],
+    ["a tool that does not exist", "nothing", {}, [], "tool_unknown"],
+    [
+      "a caveat on the arguments",
+      "echo",
+      { message: "x" },
+      [{ args: { "up/echo": { "/message": { eq: "y" } } } }],
+      "caveat_args",
+    ],
+    ["a caveat on the tools", "echo", { message: "x" }, [{ tools: ["up/other"] }], "tool_unknown"],
+    ["a caveat on the actions", "echo", { message: "x" }, [{ actions: ["tool.list"] }], "caveat_action"],
+    ["a budget that is spent", "echo", { message: "x" }, [{ calls: 0 }], "budget_exhausted"],
+  ])("is answered no with the reason that the call itself meets: %s", async (_name, tool, args, caveats, reason) => {
+    const token = await rig.mint(caveats);
+    const { body, headers } = statelessCall(tool, args);
+    const called = await rig.post("up", token, body, headers);
+    const answer = await evaluate(token, question(tool, args));
+    expect(answer.json).toMatchObject({ decision: false, context: { id: reason } });
+    const error = JSON.parse(called.text).error;
+    // Over MCP what is hidden is an unknown tool, in MCP's own words.
+    expect(error.data?.reason ?? (error.message.startsWith("Unknown tool") ? "tool_unknown" : error.message)).toBe(
+      reason,
+    );
+    const [event] = await eventsOf(answer.json.context.callId);
+    expect(event?.name).toBe("call.decided");
+    expect(event?.fields).toMatchObject({ decision: "deny", protocol: "decision" });
+  });
+
+  test("uses up calls, as the call itself does, and never more of them than there are", async () => {
+    const token = await rig.mint([{ calls: 3 }]);
+    const asked = Array.from({ length: 10 }, () => evaluate(token, question("echo", { message: "x" })));
+    const answers = await Promise.all(asked);
+    expect(answers.filter(({ json }) => json.decision === true)).toHaveLength(3);
+    const { body, headers } = statelessCall("echo", { message: "x" });
+    expect(JSON.parse((await rig.post("up", token, body, headers)).text).error.data.reason).toBe("budget_exhausted");
+  });
+
+  test("uses up nothing when its action is none that is charged", async () => {
+    const token = await rig.mint([{ calls: 1 }]);
+    const list = {
+      subject: { type: "agent", id: agentId },
+      action: { name: "tool.list" },
+      resource: { type: "catalogue", id: "up" },
+    };
+    for (let count = 0; count < 3; count += 1) expect((await evaluate(token, list)).json.decision).toBe(true);
+    expect((await evaluate(token, question("echo", { message: "x" }))).json.decision).toBe(true);
+  });
+
+  test("is denied for any other subject, whether or not there is one", async () => {
+    const token = await rig.mint();
+    const other = await rig.admin.call("agents.create", {
+      params: { tenant: TENANT },
+      body: { name: `other-${Date.now()}`, principal },
+    });
+    for (const id of [other.id, "00000000-0000-7000-8000-000000000000", "assistant"]) {
+      const answer = await evaluate(token, question("echo", { message: "x" }, id));
+      expect(answer.json).toMatchObject({ decision: false, context: { id: "access_subject" } });
+    }
+  });
+
+  test("after a revocation has returned is never answered yes", async () => {
+    const token = await rig.mint();
+    expect((await evaluate(token, question("echo"))).json.decision).toBe(true);
+    const { items } = await rig.admin.call("tokens.list", { params: { tenant: TENANT }, query: { limit: 500 } });
+    const newest = items.toSorted((a, b) => b.issuedAtMs - a.issuedAtMs).map(({ node }) => node);
+    for (const node of newest.slice(0, 5)) {
+      await rig.admin.call("nodes.revoke", { params: { tenant: TENANT, node }, body: { reason: "test" } });
+    }
+    const answer = await evaluate(token, question("echo"));
+    expect(answer.status).toBe(401);
+    expect(answer.json.reason).toBe("token_revoked");
+  });
+
+  test("is answered 429 once its denials are too many, and the log holds the first twenty", async () => {
+    const token = await rig.mint([{ tools: ["up/other"] }]);
+    // The gateway knows the token once it has been used.
+    const list = { action: { name: "tool.list" }, resource: { type: "catalogue", id: "up" } };
+    await evaluate(token, { subject: { type: "agent", id: agentId }, ...list });
+    const answers: Answer[] = [];
+    for (let count = 0; count < 25; count += 1) answers.push(await evaluate(token, question(`invented-${count}`)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(20);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(5);
+    expect(answers.at(-1)?.headers.get("retry-after")).toMatch(/^[1-9]/);
+  });
+});
+
+describe("a request that is not a question", () => {
+  test.each([
+    ["a subject of another kind", { subject: { type: "user", id: "a" } }],
+    ["properties, which nothing would judge", { subject: { type: "agent", id: "a", properties: {} } }],
+    ["an action that is unknown", { action: { name: "tool.destroy" } }],
+    ["an action that is decided where it is recorded", { action: { name: "token.attenuate" } }],
+    ["a resource of another kind than the action's", { resource: { type: "catalogue", id: "up" } }],
+    ["a tool of no upstream", { resource: { type: "tool", id: "echo" } }],
+    ["a context that nothing would judge", { context: { time: "2026-01-01T00:00:00Z" } }],
+    ["arguments that are a list", { context: { arguments: [] } }],
+    ["an unknown member", { extra: 1 }],
+  ])("is refused, not decided: %s", async (_name, change) => {
+    const answer = await evaluate(await rig.mint(), { ...question("echo"), ...change });
+    expect(answer.status).toBe(400);
+    expect(answer.json.reason).toBe("fault_params");
+  });
+
+  test("is refused for JSON with two readings and for a media type of its own", async () => {
+    const token = await rig.mint();
+    const text = JSON.stringify(question("echo"));
+    expect((await evaluate(token, text.replace("{", '{"subject":{"type":"agent","id":"x"},'))).json.reason).toBe(
+      "fault_json",
+    );
+    expect((await evaluate(token, text, { "content-type": "text/plain" })).status).toBe(415);
+  });
+
+  test("is turned away without a credential, or with an invented one (trap-37)", async () => {
+    for (const token of [undefined, "writ_invented", "wadm_invented", `wpep_${"A".repeat(86)}`, rig.writ.adminKey]) {
+      const answer = await evaluate(token, question("echo"));
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get("www-authenticate")).toMatch(/^Bearer /);
+    }
+  });
+});
+
+describe("the protocol", () => {
+  test("gives every answer the identifier of its request, errors included", async () => {
+    const token = await rig.mint();
+    const id = { "x-request-id": "bfe9eb29-ab87" };
+    for (const [credential, body] of [
+      [token, question("echo")],
+      [token, {}],
+      [undefined, question("echo")],
+    ] as const) {
+      expect((await evaluate(credential, body, id)).headers.get("x-request-id")).toBe("bfe9eb29-ab87");
+    }
+  });
+
+  test("describes itself where the specification says", async () => {
+    const url = rig.writ.gatewayUrl;
+    const response = await fetch(`${url}/.well-known/authzen-configuration`);
+    expect(await response.json()).toEqual({
+      policy_decision_point: url,
+      access_evaluation_endpoint: `${url}/access/v1/evaluation`,
+      access_evaluations_endpoint: `${url}/access/v1/evaluations`,
+    });
+  });
+
+  const MEMBERS = ["echo", "nothing", "echo"].map((tool) => ({ resource: { type: "tool", id: `up/${tool}` } }));
+  test.each([
+    [undefined, [true, false, true]],
+    ["execute_all", [true, false, true]],
+    ["deny_on_first_deny", [true, false]],
+    ["permit_on_first_permit", [true]],
+  ])("answers several questions as the semantics %s says", async (semantics, expected) => {
+    const { resource: _, ...shared } = question("echo");
+    const options = semantics === undefined ? {} : { options: { evaluations_semantic: semantics } };
+    const answer = await ask("/access/v1/evaluations", await rig.mint(), {
+      ...shared,
+      ...options,
+      evaluations: MEMBERS,
+    });
+    expect(answer.json.evaluations.map(({ decision }: { decision: boolean }) => decision)).toEqual(expected);
+  });
+
+  test("says in its place what keeps one of several from being decided, which is a no", async () => {
+    const evaluations = [{}, { action: { name: "tool.destroy" } }];
+    const answer = await ask("/access/v1/evaluations", await rig.mint(), { ...question("echo"), evaluations });
+    expect(answer.json.evaluations[0].decision).toBe(true);
+    expect(answer.json.evaluations[1]).toMatchObject({ decision: false, context: { error: { status: 400 } } });
+  });
+
+  test("takes at most 20 questions at once, none unknown, and one without a list as a single question", async () => {
+    const token = await rig.mint();
+    const many = (count: number) => ({ ...question("echo"), evaluations: Array.from({ length: count }, () => ({})) });
+    expect((await ask("/access/v1/evaluations", token, many(20))).json.evaluations).toHaveLength(20);
+    expect((await ask("/access/v1/evaluations", token, many(21))).status).toBe(400);
+    const unknown = { ...question("echo"), options: { evaluations_semantic: "guess" } };
+    expect((await ask("/access/v1/evaluations", token, unknown)).status).toBe(400);
+    expect((await ask("/access/v1/evaluations", token, question("echo"))).json.decision).toBe(true);
+  });
+});
