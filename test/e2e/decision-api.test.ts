@@ -253,3 +253,123 @@ describe("the protocol", () => {
     expect((await ask("/access/v1/evaluations", token, question("echo"))).json.decision).toBe(true);
   });
 });
+
+describe("an enforcement point", () => {
+  const PARAMS = { tenant: TENANT };
+
+  async function makePoint(change: Readonly<Record<string, unknown>> = {}): Promise<{ id: string; key: string }> {
+    const body = { name: `point-${Math.random()}`, agents: ["assistant"], actions: ["tool.call"], upstreams: ["up"] };
+    // A test leaves out or replaces members of a whole body.
+    const made = await rig.admin.call("enforcement-points.create", {
+      params: PARAMS,
+      body: { ...body, ...change } as Parameters<typeof rig.admin.call<"enforcement-points.create">>[1]["body"],
+    });
+    return { id: made.view.id, key: made.key };
+  }
+
+  test("asks for an agent of its set, whose policy decides, and whose budgets are charged", async () => {
+    const { id, key } = await makePoint();
+    const yes = await evaluate(key, question("echo"));
+    expect(yes.json.decision).toBe(true);
+    const [given] = await eventsOf(yes.json.context.callId);
+    expect(given?.name).toBe("decision.given");
+    expect(given?.fields).toMatchObject({ agentId, enforcementPoint: id });
+    expect(given?.fields["node"]).toBeUndefined();
+    const no = await evaluate(key, question("echo", { message: "secret" }));
+    expect(no.json).toMatchObject({ decision: false, context: { id: "policy_denied" } });
+    const limit = { scope: "agent", scopeId: agentId, unit: "calls", window: "total", mode: "hard" } as const;
+    const budget = await rig.admin.call("budgets.create", { params: PARAMS, body: { ...limit, limit: 2 } });
+    try {
+      const asked = Array.from({ length: 5 }, () => evaluate(key, question("echo")));
+      const decisions = (await Promise.all(asked)).map(({ json }) => json.decision ?? json);
+      expect(decisions.filter((decision) => decision === true)).toHaveLength(2);
+    } finally {
+      await rig.admin.call("budgets.remove", {
+        params: { tenant: TENANT, id: budget.id },
+        query: { version: budget.version },
+      });
+    }
+  });
+
+  test("is denied for an agent outside its set exactly as for one that does not exist, and the log has neither's name", async () => {
+    const { key } = await makePoint();
+    const other = await rig.admin.call("agents.create", { params: PARAMS, body: { name: "outsider", principal } });
+    const answers: Answer[] = [];
+    for (const id of [other.id, "01970000-0000-7000-8000-00000000dead"]) {
+      const answer = await evaluate(key, question("echo", { message: "x" }, id));
+      answers.push({ ...answer, json: { ...answer.json, context: { ...answer.json.context, callId: "" } } });
+      const [event] = await eventsOf(answer.json.context.callId);
+      expect(event?.line).not.toContain(id);
+    }
+    expect(answers[0]?.json).toEqual(answers[1]?.json);
+    expect(answers[0]?.status).toBe(answers[1]?.status);
+    expect(answers[0]?.json.context.id).toBe("agent_inactive");
+  });
+
+  test("speaks for the agents of a principal of its set, also for those that come later", async () => {
+    const { key } = await makePoint({ agents: undefined, principals: [principal] });
+    const later = await rig.admin.call("agents.create", { params: PARAMS, body: { name: "later", principal } });
+    expect((await evaluate(key, question("echo", { message: "x" }, later.id))).json.decision).toBe(true);
+  });
+
+  test("is denied what it may not ask about, and what its agent may not do any more", async () => {
+    const { key } = await makePoint();
+    const list = { action: { name: "tool.list" }, resource: { type: "catalogue", id: "up" } };
+    expect((await evaluate(key, { ...question("echo"), context: {}, ...list })).json.context.id).toBe("point_question");
+    const elsewhere = { ...question("echo"), resource: { type: "tool", id: "everything/echo" } };
+    expect((await evaluate(key, elsewhere)).json.context.id).toBe("point_question");
+    await rig.admin.call("kill.engage", {
+      params: { tenant: TENANT, scope: "agent", scopeId: agentId },
+      body: { reason: "test" },
+    });
+    expect((await evaluate(key, question("echo"))).json.context.id).toBe("kill_engaged");
+    await rig.admin.call("kill.release", { params: { tenant: TENANT, scope: "agent", scopeId: agentId } });
+  });
+
+  test("gets no decision any more once its key is revoked, and not one after the revocation has returned", async () => {
+    const { id, key } = await makePoint();
+    const given: boolean[] = [];
+    let isRevoked = false;
+    const asking = Array.from({ length: 4 }, async () => {
+      for (let count = 0; count < 60; count += 1) {
+        const isLate = isRevoked;
+        const { json } = await evaluate(key, question("echo"));
+        if (isLate) given.push(json.decision === true);
+      }
+    });
+    await rig.admin.call("enforcement-points.revoke", { params: { tenant: TENANT, id } });
+    isRevoked = true;
+    await Promise.all(asking);
+    expect(given.length).toBeGreaterThan(0);
+    expect(given).not.toContain(true);
+    // Where it is looked for too often, even that is not said any more.
+    expect([401, 503]).toContain((await evaluate(key, question("echo"))).status);
+  });
+
+  test("has a key for the data listener alone, as administrators have one for the other", async () => {
+    const { key } = await makePoint();
+    const { body, headers } = statelessCall("echo", { message: "x" });
+    expect((await rig.post("up", key, body, headers)).status).toBe(401);
+    const control = (bearer: string) =>
+      fetch(`${rig.writ.adminUrl}/v1/tenants`, { headers: { authorization: `Bearer ${bearer}` } });
+    expect((await control(key)).status).toBe(401);
+    expect((await control(key.replace("wpep_", "wadm_"))).status).toBe(401);
+    expect((await evaluate(rig.writ.adminKey, question("echo"))).status).toBe(401);
+    expect((await evaluate(rig.writ.adminKey.replace("wadm_", "wpep_"), question("echo"))).status).toBe(401);
+  });
+
+  test("is listed without its key, which is stored as a hash and written nowhere else", async () => {
+    const { id, key } = await makePoint();
+    const { items } = await rig.admin.call("enforcement-points.list", { params: PARAMS, query: { limit: 500 } });
+    const shown = items.find((item) => item.id === id);
+    expect(shown).toMatchObject({ agents: [agentId], actions: ["tool.call"], upstreams: ["up"] });
+    expect(JSON.stringify(items)).not.toContain(key.slice(-20));
+    for (const { line } of await rig.events()) expect(line).not.toContain(key.slice(-20));
+  });
+
+  test("cannot be made without saying for whom, nor for whom there is not", async () => {
+    await expect(makePoint({ agents: [] })).rejects.toMatchObject({ code: "fault_request" });
+    await expect(makePoint({ agents: ["nobody"] })).rejects.toMatchObject({ code: "reference_unknown" });
+    await expect(makePoint({ upstreams: ["nowhere"] })).rejects.toMatchObject({ code: "reference_unknown" });
+  });
+});

@@ -62,5 +62,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Tenants: list, add, show, set, suspend, resume.",
     load: () => import("./commands/tenant.ts"),
   },
+  {
+    name: "enforcement-point",
+    summary: "Enforcement points: list, create, revoke.",
+    load: () => import("./commands/enforcement-point.ts"),
+  },
   { name: "admin-key", summary: "Admin keys: list, create, revoke.", load: () => import("./commands/admin-key.ts") },
 ];

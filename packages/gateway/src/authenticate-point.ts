@@ -26,14 +26,14 @@ export interface PointAuthenticator {
   readonly authenticate: (input: AuthenticateInput) => PointAuthentication | Promise<PointAuthentication>;
   /** A point that was never authenticated is a mistake of ours: TypeError. */
   readonly assertSubject: (point: AuthenticatedPoint, agentId: string) => Authenticated;
-  /** The subject behind what `assertSubject` gave out; undefined for anything else. */
+  /** The subject behind what `assertSubject` gave out, as authority knows it now; undefined for anything else. */
   readonly subjectOf: (authenticated: Authenticated) => AssertedSubject | undefined;
 }
 
 export function createPointAuthenticator(options: PointAuthenticatorOptions): PointAuthenticator {
   const points = new WeakSet<AuthenticatedPoint>();
-  const subjects = new WeakMap<Authenticated, AssertedSubject>();
-  const remembered = new Map<string, Authenticated>();
+  const assertions = new WeakMap<Authenticated, { readonly enforcementPointId: string; readonly agentId: string }>();
+  const remembered = new Map<string, AssertedSubject>();
   const mayLook = createLookupLimit();
 
   function reject(reason: Reason): PointAuthentication {
@@ -71,15 +71,6 @@ export function createPointAuthenticator(options: PointAuthenticatorOptions): Po
     }
   }
 
-  function makeSubject(point: AuthenticatedPoint, agentId: string, principalId: string): Authenticated {
-    const { tenantId, enforcementPointId } = point;
-    const tokenDigest = `${enforcementPointId}/${agentId}`;
-    const authenticated: Authenticated = { kind: "authenticated", tenantId, tokenDigest, agentId };
-    const noToken = { rootNode: "", path: [], segments: [] } as const;
-    subjects.set(authenticated, { enforcementPointId, tenantId, agentId, principalId, ...noToken });
-    return authenticated;
-  }
-
   return {
     authenticate({ authorization, remoteAddress }) {
       const key = parsePointKey(/^bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? "");
@@ -89,22 +80,32 @@ export function createPointAuthenticator(options: PointAuthenticatorOptions): Po
     assertSubject(point, agentId) {
       if (!points.has(point)) throw new TypeError("an adapter speaks for an enforcement point that it made up");
       const { tenantId, enforcementPointId } = point;
+      const tokenDigest = `${enforcementPointId}/${agentId}`;
+      const authenticated: Authenticated = { kind: "authenticated", tenantId, tokenDigest, agentId };
+      assertions.set(authenticated, { enforcementPointId, agentId });
+      return authenticated;
+    },
+    subjectOf(authenticated) {
+      const assertion = assertions.get(authenticated);
+      if (assertion === undefined) return undefined;
+      const { tenantId } = authenticated;
+      const { enforcementPointId, agentId } = assertion;
       const state = options.state.current(tenantId);
       const stored = state?.get("enforcement_point", enforcementPointId);
       const agent = state?.get("agent", agentId);
-      const isKnown = state !== undefined && stored !== undefined && isAssertable(state, stored, agentId) === "within";
+      const noToken = { rootNode: "", path: [], segments: [] } as const;
+      const principalId = agent?.principalId ?? "";
+      const subject: AssertedSubject = { enforcementPointId, tenantId, agentId, principalId, ...noToken };
       // Only what is on record is remembered: an enforcement point can name any number of others.
-      if (!isKnown || agent === undefined) return makeSubject(point, agentId, agent?.principalId ?? "");
-      const name = `${enforcementPointId}/${agentId}/${agent.principalId}`;
-      let subject = remembered.get(name);
-      if (subject === undefined) {
-        if (remembered.size >= SUBJECTS_MAX) remembered.clear();
-        subject = makeSubject(point, agentId, agent.principalId);
-        remembered.set(name, subject);
-      }
+      const isKnown = state !== undefined && stored !== undefined && isAssertable(state, stored, agentId) === "within";
+      if (!isKnown) return subject;
+      const name = `${enforcementPointId}/${agentId}/${principalId}`;
+      const known = remembered.get(name);
+      if (known !== undefined) return known;
+      if (remembered.size >= SUBJECTS_MAX) remembered.clear();
+      remembered.set(name, subject);
       return subject;
     },
-    subjectOf: (authenticated) => subjects.get(authenticated),
   };
 }
 

@@ -93,6 +93,13 @@ export interface AdminOperations {
   "log.recover": { params: Tenant; body: s.LogRecover; answer: s.LogRecoverAnswer };
   "instance.log.recover": { body: s.LogRecover; answer: s.LogRecoverAnswer };
   "explain.run": { params: Tenant; body: s.ExplainRequest; answer: s.ExplainAnswer };
+  "enforcement-points.list": { params: Tenant; query: s.PageQuery; answer: s.Page<s.EnforcementPointView> };
+  "enforcement-points.create": {
+    params: Tenant;
+    body: s.EnforcementPointCreate;
+    answer: s.EnforcementPointCreateAnswer;
+  };
+  "enforcement-points.revoke": { params: TenantObject; answer: null };
   "admin-keys.list": { params: Tenant; answer: s.Page<s.AdminKeyView> };
   "admin-keys.create": { params: Tenant; body: s.AdminKeyCreate; answer: s.AdminKeyCreateAnswer };
   "admin-keys.revoke": { params: TenantObject; answer: null };

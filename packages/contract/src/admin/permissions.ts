@@ -23,6 +23,8 @@ export const ADMIN_PERMISSIONS = [
   "kill:release",
   "audit:read",
   "explain:run",
+  "enforcement_points:read",
+  "enforcement_points:write",
   "admin_keys:read",
   "admin_keys:write",
   "log:recover",

@@ -467,6 +467,27 @@ export const ADMIN_ROUTES = {
     scope: "tenant",
     sentence: "Decides one call stage by stage on the current state; records nothing.",
   },
+  "enforcement-points.list": {
+    method: "GET",
+    path: `${T}/enforcement-points`,
+    permission: "enforcement_points:read",
+    scope: "tenant",
+    sentence: "Lists enforcement points, without their keys.",
+  },
+  "enforcement-points.create": {
+    method: "POST",
+    path: `${T}/enforcement-points`,
+    permission: "enforcement_points:write",
+    scope: "tenant",
+    sentence: "Creates an enforcement point; the answer is the only place where its key appears.",
+  },
+  "enforcement-points.revoke": {
+    method: "DELETE",
+    path: `${T}/enforcement-points/{id}`,
+    permission: "enforcement_points:write",
+    scope: "tenant",
+    sentence: "Revokes the key of an enforcement point.",
+  },
   "admin-keys.list": {
     method: "GET",
     path: `${T}/admin-keys`,

@@ -2,10 +2,12 @@
  * What the admin API reads and writes, as JSON. Views are an object's id and version beside its stored value; inputs
  * leave out what Writ chooses. Secrets appear in the answers that make them and nowhere else.
  */
+import type { Action } from "../actions.ts";
 import type {
   ActivePolicy,
   Agent,
   BudgetRule,
+  EnforcementPoint,
   Kill,
   Price,
   Principal,
@@ -424,6 +426,25 @@ export interface ExplainAnswer {
   readonly revision: number;
   readonly policyDigest: string;
   readonly stages: readonly ExplainStage[];
+}
+
+export interface EnforcementPointView extends ObjectIdentity, Omit<EnforcementPoint, "digest"> {}
+export interface EnforcementPointCreate {
+  readonly name: string;
+  /** Ids or names of the agents that it may assert as subjects. These or `principals`, or both. */
+  readonly agents?: readonly string[];
+  /** Ids or names of principals all of whose agents it may assert. */
+  readonly principals?: readonly string[];
+  readonly actions: readonly Action[];
+  /** Names of upstreams; `*` for all. */
+  readonly upstreams: readonly string[];
+  /** Cut to the end of the key that makes this one, which is also what it is when left out; the answer's view says. */
+  readonly expiresInSeconds?: number;
+}
+export interface EnforcementPointCreateAnswer {
+  /** The key, `wpep_…`. Only its hash is stored: this is the only time that it appears. */
+  readonly key: string;
+  readonly view: EnforcementPointView;
 }
 
 export interface AdminKeyView {

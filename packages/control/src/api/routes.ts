@@ -4,6 +4,7 @@ import { agentRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
+import { enforcementPointRoutes } from "./enforcement-points.ts";
 import { explainRoutes } from "./explain.ts";
 import { killRoutes } from "./kill.ts";
 import { policyRoutes } from "./policy.ts";
@@ -29,5 +30,6 @@ export const ROUTES: readonly ServedRoute[] = [
   ...killRoutes,
   ...auditRoutes,
   ...explainRoutes,
+  ...enforcementPointRoutes,
   ...adminKeyRoutes,
 ];

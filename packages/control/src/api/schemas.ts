@@ -2,7 +2,7 @@
  * The JSON shapes of the admin API as schemas: what is refused before a handler runs, and what the OpenAPI document
  * says. They write down packages/contract/src/admin; a test compares the two by use.
  */
-import { HTTP_ROUTE_KINDS, TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
+import { ACTIONS, HTTP_ROUTE_KINDS, TOKEN_LIFETIME_MAX_SECONDS, TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
 import { TOOL_FLAGS, type ToolFlagCode } from "@writ/contract/admin";
 import { EPOCH_MAX } from "@writ/history";
 import Type, { type TSchema } from "typebox";
@@ -385,6 +385,34 @@ export const explainAnswer = object({
     }),
   ),
 });
+
+const actions = Type.Array(oneOf(ACTIONS), { minItems: 1, maxItems: ACTIONS.length, uniqueItems: true });
+const upstreamNames = Type.Array(Type.Union([Type.Literal("*"), slug]), {
+  minItems: 1,
+  maxItems: 1_000,
+  uniqueItems: true,
+});
+const references = Type.Array(reference, { maxItems: 1_000, uniqueItems: true });
+export const enforcementPointView = object({
+  ...objectId,
+  name: Type.String(),
+  agents: Type.Array(Type.String()),
+  principals: Type.Array(Type.String()),
+  actions,
+  upstreams: upstreamNames,
+  createdAtMs: timeMs,
+  createdBy: Type.String(),
+  expiresAtMs: optional(timeMs),
+});
+export const enforcementPointCreate = object({
+  name,
+  agents: optional(references),
+  principals: optional(references),
+  actions,
+  upstreams: upstreamNames,
+  expiresInSeconds: optional(Type.Integer({ minimum: 60, maximum: 10 * 366 * 86_400 })),
+});
+export const enforcementPointCreateAnswer = object({ key: Type.String(), view: enforcementPointView });
 
 export const adminKeyView = object({
   id: Type.String(),
