@@ -6,6 +6,7 @@ import { randomFillSync } from "node:crypto";
 import { createGatewayCore, type GatewayOptions } from "./gateway-core.ts";
 import type { Clock, Random } from "./ports.ts";
 import { createDecisionRoutes } from "./protocols/decision/decision-routes.ts";
+import { createForwardAuthRoutes } from "./protocols/decision/forward-auth.ts";
 import { createHttpRoutes } from "./protocols/http/http-routes.ts";
 import { createMcpRoutes } from "./protocols/mcp/mcp-routes.ts";
 import { createAttenuateRoutes } from "./protocols/tokens/attenuate-route.ts";
@@ -49,6 +50,7 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
       ...createAttenuateRoutes({ gate, publicUrl }),
       ...createBudgetRoutes({ gate, publicUrl }),
       ...createDecisionRoutes({ gate, publicUrl }),
+      ...createForwardAuthRoutes({ gate, publicUrl }),
     ],
     notReady,
     log: (event, fields) => log.warn(fields, event),

@@ -130,7 +130,7 @@ export function createJudge(options: JudgeOptions): Judge {
       upstream: call.upstream,
       tool: call.tool,
       named: call.named,
-      http: call.http?.target,
+      http: targetOf(call),
       arguments: call.arguments,
       argumentsUnseen: call.argumentsUnseen,
       callId: attempt.callId,
@@ -280,10 +280,11 @@ export function createJudge(options: JudgeOptions): Judge {
     const { judgement } = verdict;
     const upstream = state?.upstreamByName(call.upstream);
     const pinned = call.tool === "" ? undefined : state?.get("tool", `${call.upstream}/${call.tool}`);
+    const target = targetOf(call);
     const route =
-      call.http === undefined || upstream === undefined
+      target === undefined || upstream === undefined
         ? undefined
-        : findHttpRoute(upstream.value.transport, call.http.target.method, call.http.target.path);
+        : findHttpRoute(upstream.value.transport, target.method, target.path);
     const policyDigest = judgement?.decision.policyDigest ?? "";
     const validUntilMs = judgement?.decision.kind === "allow" ? judgement.decision.validUntilMs : undefined;
     // Names that authority does not know are the agent's own words: they are logged as digests, like its arguments.
@@ -313,7 +314,7 @@ export function createJudge(options: JudgeOptions): Judge {
       // Nothing that authority knows: it is the agent's own word.
       resource: resourceText(call) === "" ? undefined : `sha256:${saltedDigest(salt, resourceText(call))}`,
       route: route?.match,
-      method: route === undefined ? undefined : call.http?.target.method,
+      method: route === undefined ? undefined : target?.method,
       definition: pinned?.digest,
       revision: state?.revision ?? 0,
       policy: policyDigest === "" ? undefined : policyDigest,
@@ -435,9 +436,16 @@ export function isForwarded({ message, http }: AgentCall): boolean {
   return message !== undefined || http !== undefined;
 }
 
-/** What the attempt is on, where authority knows no name of it: the agent's own word. */
-function resourceText({ named, http }: AgentCall): string {
-  if (http !== undefined) return `${http.target.path}${http.target.query === "" ? "" : `?${http.target.query}`}`;
+/** What an HTTP request, forwarded or asked about, is of. */
+function targetOf({ http, target }: AgentCall): AgentCall["target"] {
+  return http?.target ?? target;
+}
+
+/** What the attempt is on, where authority knows no name of it: the asker's own word. */
+function resourceText(call: AgentCall): string {
+  const { named } = call;
+  const target = targetOf(call);
+  if (target !== undefined) return `${target.path}${target.query === "" ? "" : `?${target.query}`}`;
   return named?.name ?? "";
 }
 
@@ -518,10 +526,11 @@ function describeInput(parts: {
   const { call, callId } = parts.attempt;
   // An identifier of ours has nothing to escape.
   const before = `[1,"${callId}",${parts.nowMs},${parts.revision},${JSON.stringify(parts.policyDigest)}`;
-  const { action, protocol, upstream, tool, argumentsText, named, http } = call;
+  const { action, protocol, upstream, tool, argumentsText, named } = call;
+  const target = targetOf(call);
   const known: string[] = [action, protocol, upstream, tool, parts.definitionDigest, argumentsText];
   if (named !== undefined) known.push(named.kind, named.name);
-  if (http !== undefined) known.push("http", http.target.method, http.target.path, http.target.query);
+  if (target !== undefined) known.push("http", target.method, target.path, target.query);
   const after = JSON.stringify(known);
   return `${before},${parts.token},${after.slice(1)}`;
 }

@@ -273,6 +273,8 @@ export interface AgentCall {
   readonly clientCapabilities?: string;
   /** The agent that a question names as its subject; absent: whoever presents the credential. */
   readonly subject?: string;
+  /** Of a question about an HTTP request: what it asks for, in its one spelling. */
+  readonly target?: HttpResource;
 }
 
 /** A child of the presented token, as a holder asks for it. */

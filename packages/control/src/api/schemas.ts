@@ -2,7 +2,7 @@
  * The JSON shapes of the admin API as schemas: what is refused before a handler runs, and what the OpenAPI document
  * says. They write down packages/contract/src/admin; a test compares the two by use.
  */
-import { ACTIONS, HTTP_ROUTE_KINDS, TOKEN_LIFETIME_MAX_SECONDS, TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
+import { ACTIONS, HTTP_ROUTE_KINDS, TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
 import { TOOL_FLAGS, type ToolFlagCode } from "@writ/contract/admin";
 import { EPOCH_MAX } from "@writ/history";
 import Type, { type TSchema } from "typebox";

@@ -30,6 +30,10 @@ const SINGLE = new Set([
   "mcp-protocol-version",
   "mcp-method",
   "mcp-name",
+  "writ-enforcement-point",
+  "x-original-uri",
+  "x-original-method",
+  "x-envoy-auth-partial-body",
 ]);
 
 const CREDENTIAL_NAMES = /^(?:access[-_]?token|token|auth|authorization|api[-_]?key|key|password|secret|bearer)$/i;

@@ -6,9 +6,18 @@
  *     subject   {"type": "agent", "id": "<agent>"}
  *     action    {"name": "tool.call"}
  *     resource  {"type": "tool", "id": "<upstream>/<tool>"}     for other actions: see RESOURCES
+ *               {"type": "http", "id": "<upstream>", "properties": {"method": "GET", "target": "/v1/items?page=2"}}
  *     context   {"arguments": {…}}
  */
-import { isJsonObject, type JsonObject, type JsonValue, writeJson } from "@writ/contract";
+import {
+  type HttpResource,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  readHttpMethod,
+  readHttpTarget,
+  writeJson,
+} from "@writ/contract";
 import type { AgentAction, AgentCall } from "../../ports.ts";
 
 /** Members of one `evaluations`. */
@@ -21,10 +30,11 @@ const SEMANTICS = ["execute_all", "deny_on_first_deny", "permit_on_first_permit"
 export type Semantics = (typeof SEMANTICS)[number];
 
 type NamedType = "tool" | "resource" | "prompt";
-type AskedAction = Exclude<AgentAction, "token.attenuate" | "http.request">;
+type ResourceType = NamedType | "catalogue" | "session" | "http";
+type AskedAction = Exclude<AgentAction, "token.attenuate">;
 
 /** What each action is attempted on. The ids of catalogues and sessions are upstreams, the others upstream and name. */
-const RESOURCES: Readonly<Record<AskedAction, readonly (NamedType | "catalogue" | "session")[]>> = {
+const RESOURCES: Readonly<Record<AskedAction, readonly ResourceType[]>> = {
   "tool.call": ["tool"],
   "tool.list": ["catalogue"],
   "resource.read": ["resource"],
@@ -37,6 +47,7 @@ const RESOURCES: Readonly<Record<AskedAction, readonly (NamedType | "catalogue" 
   "client.sample": ["session"],
   "client.elicit": ["session"],
   "client.roots": ["session"],
+  "http.request": ["http"],
 };
 
 /** One attempt whose subject is named, and not yet the presenter's. */
@@ -62,13 +73,16 @@ export function readQuestion(value: JsonValue): QuestionRead {
   if (subject.type !== "agent") return fault('subject.type must be "agent"');
   const action = readAction(value["action"]);
   if (action.kind === "fault") return action;
-  const resource = readEntity(value["resource"], "resource");
+  const asksHttp = action.action === "http.request";
+  const resource = readEntity(value["resource"], "resource", asksHttp ? ["properties"] : []);
   if (typeof resource === "string") return fault(resource);
   const types = RESOURCES[action.action];
   const type = types.find((known) => known === resource.type);
   if (type === undefined) return fault(`resource.type of ${action.action} must be ${types.join(" or ")}`);
   const context = readContext(value["context"]);
   if (context.kind === "fault") return context;
+  const target = asksHttp ? readTarget(resource.properties) : undefined;
+  if (typeof target === "string") return fault(target);
   const place = readPlace(type, resource.id);
   if (place === undefined) return fault(`resource.id of a ${type} must be <upstream>/<name>`);
   return {
@@ -78,6 +92,9 @@ export function readQuestion(value: JsonValue): QuestionRead {
       action: action.action,
       subject: subject.id,
       ...place,
+      ...(target === undefined ? {} : { target }),
+      // A body that the question does not tell is one that nobody knows.
+      ...(asksHttp && context.text === "" ? { argumentsUnseen: true } : {}),
       arguments: context.arguments,
       argumentsText: context.text,
       message: undefined,
@@ -121,14 +138,26 @@ function readSemantics(options: JsonValue | undefined): Semantics | ReturnType<t
 function readEntity(
   value: JsonValue | undefined,
   name: "subject" | "resource",
-): { readonly type: string; readonly id: string } | string {
+  more: readonly "properties"[] = [],
+): { readonly type: string; readonly id: string; readonly properties: JsonValue | undefined } | string {
   if (value === undefined || !isJsonObject(value)) return `${name} must be an object with type and id`;
-  const unknown = unknownMember(value, ["type", "id"]);
+  const unknown = unknownMember(value, ["type", "id", ...more]);
   if (unknown !== undefined) return `${name} has ${unknown}, which is not judged here`;
   const { type, id } = value;
   if (typeof type !== "string" || typeof id !== "string") return `${name} must have type and id, both text`;
   if (id === "" || id.length > ID_LENGTH_MAX) return `${name}.id must have 1 to ${ID_LENGTH_MAX} characters`;
-  return { type, id };
+  return { type, id, properties: value["properties"] };
+}
+
+/** Method and target of an HTTP request in their one spelling, or what is wrong with them. */
+function readTarget(properties: JsonValue | undefined): HttpResource | string {
+  if (properties === undefined || !isJsonObject(properties)) return "resource.properties must have method and target";
+  const unknown = unknownMember(properties, ["method", "target"]);
+  if (unknown !== undefined) return `resource.properties has ${unknown}, which is not judged here`;
+  const method = readHttpMethod(typeof properties["method"] === "string" ? properties["method"] : "");
+  if (method.kind === "fault") return method.detail;
+  const target = readHttpTarget(typeof properties["target"] === "string" ? properties["target"] : "");
+  return target.kind === "fault" ? target.detail : { method: method.method, ...target.target };
 }
 
 function readAction(
@@ -163,11 +192,8 @@ function readContext(
 }
 
 /** Where the attempt is made, by the resource's id; undefined when that names nothing. */
-function readPlace(
-  type: NamedType | "catalogue" | "session",
-  id: string,
-): Pick<AgentCall, "upstream" | "tool" | "named"> | undefined {
-  if (type === "catalogue" || type === "session") return { upstream: id, tool: "" };
+function readPlace(type: ResourceType, id: string): Pick<AgentCall, "upstream" | "tool" | "named"> | undefined {
+  if (type === "catalogue" || type === "session" || type === "http") return { upstream: id, tool: "" };
   // Names of upstreams have no slash; tools, resources and prompts may.
   const slash = id.indexOf("/");
   if (slash < 1 || slash === id.length - 1) return undefined;

@@ -1,0 +1,124 @@
+/**
+ * Proxies that ask before they pass a request on: what nginx and Envoy send, replayed from `cases/decision` over real
+ * sockets. A recorded corpus, because the proxies themselves are not there where tests run.
+ */
+import { readFile } from "node:fs/promises";
+import { request } from "node:http";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { applyRules, REPOSITORY, type Rig, startRig, TENANT } from "./rig.ts";
+
+const RULES = `version: 1
+rules:
+  - id: read
+    effect: allow
+    match: { action: http.request, method: [GET], path: "/v1/items/**" }
+  - id: write
+    effect: allow
+    match: { action: http.request, method: [POST], path: "/v1/items" }
+  - id: no-secrets
+    effect: deny
+    match: { action: http.request, method: [POST], path: "/v1/items" }
+    when: { args: { /name: { prefix: secret } } }
+`;
+
+interface Case {
+  readonly name: string;
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers: readonly string[];
+    readonly body?: string;
+  };
+  readonly expected: { readonly status: number; readonly reason?: string; readonly target?: string };
+}
+
+async function readCases(file: string): Promise<readonly Case[]> {
+  const text = await readFile(`${REPOSITORY}cases/decision/${file}`, "utf8");
+  return (JSON.parse(text) as { cases: readonly Case[] }).cases; // our own file, in this shape
+}
+
+const CASES = [
+  ...(await readCases("nginx.json")).map((each) => ({ ...each, proxy: "nginx" })),
+  ...(await readCases("envoy.json")).map((each) => ({ ...each, proxy: "envoy" })),
+];
+
+let rig: Rig;
+let secrets: Readonly<Record<string, string>>;
+
+beforeAll(async () => {
+  rig = await startRig();
+  const params = { tenant: TENANT };
+  const routes = [
+    { match: "* /v1/admin/**", kind: "deny" },
+    { match: "* /v1/**", kind: "capability" },
+  ] as const;
+  const transport = { type: "http_api", url: "http://127.0.0.1:1", routes } as const;
+  await rig.admin.call("upstreams.create", { params, body: { name: "items", transport } });
+  await applyRules(rig.admin, TENANT, RULES);
+  const body = { name: "proxy", agents: ["assistant"], actions: ["http.request"], upstreams: ["items"] } as const;
+  const { key } = await rig.admin.call("enforcement-points.create", { params, body });
+  const { id } = await rig.admin.call("agents.get", { params: { tenant: TENANT, id: "assistant" } });
+  secrets = { point: key, token: await rig.mint(), agent: id };
+});
+afterAll(async () => {
+  await rig?.close();
+});
+
+function fill(text: string): string {
+  return text.replaceAll(/\{(point|token|agent)\}/g, (_, name: string) => secrets[name] ?? "");
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+function send(asked: Case["request"]): Promise<Answer> {
+  const headers: Record<string, string> = {};
+  for (let at = 0; at < asked.headers.length; at += 2) {
+    headers[asked.headers[at] ?? ""] = fill(asked.headers[at + 1] ?? "");
+  }
+  if (asked.body) headers["content-length"] = String(Buffer.byteLength(asked.body));
+  return new Promise((resolve, reject) => {
+    const url = new URL(rig.writ.gatewayUrl);
+    const path = fill(asked.path); // as it is: a URL would resolve its dots
+    const sent = request({ host: url.hostname, port: url.port, method: asked.method, path, headers }, (response) => {
+      response.resume();
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers }));
+    });
+    sent.on("error", reject);
+    sent.end(asked.body ?? "");
+  });
+}
+
+test.each(CASES)("$proxy is answered as it must be about $name", async ({ request: asked, expected }) => {
+  const { status, headers } = await send(asked);
+  expect([status, headers["writ-reason"], headers["writ-target"]]).toEqual([
+    expected.status,
+    expected.reason,
+    expected.target,
+  ]);
+  if (status === 401) expect(headers["www-authenticate"]).toMatch(/^Bearer /);
+});
+
+test("what a proxy was told is on record, with the call that its answer names", async () => {
+  const first = CASES.find(({ proxy, expected }) => proxy === "nginx" && expected.status === 200);
+  if (first === undefined) throw new TypeError("there is no such case");
+  const { headers } = await send(first.request);
+  const found = (await rig.events()).filter(({ fields }) => fields["callId"] === headers["writ-call-id"]);
+  expect(found.map(({ name }) => name)).toEqual(["decision.given"]);
+  expect(found[0]?.fields).toMatchObject({ action: "http.request", protocol: "decision", upstream: "items" });
+});
+
+test("a flood of refusals is answered 429 to Envoy, and 403 to nginx, which knows no other", async () => {
+  const asked = CASES.find(({ proxy, expected }) => proxy === "envoy" && expected.reason === "route_denied");
+  const subrequest = CASES.find(({ proxy, expected }) => proxy === "nginx" && expected.status === 200);
+  if (asked === undefined || subrequest === undefined) throw new TypeError("there are no such cases");
+  for (let count = 0; count < 25; count += 1) await send(asked.request);
+  const refused = await send(asked.request);
+  expect([refused.status, refused.headers["writ-reason"]]).toEqual([429, "rate_denials"]);
+  expect(refused.headers["retry-after"]).toMatch(/^[1-9]/);
+  const headers = subrequest.request.headers.map((value) => (value.startsWith("/v1/") ? "/v1/admin/keys" : value));
+  const nginx = await send({ ...subrequest.request, headers });
+  expect([nginx.status, nginx.headers["writ-reason"]]).toEqual([403, "rate_denials"]);
+});
