@@ -373,3 +373,54 @@ describe("an enforcement point", () => {
     await expect(makePoint({ upstreams: ["nowhere"] })).rejects.toMatchObject({ code: "reference_unknown" });
   });
 });
+
+describe("a preview", () => {
+  const preview = (token: string | undefined, body: unknown) => ask("/v1/preview", token, body);
+
+  test.each([
+    ["a call that would be allowed", "echo", { message: "x" }, []],
+    ["a rule that denies the arguments", "echo", { message: "secret" }, []],
+    ["a hidden tool", "die", {}, []],
+    ["a tool that does not exist", "nothing", {}, []],
+    ["a caveat on the actions", "echo", { message: "x" }, [{ actions: ["tool.list"] }]],
+    ["a caveat on the arguments", "echo", { message: "x" }, [{ args: { "up/echo": { "/message": { eq: "y" } } } }]],
+  ])("says what the decision says, and puts nothing on record: %s", async (_name, tool, args, caveats) => {
+    const token = await rig.mint(caveats);
+    const before = (await rig.events()).filter(({ fields }) => fields["callId"] !== undefined).length;
+    const previewed = await preview(token, question(tool, args));
+    const after = (await rig.events()).filter(({ fields }) => fields["callId"] !== undefined).length;
+    expect(after).toBe(before);
+    const decided = await evaluate(token, question(tool, args));
+    expect(previewed.json.decision).toBe(decided.json.decision);
+    const { callId: _, ...told } = decided.json.context;
+    expect(previewed.json.context).toEqual(decided.json.decision === true ? { unchecked: ["budgets"] } : told);
+  });
+
+  test("uses up nothing, however often it is asked for", async () => {
+    const token = await rig.mint([{ calls: 1 }]);
+    for (let count = 0; count < 5; count += 1) {
+      expect((await preview(token, question("echo"))).json.decision).toBe(true);
+    }
+    expect((await evaluate(token, question("echo"))).json.decision).toBe(true);
+  });
+
+  test("is answered 429 once it has said no too often, and keeps no denial out of the log", async () => {
+    const token = await rig.mint([{ tools: ["up/other"] }]);
+    await preview(token, {
+      ...question("echo"),
+      action: { name: "tool.list" },
+      resource: { type: "catalogue", id: "up" },
+    });
+    const statuses: number[] = [];
+    for (let count = 0; count < 25; count += 1) statuses.push((await preview(token, question(`made-${count}`))).status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(20);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(5);
+    const denied = await evaluate(token, question("made-up"));
+    expect(denied.status).toBe(200);
+    expect((await eventsOf(denied.json.context.callId)).map(({ name }) => name)).toEqual(["call.decided"]);
+  });
+
+  test("is given to nobody without a credential", async () => {
+    expect((await preview(undefined, question("echo"))).status).toBe(401);
+  });
+});

@@ -64,7 +64,7 @@ export interface World {
 }
 
 export interface Core {
-  readonly gate: Omit<Gate, "authenticatePoint" | "assertSubject">;
+  readonly gate: Omit<Gate, "authenticatePoint" | "assertSubject" | "preview">;
   readonly journal: Journal;
   /** What the gateway did without evidence; empty. */
   readonly problems: readonly string[];

@@ -23,6 +23,8 @@ export interface Gate {
   reachable(authenticated: Authenticated): Promise<readonly string[]>;
   /** What is left of the token's own budgets. On no record, and no promise. Never throws. */
   remainingBudgets(authenticated: Authenticated): Promise<RemainingBudgets>;
+  /** What `handleCall` would decide now, as far as it is decided before the commit. Does nothing. Never throws. */
+  preview(authenticated: Authenticated, call: AgentCall): Promise<Preview>;
   /**
    * Stages 4–12: judge, hold, commit, send, answer, settle. Never throws. Resolves when the call has ended. `cut` is the
    * call's own: aborted by whoever no longer wants it (the peer is gone, it was cancelled) or no longer allows it.
@@ -83,6 +85,8 @@ export interface CallSink extends AnswerSink {
   /** An answer that Writ gives itself (a list from the pinned catalogue, a recorded child). */
   local(json: string): void | Promise<void>;
 }
+
+export type Preview = { readonly kind: "allowed" } | { readonly kind: "denied"; readonly denial: Denial };
 
 export type CallEnd =
   /** `sink.response` or `sink.local` was called. */

@@ -21,6 +21,7 @@ import { createJudge } from "./judge-call.ts";
 import { createLeases } from "./leases.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import type { Clock, Random } from "./ports.ts";
+import { previewCall } from "./preview-call.ts";
 import { createRejections } from "./rejections.ts";
 import { createRemainingBudgets } from "./remaining-budgets.ts";
 import { sha256 } from "./sha256.ts";
@@ -90,6 +91,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
   const gatewayId = makeUuidv7(clock.nowMs(), random.bytes(10));
   const openCalls = createOpenCalls();
   const denials = createDenialLimit();
+  const previews = createDenialLimit();
   const rejections = createRejections({ clock, random, gatewayId });
   const stateOptions = createStateOptions();
   const reviews = new Map<string, NodeJS.Timeout>();
@@ -221,6 +223,8 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
   }
 
   function summarise(all: boolean): void {
+    // Nobody was denied anything by them.
+    previews.take(clock.nowMs(), all);
     for (const event of rejections.take()) journal.record(event);
     for (const summary of denials.take(clock.nowMs(), all))
       journal.record(summaryEvent({ clock, random, gatewayId, summary }));
@@ -258,6 +262,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
       }),
       authenticatePoint: points.authenticate,
       assertSubject: points.assertSubject,
+      preview: (authenticated, call) => previewCall({ ...deps, denials: previews }, authenticated, call),
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     notReady,

@@ -198,7 +198,7 @@ async function deny(
  * Under which reason a denial is counted. All that is answered as an unknown tool shares one counter: with counters
  * of their own, whoever had used up that of tools that do not exist could tell which ones do.
  */
-function countedReason(attempt: Attempt, judged: Judged): Reason {
+export function countedReason(attempt: Attempt, judged: Judged): Reason {
   return attempt.call.action === "tool.call" && judged.entry.denial?.hidden === true ? "tool_unknown" : judged.reason;
 }
 

@@ -29,6 +29,7 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
   const { gate, publicUrl } = options;
   return [
     { method: "GET", pattern: METADATA, handle: describeDecisionPoint },
+    { method: "POST", pattern: "/v1/preview", handle: (exchange) => answer(exchange, preview) },
     { method: "POST", pattern: EVALUATION, handle: (exchange) => answer(exchange, evaluate) },
     { method: "POST", pattern: EVALUATIONS, handle: (exchange) => answer(exchange, evaluateSeveral) },
   ];
@@ -97,6 +98,21 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
         return json({ evaluations });
       }
     }
+  }
+
+  /** The same question and the same answer, about what would be decided; nothing is decided by it. */
+  async function preview(exchange: Exchange, asker: Asker): Promise<Answer> {
+    const body = await readJson(exchange);
+    if ("status" in body) return body;
+    const read = readQuestion(body.value);
+    if (read.kind === "fault") return makeProblem("fault_params", { data: { detail: read.detail } });
+    const { question } = read;
+    const previewed = await gate.preview(presenterOf(asker, question), question);
+    // Budgets are looked at where they are charged.
+    if (previewed.kind === "allowed") return json({ decision: true, context: { unchecked: ["budgets"] } });
+    const context = { ...question, callId: undefined, resourceMetadataUrl: metadataUrl() };
+    const told = encodeDecisionDenial(previewed.denial, context);
+    return told.kind === "undecided" ? told.problem : json({ decision: false, context: told.context });
   }
 
   async function answerOne(exchange: Exchange, asker: Asker, read: QuestionRead): Promise<Answer> {

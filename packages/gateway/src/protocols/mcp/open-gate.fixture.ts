@@ -100,6 +100,7 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
     assertSubject() {
       throw new TypeError("nobody speaks for others here");
     },
+    preview: async () => ({ kind: "allowed" }),
     async handleCall(_authenticated, call, sink, cut) {
       calls.push(call);
       const end = await run(call, makeUuidv7(Date.now(), randomBytes(10)), sink, cut.signal);
