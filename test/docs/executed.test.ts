@@ -40,6 +40,7 @@ describe.each([
   { page: "README.md", blocksMin: 3 },
   { page: "docs/quickstart.md", blocksMin: 15 },
   { page: "docs/http.md", blocksMin: 6 },
+  { page: "docs/decision-api.md", blocksMin: 7 },
 ])("the commands of $page", ({ page, blocksMin }) => {
   test("do what the page says, one after the other", async () => {
     const blocks = readFencedBlocks(await readFile(join(REPOSITORY, page), "utf8"));
