@@ -136,13 +136,12 @@ describe("a question of an agent about itself", () => {
   });
 
   test("after a revocation has returned is never answered yes", async () => {
-    const token = await rig.mint();
+    const { token, node } = await rig.admin.call("tokens.mint", {
+      params: { tenant: TENANT },
+      body: { agent: "assistant" },
+    });
     expect((await evaluate(token, question("echo"))).json.decision).toBe(true);
-    const { items } = await rig.admin.call("tokens.list", { params: { tenant: TENANT }, query: { limit: 500 } });
-    const newest = items.toSorted((a, b) => b.issuedAtMs - a.issuedAtMs).map(({ node }) => node);
-    for (const node of newest.slice(0, 5)) {
-      await rig.admin.call("nodes.revoke", { params: { tenant: TENANT, node }, body: { reason: "test" } });
-    }
+    await rig.admin.call("nodes.revoke", { params: { tenant: TENANT, node }, body: { reason: "test" } });
     const answer = await evaluate(token, question("echo"));
     expect(answer.status).toBe(401);
     expect(answer.json.reason).toBe("token_revoked");
