@@ -25,7 +25,10 @@ test("a machine without curl gets one that sends headers and body, and prints th
   const [directory = ""] = (await pathWithCurl(none)).split(":");
   const curl = (...words: string[]) => run(`${directory}/curl`, words);
   expect((await curl("-s", url, "-H", "X-A: b:c", "-d", "{}")).stdout).toBe("POST /p b:c {}");
-  expect((await curl(url, "-H", "X-A: 1")).stdout).toBe("GET /p 1 ");
+  expect((await curl("-sS", url, "-H", "X-A: 1")).stdout).toBe("GET /p 1 ");
+  expect((await curl("-X", "DELETE", url)).stdout).toBe("DELETE /p undefined ");
+  const piped = run("sh", ["-c", `printf '{\n}\n' | ${directory}/curl -d @- ${url}`]);
+  expect((await piped).stdout).toBe("POST /p undefined {}");
   await expect(curl(url, "--compressed")).rejects.toThrow("--compressed is not known here");
   await expect(curl("-s", "http://127.0.0.1:1/")).rejects.toMatchObject({ code: 7 });
   expect(await pathWithCurl(directory)).toBe(directory);

@@ -1,11 +1,13 @@
 /**
- * `node curl.ts URL -s -H 'Name: value' -d BODY`: as much of curl as our documents use, for machines that have none. Any
- * other option is refused.
+ * `node curl.ts URL -s -X METHOD -H 'Name: value' -d BODY`: as much of curl as our documents use, for machines that have
+ * none. `-d @-` takes the body from standard input, without its line feeds, as curl does. Any other option is refused.
  */
 import { request } from "node:http";
+import { text } from "node:stream/consumers";
 
 const headers: [name: string, value: string][] = [];
 let url: string | undefined;
+let method: string | undefined;
 let body: string | undefined;
 
 const words = process.argv.slice(2);
@@ -15,7 +17,8 @@ const given = (option: string): string => {
   return value;
 };
 for (let word = words.shift(); word !== undefined; word = words.shift()) {
-  if (word === "-s") continue;
+  if (/^-[sS]+$/.test(word)) continue;
+  else if (word === "-X") method = given(word);
   else if (word === "-d") body = given(word);
   else if (word === "-H") {
     const [name = "", ...value] = given(word).split(":");
@@ -24,8 +27,10 @@ for (let word = words.shift(); word !== undefined; word = words.shift()) {
   else url = word;
 }
 if (url === undefined) throw new TypeError("no URL");
+if (body === "@-") body = (await text(process.stdin)).replaceAll("\n", "");
 
-const call = request(url, { method: body === undefined ? "GET" : "POST", headers: Object.fromEntries(headers) });
+method ??= body === undefined ? "GET" : "POST";
+const call = request(url, { method, headers: Object.fromEntries(headers) });
 call.on("response", (response) => response.pipe(process.stdout));
 call.on("error", (error) => {
   process.stderr.write(`${error.message}\n`);
