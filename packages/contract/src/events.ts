@@ -27,10 +27,8 @@ export interface EventEntry {
 
 const admin = { by: "string", version: "integer" } as const;
 
-/** What is said of every attempt that was judged. */
+/** What is said of every attempt that was judged, behind its call, reasons and decision. */
 const attempt = {
-  callId: "string",
-  reasons: "strings",
   agentId: "string",
   principalId: "string",
   node: "string",
@@ -78,7 +76,7 @@ export const EVENTS = {
     version: 1,
     category: "call",
     sentence: "An attempt was judged; an allow of it may be forwarded once this event is committed.",
-    fields: { ...attempt, decision: "string", check: "string" },
+    fields: { callId: "string", decision: "string", reasons: "strings", check: "string", ...attempt },
     optional: [...attemptOptional, "check"],
   },
   "decision.given": {
@@ -86,7 +84,7 @@ export const EVENTS = {
     category: "call",
     sentence:
       "An attempt was judged and allowed for somebody else to enforce: it was charged at once, and what became of it is not known.",
-    fields: attempt,
+    fields: { callId: "string", reasons: "strings", ...attempt },
     optional: attemptOptional,
   },
   "call.completed": {
