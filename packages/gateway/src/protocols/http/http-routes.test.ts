@@ -118,6 +118,17 @@ describe("the HTTP door", () => {
       415,
       "fault_media_type",
     ],
+    ...[
+      "utf-8; charset=utf-7",
+      "utf-8; charset =utf-7",
+      "utf-8; charset*=utf-8''utf-7",
+      '"utf-8"; x="charset=utf-7"',
+    ].map((charset): [string, string, number, string] => [
+      `JSON in charset=${charset}`,
+      `${head("POST /http/shop/a", `content-type: application/json; charset=${charset}\r\ncontent-length: 2\r\n`)}{}`,
+      415,
+      "fault_media_type",
+    ]),
     [
       "a coded body",
       head("POST /http/shop/a", "content-encoding: gzip\r\ncontent-length: 2\r\n"),

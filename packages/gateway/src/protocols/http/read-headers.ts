@@ -32,12 +32,35 @@ const DROPPED: ReadonlySet<string> = new Set([
   "from",
   "origin",
   "referer",
+  "remote-user",
   "true-client-ip",
   "via",
+  "x-client-cert",
   "x-client-ip",
+  "x-host",
+  "x-original-host",
   "x-real-ip",
 ]);
-const PREFIXES_DROPPED = ["x-forwarded-", "writ-", "cf-", "fastly-", "access-control-", "sec-fetch-"];
+const PREFIXES_DROPPED = [
+  "x-forwarded-",
+  "writ-",
+  "cf-",
+  "fastly-",
+  "access-control-",
+  "sec-fetch-",
+  // What proxies and clouds say of whom they have authenticated.
+  "ssl-client-",
+  "x-amzn-oidc-",
+  "x-auth-request-",
+  "x-authenticated-",
+  "x-envoy-",
+  "x-goog-authenticated-user-",
+  "x-goog-iap-",
+  "x-ms-client-principal",
+  "x-remote-",
+  "x-ssl-client-",
+  "x-webauth-",
+];
 
 /** They tell some frameworks another method or path than the request line. */
 const REFUSED: ReadonlySet<string> = new Set([
