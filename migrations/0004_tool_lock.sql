@@ -1,16 +1,18 @@
 -- The tool lock: what a gateway may do by itself about an upstream that lists something else than what is pinned, and
 -- what it keeps of that for whoever reviews it.
 
--- `wanted` counts the readings that were asked for, `served` those that were made: a review is of what is there now.
+-- `wanted` counts the readings that were asked for, `served` those that were made: a review is of what is there now. What
+-- was asked for lapses after a minute: nobody waits for it any longer, and it may be nothing that a gateway can read.
 ALTER TABLE catalogue_observation
   -- JSON text of the upstream's instructions.
   ADD COLUMN instructions text NOT NULL DEFAULT '""',
   -- SHA-256 (hex) over the canonical forms of all that was read; '' before there was any.
   ADD COLUMN digest text NOT NULL DEFAULT '',
   ADD COLUMN wanted int8 NOT NULL DEFAULT 0,
+  ADD COLUMN wanted_us int8 NOT NULL DEFAULT 0,
   ADD COLUMN served int8 NOT NULL DEFAULT 0;
 CREATE INDEX catalogue_wanted ON catalogue_observation (tenant_id) WHERE wanted > served;
-GRANT UPDATE (wanted) ON catalogue_observation TO writ_control;
+GRANT UPDATE (wanted, wanted_us) ON catalogue_observation TO writ_control;
 CREATE POLICY instance_wide ON catalogue_observation TO CURRENT_USER
   USING ((SELECT current_setting('writ.instance_wide', true)) = 'on');
 
@@ -118,7 +120,8 @@ AS $$
 BEGIN
   PERFORM set_config('writ.instance_wide', 'on', true);
   RETURN QUERY SELECT o.tenant_id, o.upstream_id, o.wanted FROM catalogue_observation o
-    WHERE o.wanted > o.served LIMIT p_limit;
+    WHERE o.wanted > o.served AND o.wanted_us > writ_now_us() - 60000000
+    ORDER BY o.wanted_us DESC LIMIT p_limit;
   PERFORM set_config('writ.instance_wide', '', true);
 END $$;
 

@@ -117,7 +117,8 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
     async wantReading(tenantId, upstreamId) {
       const rows = await db.transaction({ tenants: [tenantId] }, (transaction) =>
         transaction.query<{ readonly wanted: number }>(
-          `UPDATE catalogue_observation SET wanted = wanted + 1 WHERE tenant_id = $1 AND upstream_id = $2
+          `UPDATE catalogue_observation SET wanted = wanted + 1,
+            wanted_us = (extract(epoch FROM clock_timestamp()) * 1000000)::int8 WHERE tenant_id = $1 AND upstream_id = $2
             RETURNING wanted`,
           [tenantId, upstreamId],
         ),
