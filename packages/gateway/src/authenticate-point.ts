@@ -48,6 +48,7 @@ export function createPointAuthenticator(options: PointAuthenticatorOptions): Po
     // What is not there is compared all the same, so that it costs what a wrong key does.
     const isSame = timingSafeEqual(readDigest(stored?.digest), key.hash);
     if (state === undefined || stored === undefined || !isSame) return undefined;
+    if (stored.expiresAtMs !== undefined && options.clock.nowMs() >= stored.expiresAtMs) return undefined;
     const point = { kind: "authenticated_point", tenantId: state.tenantId, enforcementPointId: unverifiedId } as const;
     points.add(point);
     return point;

@@ -14,6 +14,7 @@ import { Problem } from "../problem.ts";
  */
 export function requireTransportAuthority(actor: Actor, transport: UpstreamTransport | StoredTransport): void {
   if (isOfInstance(actor)) return;
+  if (transport.type === "http_api") return;
   if (transport.type === "http") {
     if (transport.credentials === undefined) return;
     throw new Problem(
