@@ -1,12 +1,15 @@
 /**
  * `npm run bench:rego`: what a decision costs in the Rego engine, beside Cedar's own engine in WebAssembly on policies
- * that say the same, in one process and warm. Inputs are parsed JSON before the clock starts, as the gateway has them.
+ * that say the same, and beside the policy that OPA has compiled to WebAssembly, in one process and warm. Inputs are parsed JSON before the clock starts, as the gateway has them.
  *   --quick   short phases
  *   --json    prints one object and nothing else
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { compile, type Program, type Value } from "@writ/rego";
+import { compile, type Evaluator, type Program, type Value } from "@writ/rego";
+import { loadWasm } from "@writ/rego/wasm";
 
 // WebAssembly in its fast form from the start: on a busy machine it would be compiled late, and Cedar look slow.
 setFlagsFromString("--no-liftoff");
@@ -27,7 +30,7 @@ const QUICK = { warmMs: 150, measureMs: 300 };
 
 interface Row {
   readonly policy: string;
-  readonly engine: "rego" | "cedar";
+  readonly engine: "rego" | "cedar" | "opa-wasm";
   readonly inputKb: number;
   /** By the clock: the median of the batches, and the fastest. */
   readonly medianUs: number;
@@ -47,43 +50,9 @@ interface CompileRow {
   readonly heapKb: number | undefined;
 }
 
-const GATEWAY_REGO = `package writ
-
-default decision := {"kind": "deny", "reason": "policy_undefined"}
-
-decision := {"kind": "allow", "reason": "policy_allowed"} if {
-	granted
-	count(denials) == 0
-}
-
-decision := {"kind": "deny", "reason": "policy_denied", "denials": denials} if count(denials) > 0
-
-grants := {
-	"reader": ["search", "read"],
-	"operator": ["search", "read", "transfer"],
-}
-
-granted if {
-	some role in input.subject.roles
-	input.resource.tool in grants[role]
-}
-
-denials contains "amount" if input.context.arguments.amount > 1000
-
-denials contains "network" if not input.context.network in {"office", "vpn"}
-
-denials contains "hours" if not working(input.context.hour)
-
-denials contains "destructive" if {
-	input.resource.destructive == true
-	not "operator" in input.subject.roles
-}
-
-working(hour) if {
-	hour >= 6
-	hour < 22
-}
-`;
+/** Ten rules of a gateway, and the same as OPA has compiled them (cases/rego/README.md). */
+const COMPILED = join(import.meta.dirname, "../cases/rego/compiled");
+const GATEWAY_REGO = readFileSync(join(COMPILED, "gateway.rego"), "utf8");
 
 const GATEWAY_CEDAR = `
 permit(principal, action == Action::"tool.call", resource)
@@ -219,7 +188,7 @@ function compileCedar(name: string, text: string): CompileRow {
 
 function measurePolicy(
   name: string,
-  texts: { readonly rego: string; readonly cedar: string },
+  texts: { readonly rego: string; readonly cedar: string; readonly wasm?: Evaluator },
   request: Request,
   phases: typeof FULL,
 ): { readonly rows: Row[]; readonly compiled: CompileRow[] } {
@@ -227,28 +196,32 @@ function measurePolicy(
   const compiled = [row, compileCedar(name, texts.cedar)];
   const rows = [512, 5_120].flatMap((bytes): Row[] => {
     const input = inputFor(request, bytes);
-    const decide = () => {
-      const answer = program.evaluate(QUERY, { input });
+    const decideBy = (engine: Evaluator) => () => {
+      const answer = engine.evaluate(QUERY, { input });
       if (answer.kind !== "value") throw new TypeError(`no decision: ${JSON.stringify(answer)}`);
       return answer.value as { readonly kind: string }; // what every rule gives
     };
+    const decide = decideBy(program);
+    const wasm = texts.wasm === undefined ? undefined : decideBy(texts.wasm);
     const call = cedarCall(request, bytes, name);
     const decideInCedar = () => {
       const answer = cedar.statefulIsAuthorized(call);
       if (answer.type === "failure") throw new TypeError(answer.errors[0]?.message);
       return answer.response.decision;
     };
-    if (decide().kind !== "allow" || decideInCedar() !== "allow") throw new TypeError(`${name} does not allow`);
+    const kinds = [decide().kind, wasm?.().kind ?? "allow", decideInCedar()];
+    if (kinds.some((kind) => kind !== "allow")) throw new TypeError(`${name} does not allow`);
     const inputKb = Math.round(JSON.stringify(input).length / 102.4) / 10;
     return [
       { policy: name, engine: "rego", inputKb, ...measure(decide, phases) },
       { policy: name, engine: "cedar", inputKb, ...measure(decideInCedar, phases) },
+      ...(wasm === undefined ? [] : [{ policy: name, engine: "opa-wasm" as const, inputKb, ...measure(wasm, phases) }]),
     ];
   });
   return { rows, compiled };
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const phases = process.argv.includes("--quick") ? QUICK : FULL;
   const json = process.argv.includes("--json");
   const rows: Row[] = [];
@@ -260,7 +233,9 @@ function main(): void {
   // Once before, so that no compilation measured is the first of the process.
   compileRego("warm", GATEWAY_REGO);
   compileCedar("warm", GATEWAY_CEDAR);
-  const gateway = { rego: GATEWAY_REGO, cedar: GATEWAY_CEDAR };
+  const loaded = await loadWasm(new Uint8Array(readFileSync(join(COMPILED, "gateway.wasm"))));
+  if (loaded.kind === "fault") throw new TypeError(loaded.message);
+  const gateway = { rego: GATEWAY_REGO, cedar: GATEWAY_CEDAR, wasm: loaded.program };
   add(measurePolicy("gateway, 10 rules", gateway, { action: "tool.call", tool: "transfer" }, phases));
   for (const count of RULE_COUNTS) {
     const index = Math.floor(count / 2);
@@ -274,17 +249,17 @@ function main(): void {
     return;
   }
   const cell = (value: number) => value.toFixed(1).padStart(9);
-  process.stdout.write(`${"policy".padEnd(22)} ${"engine".padEnd(6)}  input kB  µs median  µs fastest     µs CPU\n`);
+  process.stdout.write(`${"policy".padEnd(22)} ${"engine".padEnd(8)}  input kB  µs median  µs fastest     µs CPU\n`);
   for (const row of rows) {
     const [kb, typical, fastest, cpu] = [row.inputKb, row.medianUs, row.fastestUs, row.cpuUs].map(cell);
-    process.stdout.write(`${row.policy.padEnd(22)} ${row.engine.padEnd(6)} ${kb}  ${typical}   ${fastest}  ${cpu}\n`);
+    process.stdout.write(`${row.policy.padEnd(22)} ${row.engine.padEnd(8)} ${kb}  ${typical}   ${fastest}  ${cpu}\n`);
   }
-  process.stdout.write(`\n${"policy".padEnd(22)} ${"engine".padEnd(6)}  compile ms CPU  heap kB\n`);
+  process.stdout.write(`\n${"policy".padEnd(22)} ${"engine".padEnd(8)}  compile ms CPU  heap kB\n`);
   for (const row of compiled) {
     const heap = row.heapKb === undefined ? "        –" : cell(row.heapKb);
-    process.stdout.write(`${row.policy.padEnd(22)} ${row.engine.padEnd(6)}       ${cell(row.compileMs)}${heap}\n`);
+    process.stdout.write(`${row.policy.padEnd(22)} ${row.engine.padEnd(8)}       ${cell(row.compileMs)}${heap}\n`);
   }
   process.stdout.write(`\nNode ${process.version}, ${rssMb} MB resident in all\n`);
 }
 
-main();
+await main();
