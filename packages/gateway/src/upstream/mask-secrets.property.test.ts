@@ -80,6 +80,11 @@ describe("a secret that an upstream reflects is not there any more, and the mess
         expect(readable(mask(asJson(`?key=${url}&x`)))).toBe("?key=***&x");
         const base64 = encodeURIComponent(Buffer.from(value).toString("base64"));
         expect(readable(mask(asJson(base64)))).toContain("***");
+        // A whole URL that an upstream encodes.
+        const inQuery = new URLSearchParams({ key: value }).toString();
+        for (const whole of [`/x?${inQuery}`, `/${encodeURIComponent(value)}`, `//${inQuery}`]) {
+          expect(readable(mask(asJson(Buffer.from(whole).toString("base64"))))).toContain("***");
+        }
       }),
     );
   });

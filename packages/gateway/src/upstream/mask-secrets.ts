@@ -1,6 +1,6 @@
 /**
  * Takes secrets out of what an upstream sends back. Found are the value as it is, its base64 and base64url inside any
- * longer text, and each of these escaped for JSON (also several times over) or for URLs, character by character or not
+ * longer text (that of its form in a URL, too), and each of these escaped for JSON (also several times over) or for URLs, character by character or not
  * at all. Other encodings, and a value that comes in several pieces, are not found; docs/operations.md says so.
  */
 
@@ -14,12 +14,19 @@ const CONTROLS: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", 
 
 export function createMaskSecrets(secrets: readonly string[]): MaskSecrets {
   if (secrets.length === 0) return (text) => text;
-  const plain = [...new Set(secrets.flatMap((secret) => [secret, ...base64Forms(secret)]))];
+  const plain = [
+    ...new Set(secrets.flatMap((secret) => [secret, ...[secret, ...urlForms(secret)].flatMap(base64Forms)])),
+  ];
   return (text) => {
     let masked = text;
     for (const needle of plain) if (masked.includes(needle)) masked = masked.replaceAll(needle, MASK);
     return masked.includes("\\") || masked.includes("%") ? maskEscaped(masked, plain) : masked;
   };
+}
+
+/** As the secret stands in a URL, which an upstream may encode whole. */
+function urlForms(secret: string): readonly string[] {
+  return [encodeURIComponent(secret), new URLSearchParams({ s: secret }).toString().slice(2)];
 }
 
 /** The characters that are the same whatever stands before and after the secret, for each of three places to start. */
