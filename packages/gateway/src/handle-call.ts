@@ -64,10 +64,11 @@ const SEND_WITHIN_MS = 250;
 const HOLD_WAIT_MS = 5_000;
 /** How long a denial may wait for the head before it is answered. */
 const CATCH_UP_MS = 5_000;
-/** How often one call starts over because the world moved under it. */
-const ROUNDS_MAX = 4;
-/** Of a delegation more often: the journal judges a call again by itself, while a child is recorded on one revision. */
-const DELEGATION_ROUNDS_MAX = 8;
+/**
+ * How often one attempt starts over because the world moved under it: a delegation most of all, whose child is recorded
+ * on one revision, and any call while a gateway begins.
+ */
+const ROUNDS_MAX = 8;
 
 export async function handleCall(
   deps: HandleCallDeps,
@@ -115,9 +116,8 @@ async function delegate(deps: HandleCallDeps, first: Attempt, sink: CallSink, cu
 }
 
 async function runRounds(deps: HandleCallDeps, first: Attempt, sink: CallSink, cut: AbortController): Promise<CallEnd> {
-  const roundsMax = first.child === undefined ? ROUNDS_MAX : DELEGATION_ROUNDS_MAX;
   let attempt = first;
-  for (let round = 0; round < roundsMax; round += 1) {
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const judged = deps.judge(attempt);
     const step =
       judged.kind === "allow" ? await allow(deps, attempt, judged, sink, cut) : await denyOnHead(deps, attempt, judged);
