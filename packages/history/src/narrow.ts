@@ -7,6 +7,7 @@ import { encodeEvent } from "@writ/audit";
 import type { AuditEvent, RecordedNode, Revocation } from "@writ/contract";
 import type { Database, Queryable } from "@writ/db";
 import { packHex } from "./pack-hex.ts";
+import { counterTotalsIn } from "./read-counters.ts";
 
 /** Pairs of carve and parent counter that one recorded child may have. */
 export const CARVE_CLAIMS_MAX = 64;
@@ -72,16 +73,9 @@ export async function recordChild(db: Database, request: RecordChildRequest): Pr
   return db.transaction({ tenants: [request.tenantId] }, async (q) => {
     const result = await recordChildIn(q, request);
     if (result.kind !== "recorded") return result;
-    const rows = await q.query<{ totals: number[] }>(
-      "SELECT writ_counter_totals($1::uuid, $2::bytea, $3::int8[]) AS totals",
-      [
-        request.tenantId,
-        packHex(request.soft.map(({ counter }) => counter)),
-        request.soft.map(({ windowStartMs }) => windowStartMs),
-      ],
-    );
+    const totals = await counterTotalsIn(q, request.tenantId, request.soft);
     const exceeded = request.soft.flatMap(({ limit }, index) => {
-      const used = rows[0]?.totals[index] ?? 0;
+      const used = totals[index] ?? 0;
       return used > limit ? [{ index, used }] : [];
     });
     return { ...result, exceeded };
