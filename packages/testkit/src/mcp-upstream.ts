@@ -197,6 +197,37 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
     else next();
   }
 
+  function takeStep(): Promise<void> {
+    if (steps > 0) {
+      steps -= 1;
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => waiting.push(resolve));
+  }
+
+  function receiveCall(
+    message: JsonRpc,
+    text: string,
+    { session, request }: { readonly session: string | undefined; readonly request: IncomingMessage },
+  ): ReceivedCall {
+    const tool = String(message.params?.["name"]);
+    const call = { tool, text, id: message.id, mcpSession: session, headers: request.headers };
+    calls.push(call);
+    options.onCall?.(call);
+    return call;
+  }
+
+  /** Writes until the socket pushes back, and goes on when it does no longer. */
+  function flood(response: ServerResponse): void {
+    const write = (): void => {
+      while (!response.destroyed && response.write(`data: ${"x".repeat(8192)}\n`)) {
+        // The socket took it.
+      }
+    };
+    response.on("drain", write);
+    write();
+  }
+
   /** A message of HTTP+SSE: accepted on its own request, answered on the session's stream. */
   async function handleOnStream(
     message: JsonRpc,
@@ -215,15 +246,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
           `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"error":{"code":-32601,"message":"Method not found"}}`,
       );
     }
-    const call: ReceivedCall = {
-      tool: String(message.params?.["name"]),
-      text: received,
-      id: message.id,
-      mcpSession: session,
-      headers: request.headers,
-    };
-    calls.push(call);
-    options.onCall?.(call);
+    const call = receiveCall(message, received, { session, request });
     if (call.tool === "redirect") return void response.writeHead(307, { location: "/elsewhere" }).end();
     if (call.tool === "sick") return void response.writeHead(503).end();
     accept();
@@ -231,22 +254,10 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
       stateless: false,
       send,
       gone: () => stream.destroyed || cancelledIn.has(`undefined ${JSON.stringify(message.id)}`),
-      waitForStep() {
-        if (steps > 0) {
-          steps -= 1;
-          return Promise.resolve();
-        }
-        return new Promise((resolve) => waiting.push(resolve));
-      },
+      waitForStep: takeStep,
       fail(way) {
         if (way !== "babble") return void stream.destroy();
-        const flood = (): void => {
-          while (!stream.destroyed && stream.write(`data: ${"x".repeat(8192)}\n`)) {
-            // Writes until the socket pushes back; `drain` goes on.
-          }
-        };
-        stream.on("drain", flood);
-        flood();
+        flood(stream);
       },
     });
   }
@@ -334,15 +345,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
         `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"error":{"code":-32601,"message":"Method not found"}}`,
       );
     }
-    const call: ReceivedCall = {
-      tool: String(message.params?.["name"]),
-      text: received,
-      id: message.id,
-      mcpSession: session,
-      headers: request.headers,
-    };
-    calls.push(call);
-    options.onCall?.(call);
+    const call = receiveCall(message, received, { session, request });
     // What a proxy answers for a server that is gone; in no list, and over HTTP only.
     if (call.tool === "sick") return refuse(503);
     response.once("close", () => {
@@ -360,11 +363,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
       waitForStep: () => {
         begin();
         response.flushHeaders();
-        if (steps > 0) {
-          steps -= 1;
-          return Promise.resolve();
-        }
-        return new Promise((resolve) => waiting.push(resolve));
+        return takeStep();
       },
       send(part) {
         begin();
@@ -380,13 +379,7 @@ export async function startMcpUpstream(options: McpUpstreamOptions): Promise<Mcp
           response.write(": begun\n\n", () => request.socket.destroy());
           return;
         }
-        const flood = (): void => {
-          while (!response.destroyed && response.write(`data: ${"x".repeat(8192)}\n`)) {
-            // Writes until the socket pushes back; `drain` goes on.
-          }
-        };
-        response.on("drain", flood);
-        flood();
+        flood(response);
       },
     });
   }
