@@ -5,11 +5,9 @@
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
-import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
-import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually, type Rig, startEverything, startRig } from "./rig.ts";
+import { connectV1, connectV2 } from "./sdk-clients.ts";
 
 let rig: Rig;
 let everything: Awaited<ReturnType<typeof startEverything>>;
@@ -39,10 +37,7 @@ const clients = [
   {
     name: "the official SDK 1.x",
     async connect(url: string, bearer: string) {
-      const client = new ClientV1({ name: "test", version: "1" });
-      const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
-      // The SDK's own types disagree with exactOptionalPropertyTypes about its own transport.
-      await client.connect(new TransportV1(new URL(url), { requestInit }) as Parameters<typeof client.connect>[0]);
+      const client = await connectV1(url, bearer);
       return {
         list: async () => (await client.listTools()).tools.map((tool) => tool.name),
         call: (name: string, args: Record<string, unknown>, options: CallOptions = {}) =>
@@ -54,9 +49,7 @@ const clients = [
   ...(["legacy", "auto"] as const).map((mode) => ({
     name: `the official SDK 2.x (${mode})`,
     async connect(url: string, bearer: string) {
-      const client = new ClientV2({ name: "test", version: "1" }, { versionNegotiation: { mode } });
-      const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
-      await client.connect(new TransportV2(new URL(url), { requestInit }));
+      const client = await connectV2(url, bearer, mode);
       return {
         list: async () => (await client.listTools()).tools.map((tool) => tool.name),
         call: (name: string, args: Record<string, unknown>, options: CallOptions = {}) =>

@@ -16,6 +16,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Fixture, startFixture } from "../conformance/start-fixture.ts";
 import { applyRules, EVERYTHING, eventually, type Rig, startEverything, startRig, TENANT } from "./rig.ts";
+import { connectV1, connectV2 } from "./sdk-clients.ts";
 
 const RULES = `version: 1
 rules:
@@ -58,24 +59,10 @@ afterAll(async () => {
 });
 
 const clients = [
-  {
-    name: "the official SDK 1.x",
-    async connect(url: string, bearer: string) {
-      const client = new ClientV1({ name: "test", version: "1" });
-      const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
-      // The SDK's own types disagree with exactOptionalPropertyTypes about its own transport.
-      await client.connect(new TransportV1(new URL(url), { requestInit }) as Parameters<typeof client.connect>[0]);
-      return client;
-    },
-  },
+  { name: "the official SDK 1.x", connect: connectV1 },
   ...(["legacy", "auto"] as const).map((mode) => ({
     name: `the official SDK 2.x (${mode})`,
-    async connect(url: string, bearer: string) {
-      const client = new ClientV2({ name: "test", version: "1" }, { versionNegotiation: { mode } });
-      const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
-      await client.connect(new TransportV2(new URL(url), { requestInit }));
-      return client;
-    },
+    connect: (url: string, bearer: string) => connectV2(url, bearer, mode),
   })),
 ];
 
