@@ -29,6 +29,13 @@ export class AddressRefused extends Error {
   }
 }
 
+/** The code of a network error where it has one: addresses and paths stay out of what is recorded. */
+export function describeConnectionError(error: unknown): string {
+  if (error instanceof AddressRefused) return error.message;
+  const code: unknown = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? `connection failed (${code})` : "connection failed";
+}
+
 export function createGuardedConnector(options: GuardedConnectorOptions): buildConnector.connector {
   const guardedLookup: LookupFunction = (host, { all, family }, callback) => {
     options.resolve(host).then(

@@ -5,7 +5,7 @@
  */
 import type { Dispatcher } from "undici";
 import type { UpstreamConnection } from "./credentials.ts";
-import { AddressRefused } from "./guarded-connector.ts";
+import { describeConnectionError } from "./guarded-connector.ts";
 import { createSseParser, SseOverflow, type SseParser } from "./sse-parser.ts";
 
 export type Exchange =
@@ -235,7 +235,7 @@ export function exchange(
         else void chain.then(() => finish(undefined)); // the chain never rejects
       },
       onResponseError(_controller, error) {
-        finish(stopped ?? describe(error));
+        finish(stopped ?? describeConnectionError(error));
       },
     };
     if (options.signals.some((signal) => signal.aborted)) return stop("the call was cut");
@@ -260,17 +260,7 @@ export function exchange(
       }
     } catch (error) {
       // A closed pool or a header that cannot be written: nothing was sent.
-      stop(describe(error));
+      stop(describeConnectionError(error));
     }
   });
-}
-
-/** The code of a network error where it has one: addresses and paths stay out of what is recorded. */
-function describe(error: unknown): string {
-  if (error instanceof AddressRefused) return error.message;
-  if (error instanceof Error) {
-    const code: unknown = "code" in error ? error.code : undefined;
-    return typeof code === "string" ? `connection failed (${code})` : "connection failed";
-  }
-  return "connection failed";
 }

@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { HTTP_TARGET_LENGTH_MAX, readHttpTarget } from "@writ/contract";
 import type { Dispatcher } from "undici";
 import type { HttpCall, HttpSink, SendOutcome } from "../ports.ts";
+import { describeConnectionError } from "./guarded-connector.ts";
 
 export interface SendHttpOptions {
   readonly baseUrl: URL;
@@ -113,7 +114,7 @@ export function sendHttp(
         else void taking.then(() => finish(undefined)); // never rejects
       },
       onResponseError(_controller, error) {
-        finish(stopped ?? describe(error));
+        finish(stopped ?? describeConnectionError(error));
       },
     };
     if (options.signals.some((signal) => signal.aborted)) return stop("the call was cut");
@@ -124,7 +125,7 @@ export function sendHttp(
       dispatcher.dispatch({ method, path, headers: [...headers], body: readBody(body, options) }, handler);
     } catch (error) {
       // A connection that has ended, or a header that cannot be written: nothing was sent.
-      stop(describe(error));
+      stop(describeConnectionError(error));
     }
   });
 }
@@ -187,10 +188,4 @@ function belowBase(location: string, baseUrl: URL): string | undefined {
   const { path, query } = read.target;
   if (path !== base && !path.startsWith(`${base}/`)) return undefined;
   return `${path.slice(base.length) || "/"}${query === "" ? "" : `?${query}`}`;
-}
-
-/** The code of a network error where it has one: addresses and paths stay out of what is recorded. */
-function describe(error: unknown): string {
-  const code: unknown = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? `connection failed (${code})` : "connection failed";
 }
