@@ -6,6 +6,7 @@
  */
 import { findMember, membersOf, valueText } from "../json-members.ts";
 import { type AnswerSink, Failure, LISTEN_METHOD, type SendOutcome, type UpstreamMessage } from "../ports.ts";
+import { createCallAnswer } from "./call-answer.ts";
 import type { UpstreamConnection } from "./credentials.ts";
 import { createEars } from "./ears.ts";
 import { type Exchange, exchange } from "./http-exchange.ts";
@@ -13,14 +14,15 @@ import type { UpstreamLimits } from "./limits.ts";
 import { answerLocally, createLogLevels } from "./log-levels.ts";
 import {
   cancelledText,
-  isComplete,
   readNotification,
   readOpening,
   readServerMessage,
   requestText,
   SESSION_REVISIONS,
+  type ServerMessage,
 } from "./messages.ts";
 import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts";
+import { countStrayMessages } from "./stray-messages.ts";
 
 const LEGACY_REVISION = "2024-11-05";
 const ENDPOINT_LENGTH_MAX = 2048;
@@ -36,8 +38,6 @@ export interface LegacySessionOptions extends SessionContext {
 }
 
 const IGNORED: AnswerSink = { notification: () => undefined, response: () => undefined };
-
-type ServerMessage = ReturnType<typeof readServerMessage>;
 
 /** One request in flight: what to do with each message that belongs to it, and with the end of the stream. */
 interface Flight {
@@ -56,8 +56,7 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
   let ended: string | undefined;
   let endpoint: string | undefined;
   let usable = true;
-  let stray = 0;
-  let strayFromMs = 0;
+  const stray = countStrayMessages(limits.strayMessagesMax);
   let serverRequests = 0;
   let opening = "{}";
   const levels = createLogLevels();
@@ -139,13 +138,7 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
     }
     if (part.kind === "request") answerServer(part.idText, part.method);
     if (part.kind === "notification" && ears.hear(part) === "heard" && ears.listening() > 0) return;
-    const nowMs = performance.now();
-    if (nowMs - strayFromMs > 1000) {
-      strayFromMs = nowMs;
-      stray = 0;
-    }
-    stray += 1;
-    if (stray > limits.strayMessagesMax) end("the upstream sends messages that belong to no call");
+    if (!stray.add()) end("the upstream sends messages that belong to no call");
   }
 
   function flightOf(part: ServerMessage): Flight | undefined {
@@ -214,30 +207,33 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
       const { sink, signal } = call;
       const over = new AbortController();
       let sent = false;
-      let bytes = 0;
-      let notifications = 0;
-      let held = 0;
-      let chain: Promise<void> | undefined;
-      let done = false;
+      const answer = createCallAnswer({
+        sink,
+        limits,
+        read(part) {
+          const about = readNotification(part);
+          return call.progress && about.kind === "progress" ? about.params : undefined;
+        },
+        lasts: false,
+        mayAsk: false,
+        onResponse: () => flights.delete(id),
+        cut,
+        onEnd(outcome) {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", onAbort);
+          flights.delete(id);
+          // A post that still waits for a connection must not be sent any more.
+          over.abort();
+          resolve(outcome);
+        },
+      });
 
-      function finish(outcome: SendOutcome): void {
-        if (done) return;
-        done = true;
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        flights.delete(id);
-        // A post that still waits for a connection must not be sent any more.
-        over.abort();
-        resolve(outcome);
-      }
-      function broken(detail: string, unavailable = false): void {
-        if (!sent) finish({ kind: "aborted", detail });
-        // Any message of this call, and an answer to its post, shows that the upstream had it.
-        else if (bytes > 0 || unavailable) finish({ kind: "failed", detail, bytes, notifications, unavailable });
-        else finish({ kind: "unknown", detail });
+      function broken(detail: string): void {
+        if (sent) answer.broken(detail);
+        else answer.end({ kind: "aborted", detail });
       }
       function cut(detail: string): void {
-        if (done) return;
+        if (answer.isOver()) return;
         if (sent && ended === undefined) {
           // Best effort; `post` never rejects.
           void post(cancelledText(id, "cut by the gateway"), { signals: [], deadlineMs: limits.probeTimeoutMs });
@@ -245,56 +241,13 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
         broken(detail);
       }
       const onAbort = (): void => cut("the call was cut");
-      /** Hands something to the reader, after all that it was handed before. */
-      function hand(give: () => void | Promise<void>, then: () => void): void {
-        const step = async (): Promise<void> => {
-          try {
-            if (!done) await give();
-          } catch {
-            // The agent's side is broken: the call ends as one that was cut.
-            cut("the reader of the answer failed");
-          }
-          held -= 1;
-          then();
-        };
-        held += 1;
-        chain = chain === undefined ? step() : chain.then(step);
-      }
 
       const timer = setTimeout(() => cut("the upstream did not answer in time"), call.deadlineMs);
       if (signal.aborted || ended !== undefined) {
-        return finish({ kind: "aborted", detail: ended ?? "the call was cut" });
+        return answer.end({ kind: "aborted", detail: ended ?? "the call was cut" });
       }
       signal.addEventListener("abort", onAbort, { once: true });
-      flights.set(id, {
-        broken,
-        sent: () => sent,
-        message(part, length) {
-          bytes += length;
-          if (bytes > limits.answerBytesMax) return cut(`the answer is larger than ${limits.answerBytesMax} bytes`);
-          if (part.kind === "notification") {
-            const about = readNotification(part);
-            if (!call.progress || about.kind !== "progress") return;
-            notifications += 1;
-            if (notifications > limits.notificationsMax || held >= limits.notificationsHeldMax) return;
-            hand(
-              () => sink.notification(part.method, about.params),
-              () => undefined,
-            );
-          } else if (part.kind === "response") {
-            flights.delete(id);
-            const { member, json } = part;
-            if (member === "result" && !isComplete(json)) {
-              const detail = "the upstream asked for input, which is not passed on";
-              return finish({ kind: "failed", detail, bytes, notifications });
-            }
-            hand(
-              () => sink.response(member, json),
-              () => finish({ kind: "completed", bytes, notifications, error: member === "error" }),
-            );
-          }
-        },
-      });
+      flights.set(id, { broken, sent: () => sent, message: answer.message });
       const posted = post(body, {
         signals: [over.signal],
         deadlineMs: call.deadlineMs,
@@ -307,7 +260,7 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
         if (result.kind === "answered" && result.status < 300) return;
         if (result.kind !== "answered") return broken(result.detail);
         const detail = result.broken ?? `HTTP ${result.status}`;
-        finish({ kind: "failed", detail, bytes, notifications, unavailable: result.status >= 500 });
+        answer.fail(detail, { unavailable: result.status >= 500 });
         // How such servers say that a session is gone.
         if (result.status === 404 || result.status === 400) usable = false;
       });

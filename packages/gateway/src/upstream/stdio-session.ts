@@ -12,6 +12,7 @@ import {
   type SendOutcome,
   type UpstreamMessage,
 } from "../ports.ts";
+import { createCallAnswer } from "./call-answer.ts";
 import { createEars } from "./ears.ts";
 import type { UpstreamLimits } from "./limits.ts";
 import { answerLocally, createLogLevels } from "./log-levels.ts";
@@ -19,7 +20,6 @@ import {
   answerText,
   CLIENT_METHODS,
   cancelledText,
-  isComplete,
   METHOD_NOT_FOUND,
   ownParams,
   readNotification,
@@ -28,10 +28,12 @@ import {
   requestText,
   SESSION_REVISION,
   SESSION_REVISIONS,
+  type ServerMessage,
   STATELESS_REVISION,
 } from "./messages.ts";
 import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts";
 import { type Child, type Line, startChild } from "./stdio-child.ts";
+import { countStrayMessages } from "./stray-messages.ts";
 
 export interface StdioSessionOptions extends SessionContext {
   readonly command: string;
@@ -53,7 +55,7 @@ interface Flight {
   sent(): boolean;
   /** Asks the agent whose call it is; undefined where nobody can be asked. */
   readonly ask: AnswerSink["request"];
-  message(part: ReturnType<typeof readServerMessage>, bytes: number): void;
+  message(part: ServerMessage, bytes: number): void;
   broken(detail: string): void;
 }
 
@@ -65,8 +67,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
   let opening = "{}";
   let nextId = 1;
   let ended: string | undefined;
-  let stray = 0;
-  let strayFromMs = 0;
+  const stray = countStrayMessages(limits.strayMessagesMax);
   let serverRequests = 0;
   const levels = createLogLevels();
   let closing: Promise<void> | undefined;
@@ -111,13 +112,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
       if (ask !== undefined) return;
     }
     if (part.kind === "notification" && ears.hear(part) === "heard" && ears.listening() > 0) return;
-    const nowMs = performance.now();
-    if (nowMs - strayFromMs > 1000) {
-      strayFromMs = nowMs;
-      stray = 0;
-    }
-    stray += 1;
-    if (stray > limits.strayMessagesMax) child.kill("the child sends messages that belong to no call");
+    if (!stray.add()) child.kill("the child sends messages that belong to no call");
   }
 
   /**
@@ -142,7 +137,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     });
   }
 
-  function flightOf(part: ReturnType<typeof readServerMessage>): Flight | undefined {
+  function flightOf(part: ServerMessage): Flight | undefined {
     if (part.kind === "response") return flights.get(part.id);
     if (part.kind !== "notification") return undefined;
     const about = readNotification(part);
@@ -221,31 +216,36 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     if (local !== undefined) return answerLocally(local, sink);
     return new Promise((resolve) => {
       const id = nextId++;
-      let bytes = 0;
-      let notifications = 0;
-      let held = 0;
-      let chain: Promise<void> | undefined;
-      let done = false;
       let line: Line | undefined;
       let lateTimer: NodeJS.Timeout | undefined;
+      const answer = createCallAnswer({
+        sink,
+        limits,
+        read(part) {
+          const about = readNotification(part);
+          if (about.kind === "log") return options.alone ? part.params : undefined;
+          if (about.kind === "progress") return message.progress ? about.params : undefined;
+          return about.kind === "subscription" ? about.params : undefined;
+        },
+        lasts: listens,
+        mayAsk: message.input === true,
+        onResponse: () => flights.delete(id),
+        cut,
+        onEnd(outcome) {
+          clearTimeout(timer);
+          clearTimeout(lateTimer);
+          sendOptions.signal.removeEventListener("abort", onAbort);
+          flights.delete(id);
+          resolve(outcome);
+        },
+      });
 
-      function finish(outcome: SendOutcome): void {
-        if (done) return;
-        done = true;
-        clearTimeout(timer);
-        clearTimeout(lateTimer);
-        sendOptions.signal.removeEventListener("abort", onAbort);
-        flights.delete(id);
-        resolve(outcome);
-      }
       function broken(detail: string): void {
-        if (line?.place() === "queued") finish({ kind: "aborted", detail });
-        // Any message of this call shows that the child had read it.
-        else if (bytes > 0) finish({ kind: "failed", detail, bytes, notifications });
-        else finish({ kind: "unknown", detail });
+        if (line?.place() === "queued") answer.end({ kind: "aborted", detail });
+        else answer.broken(detail);
       }
       function cut(detail: string): void {
-        if (done) return;
+        if (answer.isOver()) return;
         line?.takeBack();
         const place = line?.place();
         if (place === "left" && child.heldBytes() < limits.stdinHeldBytesMax) {
@@ -256,70 +256,25 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
         if (place === "leaving") child.kill(STUCK);
       }
       const onAbort = (): void => cut("the call was cut");
-      /** Hands something to the reader, after all that it was handed before. */
-      function hand(give: () => void | Promise<void>, then: () => void): void {
-        const step = async (): Promise<void> => {
-          try {
-            if (!done) await give();
-          } catch {
-            // The agent's side is broken: the call ends as one that was cut.
-            cut("the reader of the answer failed");
-          }
-          held -= 1;
-          then();
-        };
-        held += 1;
-        chain = chain === undefined ? step() : chain.then(step);
-      }
 
       const timer = setTimeout(() => cut("the upstream did not answer in time"), sendOptions.deadlineMs);
       if (sendOptions.signal.aborted || ended !== undefined || closing !== undefined) {
-        return finish({ kind: "aborted", detail: ended ?? "the call was cut" });
+        return answer.end({ kind: "aborted", detail: ended ?? "the call was cut" });
       }
       // A message is one line: line ends between JSON tokens become spaces, inside strings there are none.
       const text = requestText(id, message, { stateless, client }).replaceAll(/[\r\n]/g, " ");
       if (child.heldBytes() + Buffer.byteLength(text) > limits.stdinHeldBytesMax) {
-        return finish({ kind: "aborted", detail: STUCK });
+        return answer.end({ kind: "aborted", detail: STUCK });
       }
       sendOptions.signal.addEventListener("abort", onAbort, { once: true });
       flights.set(id, {
         broken,
         ask: sink.request,
         sent: () => line?.place() === "left",
-        message(part, length) {
-          if (!listens) bytes += length;
-          if (bytes > limits.answerBytesMax) return cut(`the answer is larger than ${limits.answerBytesMax} bytes`);
-          if (part.kind === "notification") {
-            const about = readNotification(part);
-            const progress = about.kind === "progress" && message.progress;
-            if (!progress && about.kind !== "subscription" && !(about.kind === "log" && options.alone)) return;
-            notifications += 1;
-            if ((notifications > limits.notificationsMax && !listens) || held >= limits.notificationsHeldMax) return;
-            hand(
-              () => sink.notification(part.method, about.kind === "log" ? part.params : about.params),
-              () => undefined,
-            );
-          } else if (part.kind === "response") {
-            flights.delete(id);
-            const member = part.member;
-            const json = part.json;
-            if (member === "result" && message.input !== true && !isComplete(json)) {
-              return finish({
-                kind: "failed",
-                detail: "the upstream asked for input, which is not passed on",
-                bytes,
-                notifications,
-              });
-            }
-            hand(
-              () => sink.response(member, json),
-              () => finish({ kind: "completed", bytes, notifications, error: member === "error" }),
-            );
-          }
-        },
+        message: answer.message,
       });
       line = child.write(text, limits.sendWithinMs);
-      if (line === undefined) return finish({ kind: "aborted", detail: "the child is ending" });
+      if (line === undefined) return answer.end({ kind: "aborted", detail: "the child is ending" });
       if (line.place() === "left") return;
       lateTimer = setTimeout(() => {
         if (line?.place() !== "left") cut(STUCK);
