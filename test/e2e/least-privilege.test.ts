@@ -12,7 +12,7 @@ import {
   uniqueDatabaseName,
 } from "@writ/testkit";
 import { afterEach, expect, test } from "vitest";
-import { applyRules, REPOSITORY, RULES, statelessCall } from "./rig.ts";
+import { applyRules, postMcp, REPOSITORY, RULES, statelessCall } from "./rig.ts";
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -55,18 +55,8 @@ test("each plane runs with a login of its own role alone, once the owner has mig
   await admin.call("upstreams.pin", { params: { tenant, id } });
   await applyRules(admin, tenant, RULES);
   const { token } = await admin.call("tokens.mint", { params, body: { agent: "a" } });
-  const { body, headers } = statelessCall("echo", { message: "hello" });
-  const answer = await fetch(`${gateway.gatewayUrl}/mcp/up`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${token}`,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      ...headers,
-    },
-    body,
-  });
-  expect(await answer.json()).toMatchObject({ result: { content: [{ text: "hello" }] } });
+  const answer = await postMcp(`${gateway.gatewayUrl}/mcp/up`, token, statelessCall("echo", { message: "hello" }));
+  expect(JSON.parse(answer.text)).toMatchObject({ result: { content: [{ text: "hello" }] } });
 
   // The gateway's login is not the control plane's, nor the owner.
   for (const role of ["control", "gateway"] as const) {

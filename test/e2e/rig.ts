@@ -94,19 +94,7 @@ export async function startRig(
         const { token } = await admin.call("tokens.mint", { params: { tenant: TENANT }, body: { agent, caveats } });
         return token;
       },
-      async post(name, token, body, headers = {}) {
-        const response = await fetch(`${writ.gatewayUrl}/mcp/${name}`, {
-          method: "POST",
-          headers: {
-            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-            "content-type": "application/json",
-            accept: "application/json, text/event-stream",
-            ...headers,
-          },
-          body,
-        });
-        return { status: response.status, headers: response.headers, text: await response.text() };
-      },
+      post: (name, token, body, headers) => postMcp(`${writ.gatewayUrl}/mcp/${name}`, token, { body, headers }),
       async events(tenant = TENANT) {
         const events: LoggedEvent[] = [];
         for await (const item of admin.pages("audit.events", { params: { tenant }, query: { limit: 500 } })) {
@@ -198,6 +186,25 @@ export function statelessCall(
     body: `{"jsonrpc":"2.0","id":${JSON.stringify(options.id ?? 1)},"method":"tools/call","params":{"name":${JSON.stringify(tool)},"arguments":${text},"_meta":${meta}}}`,
     headers: { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": tool },
   };
+}
+
+/** Posts one message as an MCP client does that takes either kind of answer. */
+export async function postMcp(
+  url: string,
+  token: string | undefined,
+  call: { readonly body: string; readonly headers?: Readonly<Record<string, string>> | undefined },
+): Promise<{ readonly status: number; readonly headers: Headers; readonly text: string }> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      ...call.headers,
+    },
+    body: call.body,
+  });
+  return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
 /** Asks until the answer is there. Throws after `timeoutMs`. */

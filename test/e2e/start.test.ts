@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { pathWithCurl } from "@writ/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import { freePort, REPOSITORY, statelessCall } from "./rig.ts";
+import { freePort, postMcp, REPOSITORY, statelessCall } from "./rig.ts";
 
 const run = promisify(execFile);
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -117,19 +117,9 @@ async function freshDirectory(): Promise<string> {
 
 async function firstDecision(started: Started): Promise<unknown> {
   const token = (await readFile(started.tokenFile, "utf8")).trim();
-  const { body, headers } = statelessCall("echo", { message: "hello" });
   const ask = async (): Promise<unknown> => {
-    const response = await fetch(`${started.gatewayUrl}/mcp/everything`, {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${token}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        ...headers,
-      },
-      body,
-    });
-    return response.json();
+    const call = statelessCall("echo", { message: "hello" });
+    return JSON.parse((await postMcp(`${started.gatewayUrl}/mcp/everything`, token, call)).text);
   };
   let answer = await ask();
   // On a slow machine authority may still be moving; a client is told to try again.

@@ -2,7 +2,7 @@
 import { createAdminClient } from "@writ/sdk/admin";
 import { type McpUpstream, startMcpUpstream, startWrit, type WritProcess } from "@writ/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { applyRules, eventually, RULES, statelessCall, TENANT } from "./rig.ts";
+import { applyRules, eventually, postMcp, RULES, statelessCall, TENANT } from "./rig.ts";
 
 let upstream: McpUpstream;
 let writ: WritProcess | undefined;
@@ -35,20 +35,7 @@ test("R-RUN-5 trap-21 an upstream whose address is not listed is refused to its 
   );
 
   const { token } = await admin.call("tokens.mint", { params, body: { agent: "assistant" } });
-  const { body, headers } = statelessCall("echo", { message: "hi" });
-  const answer = await eventually("the call is denied for the address", async () => {
-    const response = await fetch(`${gatewayUrl}/mcp/up`, {
-      method: "POST",
-      headers: {
-        ...headers,
-        authorization: `Bearer ${token}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-      },
-      body,
-    });
-    return { status: response.status, text: await response.text() };
-  });
+  const answer = await postMcp(`${gatewayUrl}/mcp/up`, token, statelessCall("echo", { message: "hi" }));
   expect(answer.status).toBe(502);
   expect(JSON.parse(answer.text).error.data.reason).toBe("upstream_address_refused");
   expect(upstream.calls.length + upstream.others.length).toBe(before);

@@ -14,7 +14,7 @@ import { createAdminClient } from "@writ/sdk/admin";
 import { freshDatabase, sharedPostgres, startWrit, type WritProcess } from "@writ/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dumpDatabase } from "./dump-database.ts";
-import { applyRules, eventually, REPOSITORY, RULES, statelessCall, TENANT } from "./rig.ts";
+import { applyRules, eventually, postMcp, REPOSITORY, RULES, statelessCall, TENANT } from "./rig.ts";
 
 const run = promisify(execFile);
 const WRIT = `${REPOSITORY}packages/cli/bin/writ.mjs`;
@@ -77,20 +77,8 @@ test("R-SECRET-2 R-SECRET-4 an upstream's credential takes the place of the agen
   const params = { tenant: TENANT };
   const { token } = await admin.call("tokens.mint", { params, body: { agent: "assistant" } });
 
-  const ask = async (): Promise<string> => {
-    const { body, headers } = statelessCall("echo", { message: "hi" });
-    const response = await fetch(`${gatewayUrl}/mcp/up`, {
-      method: "POST",
-      headers: {
-        ...headers,
-        authorization: `Bearer ${token}`,
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-      },
-      body,
-    });
-    return response.text();
-  };
+  const ask = async (): Promise<string> =>
+    (await postMcp(`${gatewayUrl}/mcp/up`, token, statelessCall("echo", { message: "hi" }))).text;
   const answers = [await ask()];
   await put(second);
   await eventually("the new value is used", async () => {
