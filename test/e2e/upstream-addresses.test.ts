@@ -2,7 +2,7 @@
 import { createAdminClient } from "@writ/sdk/admin";
 import { type McpUpstream, startMcpUpstream, startWrit, type WritProcess } from "@writ/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { applyRules, eventually, postMcp, RULES, statelessCall, TENANT } from "./rig.ts";
+import { applyRules, postMcp, RULES, statelessCall, TENANT } from "./rig.ts";
 
 let upstream: McpUpstream;
 let writ: WritProcess | undefined;
