@@ -102,5 +102,6 @@ test("any module is compiled or refused, and any program answers", () => {
     }),
     { numRuns: 3_000 },
   );
-  expect(programs).toBeGreaterThan(300);
+  // About 320 of the 3,000 compile, give or take 17: well below what chance can bring, and far above none.
+  expect(programs).toBeGreaterThan(150);
 });
