@@ -10,6 +10,7 @@ import {
   proveFreshTokens,
   proveInstanceKill,
 } from "../two-gateways/children.ts";
+import { proveCredits } from "../two-gateways/credits.ts";
 import { type BudgetCase, proveExactBudget } from "../two-gateways/exact-budgets.ts";
 import { startFleet } from "../two-gateways/fleet.ts";
 import { proveLostDatabase } from "../two-gateways/lost-database.ts";
@@ -44,6 +45,7 @@ export async function soakTwoGateways(say: (line: string) => void): Promise<void
       const { scope, window, mode } = budget;
       await prove(`budget ${scope} ${window} ${mode}`, () => proveExactBudget(fleet, budget, BUDGET_SIZE));
     }
+    await prove("credits", () => proveCredits(fleet, { clients: 8, callsPerClient: 10_000, limit: 100_000 }));
     for (const change of CHANGES) await prove(change, () => proveAuthorityChange(fleet, change, CHANGE_ROUNDS));
     for (let round = 0; round < LOST_ROUNDS; round += 1) {
       await prove("lost database", () => proveLostDatabase(fleet, round));

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { type BudgetMode, type BudgetScope, type Window, windowAt } from "@writ/contract";
-import { type Fleet, type Tenant, UPSTREAM, until } from "./fleet.ts";
+import { type Fleet, settled, type Tenant, UPSTREAM } from "./fleet.ts";
 
 export interface BudgetCase {
   readonly scope: BudgetScope;
@@ -136,17 +136,4 @@ async function prepare(fleet: Fleet, tenant: Tenant, budget: BudgetCase, size: B
 
 function windowsBetween(window: Window, fromMs: number, toMs: number): number {
   return windowAt(window, fromMs).startMs === windowAt(window, toMs).startMs ? 1 : 2;
-}
-
-/** Waits until every allow of the tenant's log has its outcome. */
-async function settled(tenant: Tenant): Promise<void> {
-  await until("every allow has an outcome", async () => {
-    const open = new Set<unknown>();
-    for (const { event, fields } of await tenant.events(0)) {
-      if (event === "call.decided" && fields["decision"] === "allow" && fields["action"] === "tool.call") {
-        open.add(fields["callId"]);
-      } else if (/^call\.(?:completed|failed|aborted|unknown)$/.test(event)) open.delete(fields["callId"]);
-    }
-    return open.size === 0;
-  });
 }

@@ -191,6 +191,18 @@ async function makeTenant(
   };
 }
 
+/** Waits until every allow of the tenant's log has its outcome. */
+export async function settled(tenant: Tenant): Promise<void> {
+  await until("every allow has an outcome", async () => {
+    const open = new Set<unknown>();
+    for (const { event, fields } of await tenant.events(0)) {
+      if (event === "call.decided" && fields["decision"] === "allow") open.add(fields["callId"]);
+      else if (/^call\.(?:completed|failed|aborted|unknown)$/.test(event)) open.delete(fields["callId"]);
+    }
+    return open.size === 0;
+  });
+}
+
 /** Asks until the answer is true. Throws after `timeoutMs`. */
 export async function until(
   what: string,

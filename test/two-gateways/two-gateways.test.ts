@@ -10,6 +10,7 @@ import {
   proveFreshTokens,
   proveInstanceKill,
 } from "./children.ts";
+import { proveCredits } from "./credits.ts";
 import { type BudgetCase, proveExactBudget } from "./exact-budgets.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
 import { proveLostDatabase } from "./lost-database.ts";
@@ -51,6 +52,12 @@ describe("two gateways on one Postgres", () => {
   ])("a $mode budget admits every call and counts it", async (budget) => {
     const report = await proveExactBudget(fleet, budget, { clients: 8, callsPerClient: 60, limit: 100 });
     expect(report.admitted).toBe(480);
+  });
+
+  it("R-BUDGET-1 I7 a budget of credits is exact over both, whatever mix of tools, routes and carves draws on it", async () => {
+    const report = await proveCredits(fleet, { clients: 6, callsPerClient: 90, limit: 1_000 });
+    expect(Math.min(report.tools, report.routes)).toBeGreaterThan(0);
+    expect(report.credits).toBeGreaterThan(1_000 - 3);
   });
 
   it.each(CHANGES)(
