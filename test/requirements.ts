@@ -18,6 +18,11 @@ export const REQUIREMENTS: readonly Requirement[] = [
     sentence: "A budget must hold under concurrency and a crash: never more forwarded, never fewer counted.",
   },
   { id: "trap-06", sentence: "A call that may have run must stay charged, as unknown." },
+  {
+    id: "trap-07",
+    sentence:
+      "A repeated idempotency key, or an id in flight in one session, must not be forwarded or charged again; an id that begins anew must be.",
+  },
   { id: "trap-12", sentence: "Without the audit store nothing must be forwarded that is not on record." },
   { id: "trap-13", sentence: "Events deleted at the end of the log must be detected." },
   { id: "trap-14", sentence: "Events deleted at the beginning of the log must be detected." },

@@ -149,6 +149,39 @@ test("a JSON body is sent byte for byte, and another one as a stream", async () 
   expect(seen.at(-1)?.body.length).toBe(large.length);
 });
 
+test("trap-07 a request under an idempotency key is made once, and the API is told a key of that agent alone", async () => {
+  const [token, other] = [await rig.mint([{ calls: 2 }]), await rig.mint()];
+  const order = async (bearer: string, key: string): Promise<Response> =>
+    fetch(`${rig.writ.gatewayUrl}/http/shop/v1/orders`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${bearer}`, "content-type": "application/json", "idempotency-key": key },
+      body: '{"amount":7}',
+    });
+  const keyTold = (): unknown => {
+    const headers: readonly string[] = JSON.parse(seen.at(-1)?.headers ?? "[]");
+    return headers[headers.findIndex((name) => name.toLowerCase() === "idempotency-key") + 1];
+  };
+  const first = await order(token, '"order-7"');
+  expect(first.status).toBe(200);
+  const told = keyTold();
+  expect(told).toMatch(/^"[A-Za-z0-9_-]{43}"$/);
+  const before = seen.length;
+  const again = await order(token, "order-7");
+  expect(again.status).toBe(409);
+  expect(again.headers.get("content-type")).toBe("application/problem+json");
+  expect(await again.json()).toMatchObject({
+    reason: "duplicate_key",
+    firstCallId: first.headers.get("writ-call-id"),
+  });
+  expect((await order(token, '"one", "two"')).status).toBe(400);
+  expect(seen.length).toBe(before);
+  expect((await order(other, "order-7")).status).toBe(200);
+  expect(keyTold()).toMatch(/^"[A-Za-z0-9_-]{43}"$/);
+  expect(keyTold()).not.toBe(told);
+  expect((await order(token, "order-8")).status).toBe(200);
+  expect((await order(token, "order-9")).status).toBe(402);
+});
+
 test("a stream that is open carries no byte after its token was revoked", async () => {
   const token = await rig.mint();
   const response = await fetch(`${rig.writ.gatewayUrl}/http/shop/v1/stream`, {

@@ -1,7 +1,8 @@
 /** Mistakes of earlier systems, tried on a whole Writ over real sockets, each under its number. */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { ADMIN_ROUTES } from "@writ/contract/admin";
 import { createAdminClient } from "@writ/sdk/admin";
+import { attenuateToken, makeTokenHash } from "@writ/token";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyRules, eventually, type Posted, type Rig, RULES, startRig, statelessCall, TENANT } from "./rig.ts";
 
@@ -344,6 +345,105 @@ describe("an upstream", () => {
     expect(said(await holding)).toBe("1 steps");
     expect(said(await waiting)).toBe("waits");
     expect(await allows()).toBe(1);
+  });
+});
+
+describe("trap-07 a call that is made again", () => {
+  const keyed = async (key: string, message: string, bearer = token): Promise<Posted> => {
+    const { body, headers } = statelessCall("echo", { message });
+    return rig.post("up", bearer, body, { ...headers, "idempotency-key": `"${key}"` });
+  };
+  /** An answer of the gateway under test. */
+  const errorOf = ({ text }: Posted): { readonly code: number; readonly data: Readonly<Record<string, unknown>> } =>
+    JSON.parse(text).error;
+
+  test("under its idempotency key is told of the first call, and neither sent nor charged", async () => {
+    const bearer = await rig.mint([{ calls: 2 }]);
+    const before = rig.upstream.calls.length;
+    const first = await keyed("order-7", "once", bearer);
+    expect(said(first)).toBe("once");
+    const firstCallId = first.headers.get("writ-call-id");
+    const again = await keyed("order-7", "once", bearer);
+    expect(again.status).toBe(200);
+    expect(errorOf(again)).toMatchObject({ code: -32009, data: { reason: "duplicate_key", firstCallId } });
+    expect(again.headers.get("writ-call-id")).not.toBe(firstCallId);
+    // A key in `_meta` is the same key.
+    const { body, headers } = statelessCall("echo", { message: "other" });
+    const inBody = body.replace('"_meta":{', '"_meta":{"writ/idempotency-key":"order-7",');
+    expect(said(await rig.post("up", bearer, inBody, headers))).toBe("duplicate_key");
+    expect(said(await keyed("order-8", "twice", bearer))).toBe("twice");
+    expect(said(await keyed("order-9", "thrice", bearer))).toBe("budget_exhausted");
+    // What was refused has not taken its key, and the others are gone for good.
+    expect(said(await keyed("order-7", "once", bearer))).toBe("duplicate_key");
+    expect(rig.upstream.calls.length).toBe(before + 2);
+    const events = (await rig.events()).filter(({ fields }) => fields["idempotencyKey"] !== undefined);
+    expect(events.map(({ fields }) => (fields["reasons"] as readonly string[])[0])).toEqual(
+      expect.arrayContaining(["policy_allow", "duplicate_key", "budget_exhausted"]),
+    );
+    for (const { fields, line } of events) {
+      expect(fields["idempotencyKey"]).toMatch(/^[0-9a-f]{64}$/);
+      expect(line).not.toContain("order-");
+    }
+  });
+
+  test("at the same moment under one key is made once", async () => {
+    const before = rig.upstream.calls.length;
+    const answers = await Promise.all(Array.from({ length: 12 }, () => keyed("at once", "race")));
+    const reasons = answers.map(said).sort();
+    expect(reasons).toEqual([...new Array<string>(11).fill("duplicate_key"), "race"]);
+    expect(rig.upstream.calls.length).toBe(before + 1);
+  });
+
+  test("shares its keys with what was handed out below the same recorded token, and with nobody else", async () => {
+    const hash = makeTokenHash((bytes) => new Uint8Array(createHash("sha256").update(bytes).digest()));
+    const child = attenuateToken(hash, token, { id: "child", caveats: [] });
+    if (child.kind !== "attenuated") throw new TypeError("the token cannot be attenuated");
+    expect(said(await keyed("shared", "mine"))).toBe("mine");
+    expect(said(await keyed("shared", "the child's", child.token))).toBe("duplicate_key");
+    expect(said(await keyed("shared", "another's", await rig.mint()))).toBe("another's");
+  });
+
+  test("after it may have run is not made again under its key", async () => {
+    await rig.addUpstream("mute", rig.upstream.url, { timeoutMs: 300 });
+    await applyRules(rig.admin, TENANT, RULES.replace('"up/*"', '"up/*", "mute/*"'));
+    const before = rig.upstream.calls.length;
+    const { body, headers } = statelessCall("silent", {});
+    const silent = (): Promise<Posted> => rig.post("mute", token, body, { ...headers, "idempotency-key": "mute-1" });
+    expect(said(await silent())).toBe("upstream_failed");
+    expect(said(await silent())).toBe("duplicate_key");
+    expect(rig.upstream.calls.length).toBe(before + 1);
+  });
+
+  test("with an id that a stateless client has used before is a call of its own", async () => {
+    const before = rig.upstream.calls.length;
+    for (const message of ["one", "two", "two"]) expect(said(await call("echo", { message }, { id: 1 }))).toBe(message);
+    const session = await openSession(token);
+    const plain = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"s"}}}';
+    expect(said(await rig.post("up", token, plain, session))).toBe("s");
+    expect(said(await rig.post("up", token, plain, session))).toBe("s");
+    expect(rig.upstream.calls.length).toBe(before + 5);
+  });
+
+  test("with an id that is in flight in its session is neither sent nor charged", async () => {
+    const bearer = await rig.mint([{ calls: 2 }]);
+    const session = await openSession(bearer);
+    const before = rig.upstream.calls.length;
+    const slow =
+      '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"slow","arguments":{"steps":1,"wait":true}}}';
+    const first = rig.post("up", bearer, slow, session);
+    await eventually("the first call", async () => (rig.upstream.calls.length > before ? true : undefined));
+    expect(errorOf(await rig.post("up", bearer, slow, session))).toMatchObject({
+      code: -32009,
+      data: { reason: "duplicate_in_flight", callId: expect.stringMatching(/^[0-9a-f-]{36}$/) },
+    });
+    rig.upstream.step();
+    expect(said(await first)).toBe("1 steps");
+    // The id is free again, and the budget has room for exactly this.
+    const again = rig.post("up", bearer, slow, session);
+    await eventually("the second call", async () => (rig.upstream.calls.length > before + 1 ? true : undefined));
+    rig.upstream.step();
+    expect(said(await again)).toBe("1 steps");
+    expect(said(await rig.post("up", bearer, slow, session))).toBe("budget_exhausted");
   });
 });
 

@@ -76,8 +76,16 @@ export const EVENTS = {
     version: 1,
     category: "call",
     sentence: "An attempt was judged; an allow of it may be forwarded once this event is committed.",
-    fields: { callId: "string", decision: "string", reasons: "strings", check: "string", ...attempt },
-    optional: [...attemptOptional, "check"],
+    // `idempotencyKey` is a salted digest.
+    fields: {
+      callId: "string",
+      decision: "string",
+      reasons: "strings",
+      check: "string",
+      ...attempt,
+      idempotencyKey: "string",
+    },
+    optional: [...attemptOptional, "check", "idempotencyKey"],
   },
   "decision.given": {
     version: 1,

@@ -175,6 +175,11 @@ export const REASONS = {
     jsonRpc: -32009,
     sentence: "A request with this id is already in flight in this session.",
   },
+  duplicate_key: {
+    http: 409,
+    jsonRpc: -32009,
+    sentence: "Another call was allowed under this idempotency key; it was not made again.",
+  },
   // An allow of its own.
   attenuation_recorded: { http: 200, jsonRpc: null, sentence: "The child token is on record." },
 } as const satisfies Record<string, ReasonEntry>;

@@ -5,6 +5,6 @@ export interface Denial {
   readonly reason: Reason;
   readonly detail: string;
   readonly hidden: boolean;
-  /** Members for the agent: remaining, unit, resetsAt, retryAfterSeconds, check. */
+  /** Members for the agent: remaining, unit, resetsAt, retryAfterSeconds, firstCallId, check. */
   readonly data: Readonly<Record<string, unknown>>;
 }

@@ -44,7 +44,7 @@ function mannerOf(reason: Reason, hidden: boolean): Manner {
 }
 
 /** Members that an agent may see beside the reason; anything else in a denial is for operators. */
-const DATA_SHOWN = ["check", "remaining", "unit", "resetsAt", "retryAfterSeconds"] as const;
+const DATA_SHOWN = ["check", "remaining", "unit", "resetsAt", "retryAfterSeconds", "firstCallId"] as const;
 
 export interface DenialContext {
   readonly callId: string | undefined;

@@ -190,6 +190,7 @@ async function deny(
     case "refused":
     case "refused_carve":
     case "refused_nodes":
+    case "duplicate":
       return denied(attempt.callId, "state_stale", "", false, {});
   }
 }
@@ -258,6 +259,10 @@ async function goOn(deps: HandleCallDeps, attempt: Attempt, judged: Judged, held
       return recordDenial(deps, attempt, judged.denyAs("budget_carve", "budget", { remaining: result.remaining }));
     case "refused_nodes":
       return recordDenial(deps, attempt, judged.denyAs("budget_nodes", "budget", {}));
+    case "duplicate": {
+      const { firstCallId } = result;
+      return recordDenial(deps, attempt, judged.denyAs("duplicate_key", "commit", { firstCallId }));
+    }
     case "expired":
       return { kind: "again", notBeforeMs: result.databaseTimeMs };
     case "withdrawn":
@@ -421,7 +426,7 @@ async function send(
       answered = end.kind === "completed";
       return end;
     };
-    if (http !== undefined) outcome = await passHttp(http);
+    if (http !== undefined) outcome = await passHttp(withKey(http, committed.entry));
     else if (message !== undefined) outcome = await passMessage(message);
     else outcome = { kind: "aborted", detail: "there is nothing to send" };
   } catch (error) {
@@ -479,6 +484,13 @@ async function send(
   if (answered) return { kind: "answered", callId };
   const reason = cutReason ?? (outcome.kind === "aborted" ? "upstream_unavailable" : "upstream_failed");
   return { kind: "broken", callId, reason, detail: REASONS[reason].sentence };
+}
+
+/** Agents that share an upstream's credential could meet in its memory of keys: it gets one that names the node, too. */
+function withKey(call: HttpCall, { key }: DecisionEntry): HttpCall {
+  if (key === undefined) return call;
+  const own = `"${Buffer.from(key).toString("base64url")}"`;
+  return { ...call, headers: [...call.headers, "idempotency-key", own] };
 }
 
 /** Whether the agent may be told of this. An update of a resource is told to whom its subscription is still allowed. */

@@ -34,6 +34,7 @@ import {
 import type { Denial } from "./denial.ts";
 import { filterList } from "./filter-list.ts";
 import type { Authenticated } from "./gate.ts";
+import { idempotencyDigest } from "./idempotency-key.ts";
 import type { Child } from "./make-child.ts";
 import {
   type AgentCall,
@@ -208,6 +209,9 @@ export function createJudge(options: JudgeOptions): Judge {
         denial: undefined,
         outcome: !isForwarded(call) && !isQuestion(call) ? localOutcome(attempt, state.tenantId, nowMs) : undefined,
         ...(isQuestion(call) ? { isOver: true } : {}),
+        ...(call.idempotencyKey === undefined || !isForwarded(call)
+          ? {}
+          : { key: idempotencyDigest(judgement.recordedNode, call.idempotencyKey) }),
       },
       denyAs: (reason, check, data) =>
         denial(attempt, state, token, nowMs, reason, check, "", false, { check, ...data }, judgement),
@@ -333,7 +337,12 @@ export function createJudge(options: JudgeOptions): Judge {
     return {
       event: "call.decided",
       ...envelope,
-      fields: { decision, check: check === "" ? undefined : check, ...fields },
+      fields: {
+        decision,
+        check: check === "" ? undefined : check,
+        ...fields,
+        ...(call.idempotencyKey === undefined ? {} : { idempotencyKey: saltedDigest(salt, call.idempotencyKey) }),
+      },
     };
   }
 

@@ -72,6 +72,8 @@ export interface DecisionEntry {
   readonly outcome: AuditEvent | undefined;
   /** An allow that is over with its commit and has no outcome: what it claims is used at once, and nothing is leased. */
   readonly isOver?: true;
+  /** Of an allow: 32 bytes that it takes, a digest of its idempotency key. */
+  readonly key?: Uint8Array;
 }
 
 export type CommitResult =
@@ -90,6 +92,8 @@ export type CommitResult =
   | { readonly kind: "refused_carve"; readonly remaining: number }
   /** The root token already has as many budget counters below it as the tenant permits. Nothing was recorded. */
   | { readonly kind: "refused_nodes" }
+  /** Another call has its key. Nothing was recorded; the caller records the denial. */
+  | { readonly kind: "duplicate"; readonly firstCallId: string }
   /** `validUntilMs` had passed on the database's clock. Nothing was recorded. */
   | { readonly kind: "expired"; readonly databaseTimeMs: number }
   /** Authority moved more often than the journal was willing to decide again. Nothing was recorded. */
@@ -275,6 +279,8 @@ export interface AgentCall {
   readonly subject?: string;
   /** Of a question about an HTTP request: what it asks for, in its one spelling. */
   readonly target?: HttpResource;
+  /** What is forwarded is forwarded once under it; absent where the agent gave none. */
+  readonly idempotencyKey?: string;
 }
 
 /** A child of the presented token, as a holder asks for it. */

@@ -1,7 +1,7 @@
 /**
  * `commitJournal`: one batch of the journal (decisions, reservations, outcomes, records) as one call of the database
  * function `writ_journal_commit`, in one round trip; and the same under a lock that the caller can decide under.
- * What happens to each entry is decided in SQL (`migrations/0002_history.sql`); this file packs columns and unpacks
+ * What happens to each entry is decided in SQL (`migrations/0005_idempotency_keys.sql`); this file packs columns and unpacks
  * answers. Not here: batching, judging again, retries (the gateway's journal).
  */
 import { INSTANCE_TENANT } from "@writ/contract";
@@ -18,7 +18,7 @@ const COMMIT_SQL = `SELECT writ_journal_commit($1::uuid, $2::uuid, $3::int8, $4:
   $7::int8[], $8::int8[], $9::int8[], $10::bytea, $11::int4[], $12::text, $13::bytea, $14::bytea, $15::int4[],
   $16::uuid[], $17::int4[], $18::boolean, $19::int4[], $20::uuid[], $21::int4[], $22::int4[], $23::bytea, $24::int8[],
   $25::int8[], $26::int4[], $27::bytea, $28::bytea, $29::int8[], $30::int8[], $31::int8[], $32::int4[], $33::int4[],
-  $34::text) AS answer`;
+  $34::text, $35::int4[], $36::uuid[], $37::bytea) AS answer`;
 
 /**
  * Commits a batch: all its entries that may stand, or, when it throws, none. A `DatabaseError` with `commitUnknown`

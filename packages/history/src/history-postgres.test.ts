@@ -1,4 +1,5 @@
 /** The contract of history on Postgres, and what only concurrent connections can break. */
+import { randomBytes } from "node:crypto";
 import { INSTANCE_TENANT } from "@writ/contract";
 import { type Database, DatabaseError, openPostgres } from "@writ/db";
 import { freshDatabase, sharedPostgres, startTcpProxy } from "@writ/testkit";
@@ -75,6 +76,18 @@ describe("history between concurrent connections", () => {
       if ((rows[0]?.n ?? 0) > 0) return;
     }
   };
+
+  test("trap-07 two gateways that name one key at once make one call of it", async () => {
+    const tenantId = await makeTenant(control);
+    for (let round = 0; round < 20; round += 1) {
+      const key = randomBytes(32);
+      const results = await Promise.all(
+        Array.from({ length: 4 }, () => commitPatiently(gateway, [makeAllow(tenantId, { key })])),
+      );
+      const kinds = results.flatMap(({ results: own }) => own.map(({ kind }) => kind));
+      expect(kinds.sort()).toEqual(["committed", "duplicate", "duplicate", "duplicate"]);
+    }
+  });
 
   test("R-BUDGET-1 trap-16 committers side by side never fork a log, and 50 at once admit exactly the budget", async () => {
     const tenants = [await makeTenant(control), await makeTenant(control)].sort();

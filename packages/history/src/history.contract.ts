@@ -20,6 +20,7 @@ import type { HeadMark } from "./head-mark.ts";
 import type { EntryResult, JournalBatchResult, JournalEntry } from "./journal-entry.ts";
 import { lapseLeases, renewLease } from "./lease.ts";
 import { banNode, type CarveClaim, type Quarantined, quarantine, recordChild, type SoftLimit } from "./narrow.ts";
+import { pruneKeys } from "./prune.ts";
 import { readChanges, readHeads, readSnapshot } from "./read-authority.ts";
 import { listTenants, readEvents, readHead } from "./read-log.ts";
 import { refundCarves } from "./refund-carves.ts";
@@ -222,6 +223,9 @@ const excessesOf = (result: JournalBatchResult): Excess[] =>
       ({ claim, used, windowStartMs }): Excess => [index, claim.counter, used, windowStartMs],
     ),
   );
+
+const firstCallsOf = (result: JournalBatchResult): string[] =>
+  result.results.flatMap((entry) => (entry.kind === "duplicate" ? [entry.firstCallId] : []));
 
 export function describeHistory(name: string, start: () => Promise<HistoryUnderTest>): void {
   describe(name, () => {
@@ -766,6 +770,7 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
                 }),
                 { maxLength: 3, selector: (claim) => claim.counter },
               ),
+              key: fc.option(fc.integer({ min: 0, max: 2 }), { nil: undefined }),
             }),
           },
           {
@@ -783,6 +788,7 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
             async (batches) => {
               const tenantId = await makeTenant(control);
               const names = [newNode(), newNode(), newNode(), newNode()];
+              const keys = [randomBytes(32), randomBytes(32), randomBytes(32)];
               const limit = 8;
               const model = new BudgetModel();
               const calls: { callId: string; tenantId: string }[] = [];
@@ -800,12 +806,14 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
                       windowStartMs: minute + claim.window * 60_000,
                     }),
                   );
-                  return { ...makeAllow(tenantId, { claims }), kind: step.kind };
+                  if (step.kind === "allow_ended") return { ...makeAllow(tenantId, { claims }), kind: step.kind };
+                  return makeAllow(tenantId, { claims, key: step.key === undefined ? undefined : keys[step.key] });
                 });
                 const expected = model.commit(entries);
                 const result = await commit(gateway, entries);
                 expect(kindsOf(result)).toEqual(expected);
                 expect(excessesOf(result)).toEqual(model.exceeded);
+                expect(firstCallsOf(result)).toEqual(model.firstCalls);
                 for (const made of entries) if (made.kind === "allow") calls.push(made);
                 for (const counter of names) {
                   expect(await readCounter(control, tenantId, counter)).toMatchObject(model.counter(counter));
@@ -814,7 +822,7 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
               await expectWholeLog(control, tenantId);
             },
           ),
-          { numRuns: 25 },
+          { numRuns: 35 },
         );
       });
 
@@ -833,6 +841,122 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         ];
         expect(kindsOf(await commit(gateway, entries))).toEqual(["committed", "absent"]);
         expect(await readCounter(control, tenantId, counter)).toMatchObject({ unknown: 0, used: 1 });
+      });
+    });
+
+    describe("an idempotency key", () => {
+      const countKeys = async (tenantId: string): Promise<number> => {
+        const rows = await migrate.transaction({ tenants: [tenantId] }, (q) =>
+          q.query("SELECT call_id FROM idempotency_key WHERE tenant_id = $1::uuid", [tenantId]),
+        );
+        return rows.length;
+      };
+      /** As if every key had been taken, and every call been made, so much earlier. */
+      const age = (tenantId: string, ms: number): Promise<unknown> =>
+        migrate.transaction({ tenants: [tenantId] }, (q) =>
+          q.query(
+            `UPDATE idempotency_key SET taken_us = taken_us - $2::int8 * 1000,
+              call_id = (lpad(to_hex(('x' || substr(replace(call_id::text, '-', ''), 1, 12))::bit(48)::int8 - $2::int8), 12, '0')
+                || substr(replace(call_id::text, '-', ''), 13))::uuid
+              WHERE tenant_id = $1::uuid`,
+            [tenantId, ms],
+          ),
+        );
+
+      test("trap-07 is one call's: the next is told which, charged nothing and put on no record", async () => {
+        const [tenantId, other] = [await makeTenant(control), await makeTenant(control)];
+        const [key, counter] = [randomBytes(32), newNode()];
+        const claims = [makeClaim(counter)];
+        const first = makeAllow(tenantId, { key, claims });
+        expect(kindsOf(await commit(gateway, [first]))).toEqual(["committed"]);
+        const before = await expectWholeLog(control, tenantId);
+        const again = makeAllow(tenantId, { key, claims });
+        const free = makeAllow(tenantId, { key: randomBytes(32), claims });
+        const elsewhere = makeAllow(other, { key });
+        const result = await commit(gateway, [again, free, elsewhere, makeAllow(tenantId, { claims })]);
+        expect(kindsOf(result)).toEqual(["duplicate", "committed", "committed", "committed"]);
+        expect(firstCallsOf(result)).toEqual([first.callId]);
+        expect(await readCounter(control, tenantId, counter)).toMatchObject({ reserved: 3, used: 0 });
+        expect(await expectWholeLog(control, tenantId)).toBe(before + 2);
+      });
+
+      test("trap-07 that several calls of one batch name is the first's that is not refused", async () => {
+        const tenantId = await makeTenant(control);
+        const [key, counter] = [randomBytes(32), newNode()];
+        const dear = makeAllow(tenantId, { key, claims: [makeClaim(counter, { amount: 11 })] });
+        const stale = makeAllow(tenantId, { key, revision: 7 });
+        const taker = makeAllow(tenantId, { key, claims: [makeClaim(counter)] });
+        const later = makeAllow(tenantId, { key, claims: [makeClaim(counter, { amount: 11 })] });
+        const result = await commit(gateway, [dear, stale, taker, later]);
+        expect(kindsOf(result)).toEqual(["refused", "stale", "committed", "duplicate"]);
+        expect(firstCallsOf(result)).toEqual([taker.callId]);
+      });
+
+      test("comes back from a call that surely was not sent, and from no other", async () => {
+        const tenantId = await makeTenant(control);
+        for (const outcome of ["completed", "failed", "unknown", "aborted"] as const) {
+          const key = randomBytes(32);
+          const first = makeAllow(tenantId, { key });
+          const next = makeAllow(tenantId, { key });
+          await commit(gateway, [first]);
+          // Outcomes come first within a batch, too.
+          const result = await commit(gateway, [next, makeOutcome(first, outcome)]);
+          const expected = outcome === "aborted" ? "committed" : "duplicate";
+          expect(kindsOf(result), outcome).toEqual([expected, "committed"]);
+          expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { key })])), outcome).toEqual(["duplicate"]);
+        }
+      });
+
+      test("comes back from an unknown call of which it is learnt that it did not run", async () => {
+        const tenantId = await makeTenant(control);
+        for (const how of ["late", "reconciled"] as const) {
+          const key = randomBytes(32);
+          const { callId } = makeAllow(tenantId);
+          await commit(gateway, [makeAllow(tenantId, { key, callId })]);
+          await commit(gateway, [makeOutcome({ tenantId, callId }, "unknown")]);
+          expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { key })])), how).toEqual(["duplicate"]);
+          if (how === "late") {
+            const late = {
+              tenantId,
+              callId,
+              kind: "late_outcome",
+              outcome: "aborted",
+              ...makeEvent(tenantId),
+            } as const;
+            expect(kindsOf(await commit(gateway, [late]))).toEqual(["committed"]);
+          } else {
+            const ended = await control.transaction({ tenants: [tenantId] }, (q) =>
+              q.query("SELECT writ_reconcile($1::uuid, $2::uuid, false) AS ended", [tenantId, callId]),
+            );
+            expect(ended).toEqual([{ ended: true }]);
+          }
+          expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { key })])), how).toEqual(["committed"]);
+        }
+      });
+
+      test("of a batch that never committed was never taken", async () => {
+        const tenantId = await makeTenant(control);
+        const [orphan, key] = [newId(), randomBytes(32)];
+        expect(await resolveBatch(gateway, { id: orphan, tenants: [tenantId] })).toBe("refused");
+        const lost = commit(gateway, [makeAllow(tenantId, { key })], { id: orphan });
+        await expect(lost).rejects.toMatchObject({ sqlState: "23505" });
+        expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { key })]))).toEqual(["committed"]);
+      });
+
+      test("is kept for a day, then counts as free, and is pruned", async () => {
+        const tenantId = await makeTenant(control);
+        const key = randomBytes(32);
+        const [hourMs, minuteMs] = [3_600_000, 60_000];
+        await commit(gateway, [makeAllow(tenantId, { key }), makeAllow(tenantId, { key: randomBytes(32) })]);
+        await age(tenantId, 24 * hourMs - minuteMs);
+        expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { key })]))).toEqual(["duplicate"]);
+        expect(await pruneKeys(control, tenantId)).toEqual({ keys: 0, more: false });
+        await age(tenantId, 2 * minuteMs);
+        expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { key })]))).toEqual(["committed"]);
+        expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { key })]))).toEqual(["duplicate"]);
+        expect(await countKeys(tenantId)).toBe(2);
+        expect(await pruneKeys(control, tenantId)).toEqual({ keys: 1, more: false });
+        expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { key })]))).toEqual(["duplicate"]);
       });
     });
 
@@ -1185,8 +1309,12 @@ class BudgetModel {
     { state: "open" | "unknown"; held: [counter: string, window: number, n: number][] }
   >();
 
-  /** The soft limits that the last batch went over. */
+  /** Calls by the key that they have, in hex. */
+  readonly #keys = new Map<string, string>();
+
+  /** The soft limits that the last batch went over, and the calls whose keys others named. */
   exceeded: Excess[] = [];
+  firstCalls: string[] = [];
 
   counter(name: string): { used: number; reserved: number; unknown: number } {
     return this.#counters.get(name) ?? { used: 0, reserved: 0, unknown: 0 };
@@ -1196,12 +1324,13 @@ class BudgetModel {
     const kinds = entries.map((entry) => (entry.kind === "outcome" ? this.#settle(entry) : undefined));
     const newest = new Map<string, number>();
     for (const entry of entries) {
-      if (!("claims" in entry)) continue;
+      if (!("claims" in entry) || this.#holderOf(entry) !== undefined) continue;
       for (const { counter, windowStartMs } of entry.claims) {
         newest.set(counter, Math.max(newest.get(counter) ?? 0, windowStartMs));
       }
     }
     this.exceeded = [];
+    this.firstCalls = [];
     return entries.map((entry, index) => kinds[index] ?? this.#reserve(entry, index, newest));
   }
 
@@ -1217,11 +1346,24 @@ class BudgetModel {
     }
     if (entry.outcome === "unknown") call.state = "unknown";
     else this.#calls.delete(entry.callId);
+    if (entry.outcome === "aborted") {
+      for (const [key, callId] of this.#keys) if (callId === entry.callId) this.#keys.delete(key);
+    }
     return "committed";
+  }
+
+  #holderOf(entry: JournalEntry): string | undefined {
+    if (entry.kind !== "allow" || entry.key === undefined) return undefined;
+    return this.#keys.get(Buffer.from(entry.key).toString("hex"));
   }
 
   #reserve(entry: JournalEntry, at: number, newest: ReadonlyMap<string, number>): EntryResult["kind"] {
     if (!("claims" in entry)) return "committed";
+    const holder = this.#holderOf(entry);
+    if (holder !== undefined) {
+      this.firstCalls.push(holder);
+      return "duplicate";
+    }
     const present = entry.claims.map((claim) => {
       const stored = this.#counters.get(claim.counter);
       const window = newest.get(claim.counter) ?? 0;
@@ -1247,7 +1389,10 @@ class BudgetModel {
         this.exceeded.push([at, claim.counter, total, counter.window_start]);
       }
     }
-    if (entry.kind === "allow") this.#calls.set(entry.callId, { state: "open", held });
+    if (entry.kind === "allow") {
+      this.#calls.set(entry.callId, { state: "open", held });
+      if (entry.key !== undefined) this.#keys.set(Buffer.from(entry.key).toString("hex"), entry.callId);
+    }
     return "committed";
   }
 }

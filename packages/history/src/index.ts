@@ -35,6 +35,7 @@ export {
   PRUNED_OBJECTS_MAX,
   type PruneCursor,
   type PrunedRows,
+  pruneKeys,
   pruneRows,
   tenantsWithExpired,
 } from "./prune.ts";

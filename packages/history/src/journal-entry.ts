@@ -17,7 +17,12 @@ export type JournalEntry =
   /** Bound to nothing: summaries, seals, a gateway's own events. */
   | (EntryBase & { readonly kind: "record" })
   /** Opens a call and reserves what it claims. */
-  | (EntryBase & AllowFields & { readonly kind: "allow" })
+  | (EntryBase &
+      AllowFields & {
+        readonly kind: "allow";
+        /** 32 bytes that no other allow of the tenant has as long as they are kept: a digest of its idempotency key. */
+        readonly key?: Uint8Array | undefined;
+      })
   /** An allow that is over with this commit; what it claims is used at once. */
   | (EntryBase & AllowFields & { readonly kind: "allow_ended" })
   /** Bound to its revision, reserves nothing. */
@@ -66,6 +71,8 @@ export type EntryResult =
   | { readonly kind: "expired"; readonly databaseTimeMs: number }
   | { readonly kind: "refused"; readonly claim: BudgetClaim; readonly remaining: number }
   | { readonly kind: "refused_nodes" }
+  /** Another call has its key: nothing was recorded. */
+  | { readonly kind: "duplicate"; readonly firstCallId: string }
   /** The call was recorded as unknown before; nothing was appended. Say it again as `late_outcome`. */
   | { readonly kind: "late" }
   /** No such open call (or tenant): nothing was appended. */

@@ -1,10 +1,11 @@
 /**
- * The columns of `writ_journal_commit` (`migrations/0002_history.sql`) for one batch. Entries travel tenant by tenant, so
- * `order` says which is which. Only packing: what the columns mean is said there.
+ * The columns of `writ_journal_commit` (`migrations/0002_history.sql`, and `0005_idempotency_keys.sql` for keys) for one
+ * batch. Entries travel tenant by tenant, so `order` says which is which. Only packing: what the columns mean is said there.
  */
 import type { SqlValue } from "@writ/db";
 import type { JournalBatch, JournalEntry, JournalOutcome } from "./journal-entry.ts";
 import { arrayText, createClaimPacker, type SoftCounters } from "./pack-claims.ts";
+import { createKeyPacker, type KeyPacker, NO_KEYS } from "./pack-keys.ts";
 
 /**
  * What an entry is, one letter each in the detail that the database reads when an entry must be looked at by itself.
@@ -58,6 +59,7 @@ export function packBatch(batch: JournalBatch): PackedBatch {
   const validUntils = new Array<number>(count).fill(Number.MAX_SAFE_INTEGER);
   const entryOutcomes = new Array<number>(count).fill(0);
   const entryHolds = new Array<number>(count).fill(0);
+  let keys: KeyPacker | undefined;
 
   let tenant = 0;
   for (let at = 0; at < count; at += 1) {
@@ -92,6 +94,12 @@ export function packBatch(batch: JournalBatch): PackedBatch {
         allows.tenants.push(tenant + 1);
         allows.calls.push(entry.callId);
         allows.holds.push(hold);
+        if (entry.key !== undefined) {
+          keys ??= createKeyPacker();
+          const { key, callId } = entry;
+          // Who gets a key that several name is looked at one by one: the first, unless it is refused.
+          if (!keys.pack({ tenant: tenant + 1, place: at + 1, callId, key })) plain = false;
+        }
       }
     } else if ("outcome" in entry) {
       // The first outcome of a call counts; what the others come to is looked at one by one.
@@ -119,6 +127,7 @@ export function packBatch(batch: JournalBatch): PackedBatch {
     arrayText(entryOutcomes),
     arrayText(entryHolds),
     ...counted.detail,
+    ...(keys?.detail() ?? []),
   ];
   return {
     entries: batch.entries,
@@ -150,6 +159,7 @@ export function packBatch(batch: JournalBatch): PackedBatch {
       allows.holds,
       ...counted.values,
       detail.join(";"),
+      ...(keys?.values() ?? NO_KEYS),
     ],
   };
 }

@@ -114,6 +114,24 @@ export interface PrunedRows {
   readonly changes: number;
 }
 
+/** Keys that one transaction removes at most. */
+const KEYS_PAGE_MAX = 2_000;
+
+/**
+ * Removes one page of idempotency keys that are not kept any more (`migrations/0005_idempotency_keys.sql`), without
+ * taking the head. Resolves to how many went, and whether there may be more.
+ */
+export async function pruneKeys(
+  db: Database,
+  tenantId: string,
+): Promise<{ readonly keys: number; readonly more: boolean }> {
+  const rows = await db.transaction({ tenants: [tenantId] }, (q) =>
+    q.query<{ keys: number }>("SELECT writ_prune_keys($1::uuid, $2::int4) AS keys", [tenantId, KEYS_PAGE_MAX]),
+  );
+  const keys = rows[0]?.keys ?? 0;
+  return { keys, more: keys === KEYS_PAGE_MAX };
+}
+
 /** Removes what of one page of a tenant's rows has no effect any more. */
 export async function pruneRows(db: Database, tenantId: string, from?: PruneCursor): Promise<PrunedRows> {
   const rows = await db.transaction({ tenants: [tenantId] }, (q) =>

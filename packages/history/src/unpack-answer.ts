@@ -27,12 +27,14 @@ interface Answer {
   /** By place among the soft limits; NaN for a counter that nothing was charged to. */
   readonly softTotals: readonly number[] | undefined;
   readonly softWindows: readonly number[] | undefined;
+  /** By place of the entry, where some were refused: the call that has its key, NULL for most. */
+  readonly firstCalls: readonly string[] | undefined;
 }
 
 function readAnswer(text: string): Answer {
   const parts = text.split("|");
-  if (parts.length !== 11) throw new TypeError("writ_journal_commit answered what it never answers");
-  const part = (at: number): readonly number[] | undefined => readNumbers(parts[at] as string); // 11 parts
+  if (parts.length !== 12) throw new TypeError("writ_journal_commit answered what it never answers");
+  const part = (at: number): readonly number[] | undefined => readNumbers(parts[at] as string); // 12 parts
   return {
     databaseTimeMs: Number(parts[0]),
     epochs: part(1) ?? [],
@@ -46,6 +48,7 @@ function readAnswer(text: string): Answer {
     remaining: part(8),
     softTotals: part(9),
     softWindows: part(10),
+    firstCalls: parts[11] === "" ? undefined : parts[11]?.slice(1, -1).split(","),
   };
 }
 
@@ -120,6 +123,11 @@ function describeStatus(status: number, at: number, answer: Answer, entry: Journ
       return ABSENT;
     case 7:
       return REGRESSED;
+    case 8: {
+      const firstCallId = answer.firstCalls?.[at];
+      if (firstCallId === undefined || firstCallId === "NULL") throw new TypeError("a duplicate names no first call");
+      return { kind: "duplicate", firstCallId };
+    }
     default:
       throw new TypeError(`unknown status ${String(status)} of a journal entry`);
   }

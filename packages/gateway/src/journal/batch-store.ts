@@ -18,6 +18,8 @@ export type BatchEntry =
       readonly outcome: AuditEvent | undefined;
       /** It has no outcome, and is over with its commit. */
       readonly isOver?: true;
+      /** 32 bytes that it takes. */
+      readonly key?: Uint8Array;
     }
   | {
       /** `late`: of a call that was recorded as unknown before. */
@@ -41,6 +43,7 @@ export type EntryAnswer =
   | { readonly kind: "expired"; readonly databaseTimeMs: number }
   | { readonly kind: "refused"; readonly claim: BudgetClaim; readonly remaining: number }
   | { readonly kind: "refused_nodes" }
+  | { readonly kind: "duplicate"; readonly firstCallId: string }
   /** The head is behind what this process has seen. */
   | { readonly kind: "regressed" }
   /** An outcome of a call that was recorded as unknown before; nothing was recorded. */

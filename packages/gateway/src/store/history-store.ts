@@ -228,21 +228,14 @@ function encodeEntry(entry: BatchEntry, encoded: JournalEntry[]): void {
       return;
     }
     case "allow": {
-      const { callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, outcome, isOver } = entry;
-      const kind = outcome === undefined && isOver !== true ? "allow" : "allow_ended";
-      encoded.push({
-        kind,
-        tenantId,
-        text,
-        leaf,
-        salt,
-        callId,
-        revision,
-        validUntilMs,
-        claims,
-        root,
-        budgetNodesMax,
-      });
+      const { callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, outcome, isOver, key } = entry;
+      const allow = { tenantId, text, leaf, salt, callId, revision, validUntilMs, claims, root, budgetNodesMax };
+      if (outcome === undefined && isOver !== true) {
+        encoded.push({ kind: "allow", ...allow, key });
+        return;
+      }
+      if (key !== undefined) throw new TypeError("only what is forwarded takes a key");
+      encoded.push({ kind: "allow_ended", ...allow });
       if (outcome === undefined) return;
       const ended = encodeEvent(outcome);
       encoded.push({ kind: "with_previous", tenantId, text: ended.text, leaf: ended.leaf });

@@ -188,6 +188,17 @@ describe("the HTTP door", () => {
     expect(await ask(door, `${waiting}abc`)).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 /);
   });
 
+  test("trap-07 takes an idempotency key, which is not the agent's to send on, and refuses what is none", async () => {
+    const door = await openDoor();
+    expect(await get(door, "/a", 'Idempotency-Key: "order 7"\r\n')).toMatch(/^HTTP\/1.1 200 /);
+    expect(door.gate.calls[0]?.idempotencyKey).toBe("order 7");
+    expect(JSON.stringify(door.seen[0]?.headers)).not.toContain("order 7");
+    const answer = await get(door, "/a", "idempotency-key: a\r\nidempotency-key: b\r\n");
+    expect(answer).toMatch(/^HTTP\/1.1 400 /);
+    expect(answer).toContain("fault_header");
+    expect(door.gate.calls.length).toBe(1);
+  });
+
   test("trap-20 a redirect is never followed: below the base URL it is passed on, elsewhere it is refused", async () => {
     const to = async (location: string, status = 302): Promise<string> => {
       const door = await openDoor((_request, response) => {

@@ -9,6 +9,7 @@
 import { isJsonObject, type JsonObject, parseStrictJson, readHttpMethod, readHttpTarget } from "@writ/contract";
 import { encodeHttpDenial } from "../../encode-denial.ts";
 import type { Authenticated, CallSink, Gate } from "../../gate.ts";
+import { readKeyHeader } from "../../idempotency-key.ts";
 import type { AgentCall, HttpCall, HttpSink } from "../../ports.ts";
 import { type Exchange, type Route, streamHeaders } from "../../server/data-listener.ts";
 import { makeProblem, type Problem } from "../../server/problem.ts";
@@ -125,6 +126,8 @@ async function readCall(exchange: Exchange, upstream: string): Promise<CallReadi
   if (target.kind === "fault") return fault("fault_target", { data: { detail: target.detail } });
   const passed = readHeaders(request.rawHeaders);
   if (passed.kind === "fault") return fault("fault_header", { data: { detail: passed.detail } });
+  const key = readKeyHeader(headers["idempotency-key"]);
+  if (key.kind === "fault") return fault("fault_header", { data: { detail: key.detail } });
   const body = await readBody(exchange);
   if (body.kind === "fault") return body;
   if (body.body !== undefined && WITHOUT_BODY.has(method.method)) {
@@ -147,6 +150,7 @@ async function readCall(exchange: Exchange, upstream: string): Promise<CallReadi
     message: undefined,
     child: undefined,
     mcpSession: undefined,
+    ...(key.kind === "none" ? {} : { idempotencyKey: key.key }),
   };
   return { kind: "call", call };
 }

@@ -27,6 +27,8 @@ const DROPPED: ReadonlySet<string> = new Set([
   "proxy-authorization",
   // An answer that nobody can look into is refused, so none is asked for.
   "accept-encoding",
+  // Read here: the upstream gets one of the agent's own, which no other agent can send.
+  "idempotency-key",
   // An upstream may trust a proxy's word about who asks; this would be the agent's own.
   "forwarded",
   "from",

@@ -307,7 +307,7 @@ describe("the MCP adapter", () => {
     expect((await post(url, ping, third)).status).toBe(200);
   });
 
-  test("a request whose id is in flight in its session is not forwarded again", async () => {
+  test("trap-07 a request whose id is in flight in its session is not forwarded again", async () => {
     const { url, fake } = await start();
     const headers = await openSession(url);
     const slow =
@@ -327,6 +327,28 @@ describe("the MCP adapter", () => {
     fake.step();
     expect(JSON.parse((await first).text).result.content[0].text).toBe("1 steps");
     expect(fake.calls.map((call) => call.tool)).toEqual(["slow", "echo"]);
+  });
+
+  test("trap-07 takes an idempotency key from the header, from _meta or the same from both", async () => {
+    const { url, gate, fake } = await start();
+    const headers = await openSession(url);
+    const echo = (key?: unknown): string =>
+      `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"echo","arguments":{"message":"m"}${key === undefined ? "" : `,"_meta":{"writ/idempotency-key":${JSON.stringify(key)}}`}}}`;
+    const keyed = (value: string) => ({ ...headers, "idempotency-key": value });
+    expect((await post(url, echo(), keyed('"k 1"'))).status).toBe(200);
+    expect((await post(url, echo("k 1"), headers)).status).toBe(200);
+    expect((await post(url, echo("k 1"), keyed('"k 1"'))).status).toBe(200);
+    expect((await post(url, echo(), headers)).status).toBe(200);
+    const keys = gate.calls.filter(({ action }) => action === "tool.call").map((call) => call.idempotencyKey);
+    expect(keys).toEqual(["k 1", "k 1", "k 1", undefined]);
+    const sent = fake.calls.length;
+    const reasonOf = ({ text }: { readonly text: string }): unknown => JSON.parse(text).error.data.reason;
+    expect(reasonOf(await post(url, echo("other"), keyed('"k 1"')))).toBe("fault_header");
+    expect(reasonOf(await post(url, echo(), keyed('"open')))).toBe("fault_header");
+    for (const key of ["", 1, null, "x".repeat(256), "é"]) {
+      expect(reasonOf(await post(url, echo(key), headers)), String(key)).toBe("fault_params");
+    }
+    expect(fake.calls.length).toBe(sent);
   });
 
   test("lets nobody cancel another session's request", async () => {
@@ -470,6 +492,14 @@ describe("the MCP adapter", () => {
       expect(gate.calls.slice(seen).map(({ action }) => action)).toEqual(["tool.call", "tool.call"]);
     });
 
+    test("trap-07 has no one idempotency key for all of its calls", async () => {
+      const { url, gate } = await start();
+      const headers = { ...(await openSession(url, {}, "2025-03-26")), "idempotency-key": '"k"' };
+      const before = gate.calls.length;
+      expect((await post(url, `[${call(7, "a")},${call(8, "b")}]`, headers)).status).toBe(400);
+      expect(gate.calls.length).toBe(before);
+    });
+
     test("of notifications alone has no answer", async () => {
       const { url } = await start();
       const headers = await openSession(url, {}, "2025-03-26");
@@ -582,7 +612,7 @@ describe("the stateless revision", () => {
     expect(JSON.parse(answer.text).error.code).toBe(-32602);
   });
 
-  test("a duplicate id on one connection is not forwarded", async () => {
+  test("trap-07 a duplicate id on one connection is not forwarded", async () => {
     const { url, port, fake } = await start();
     const body = call("slow").replace('"message":"hi"', '"steps":1,"wait":true');
     const request = (text: string): string =>

@@ -9,6 +9,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { JsonObject, JsonValue, Reason } from "@writ/contract";
 import { type DenialContext, encodeBroken, encodeDenial } from "../../encode-denial.ts";
 import type { Authenticated, CallEnd, CallSink, Gate } from "../../gate.ts";
+import { IDEMPOTENCY_KEY, type KeyReading, readKey, readKeyHeader } from "../../idempotency-key.ts";
 import { findMember, membersOf, valueText, withMember } from "../../json-members.ts";
 import { type AgentCall, type ClientAnswer, type Clock, LISTEN_METHOD, type Random } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
@@ -262,6 +263,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const session = findSession(turn);
     if (session === undefined) return noSession(turn, "null");
     if (session.revision !== BATCH_REVISION) return fault(turn, "fault_request", "null");
+    // One key is of one call: in a batch each has its own in `_meta`.
+    if (turn.exchange.request.headers["idempotency-key"] !== undefined) return fault(turn, "fault_header", "null");
     const answers = await Promise.all(
       members.map(async (bytes) => {
         const message = decodeMessage(bytes);
@@ -443,6 +446,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         if (turn.all) return setLevelOfAll(turn, request, session);
       }
       const level = session?.logLevel;
+      const key = keyFor(turn, request);
+      if (key.kind === "fault") return fault(turn, key.reason, request.idText);
       const message = {
         method: request.method,
         params: request.paramsText,
@@ -459,6 +464,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         arguments: args,
         argumentsText,
         message,
+        ...(key.kind === "none" ? {} : { idempotencyKey: key.key }),
       });
     }
     notFound(turn, request, stateless);
@@ -841,6 +847,21 @@ function withSubscription(params: string, idText: string): string {
   const meta = findMember(membersOf(params), "_meta");
   const text = meta === undefined ? "{}" : valueText(params, meta);
   return withMember(params, "_meta", withMember(text, SUBSCRIPTION_ID, idText));
+}
+
+/** The idempotency key of a request, which may be said in the header, in `_meta`, or the same in both. */
+function keyFor(
+  { exchange }: Turn,
+  { params }: McpRequest,
+): Exclude<KeyReading, { kind: "fault" }> | { readonly kind: "fault"; readonly reason: Reason } {
+  const meta = params["_meta"];
+  const inBody = readKey(isObject(meta) ? meta[IDEMPOTENCY_KEY] : undefined);
+  if (inBody.kind === "fault") return { kind: "fault", reason: "fault_params" };
+  const inHeader = readKeyHeader(exchange.request.headers["idempotency-key"]);
+  if (inHeader.kind === "none") return inBody;
+  if (inHeader.kind === "fault") return { kind: "fault", reason: "fault_header" };
+  if (inBody.kind === "key" && inBody.key !== inHeader.key) return { kind: "fault", reason: "fault_header" };
+  return inHeader;
 }
 
 /** Without a level in it, a request of the stateless revision wants no log messages. */
