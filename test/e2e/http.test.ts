@@ -163,6 +163,7 @@ test("trap-07 a request under an idempotency key is made once, and the API is to
   };
   const first = await order(token, '"order-7"');
   expect(first.status).toBe(200);
+  expect(first.headers.get("writ-budget")).toBe(null);
   const told = keyTold();
   expect(told).toMatch(/^"[A-Za-z0-9_-]{43}"$/);
   const before = seen.length;

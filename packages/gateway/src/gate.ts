@@ -3,6 +3,7 @@
  * headers and bodies and write answers; they can neither judge nor reach an upstream.
  */
 import type { BudgetClaim, Reason } from "@writ/contract";
+import type { BudgetLeft } from "./budget-left.ts";
 import type { Denial } from "./denial.ts";
 import type { AgentCall, AnswerSink, HttpSink } from "./ports.ts";
 
@@ -80,8 +81,8 @@ export type RemainingBudgets =
 export interface CallSink extends AnswerSink {
   /** Of a request of an HTTP API: takes its answer, in place of the methods of `AnswerSink`. */
   readonly http?: HttpSink;
-  /** The decision is committed: headers may now be sent, with the callId. */
-  allowed(callId: string): void;
+  /** The decision is committed: headers may now be sent, with the callId and what it left of the agent's own budgets. */
+  allowed(callId: string, left?: readonly BudgetLeft[]): void;
   /** An answer that Writ gives itself (a list from the pinned catalogue, a recorded child). */
   local(json: string): void | Promise<void>;
 }

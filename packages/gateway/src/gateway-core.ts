@@ -46,6 +46,8 @@ export interface GatewayOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly callDeadlineMs: number;
+  /** Whether answers to charged calls have a header with what is left of their agent's own budgets. */
+  readonly tellsBudgets: boolean;
   /** How long after an upstream's catalogue was read it is read again. */
   readonly catalogueIntervalMs: number;
   readonly stdioRunner: readonly string[];
@@ -179,6 +181,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     random,
     audience: options.audience,
     gatewayId,
+    tellsBudgets: options.tellsBudgets,
     presenterOf: (authenticated) => points.subjectOf(authenticated) ?? tokenOf(authenticated),
   });
   const { children } = history;

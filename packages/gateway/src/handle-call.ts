@@ -379,7 +379,7 @@ async function send(
   let answered = false;
   let outcome: SendOutcome;
   try {
-    sink.allowed(callId);
+    sink.allowed(callId, result.left);
     const passMessage = (passed: UpstreamMessage): Promise<SendOutcome> =>
       slot.send(
         passed,

@@ -31,6 +31,7 @@ import {
   type TenantState,
   writeAssertions,
 } from "@writ/core";
+import { ownClaims } from "./budget-left.ts";
 import type { Denial } from "./denial.ts";
 import { filterList } from "./filter-list.ts";
 import type { Authenticated } from "./gate.ts";
@@ -98,6 +99,8 @@ export interface JudgeOptions {
   readonly random: Random;
   readonly audience: string;
   readonly gatewayId: string;
+  /** Whether each charged call is told what it left of its agent's own budgets. */
+  readonly tellsBudgets: boolean;
   readonly presenterOf: (authenticated: Authenticated) => Presenter;
 }
 
@@ -209,6 +212,9 @@ export function createJudge(options: JudgeOptions): Judge {
         denial: undefined,
         outcome: !isForwarded(call) && !isQuestion(call) ? localOutcome(attempt, state.tenantId, nowMs) : undefined,
         ...(isQuestion(call) ? { isOver: true } : {}),
+        ...(options.tellsBudgets && isForwarded(call) && judgement.claims.length > 0
+          ? { tell: ownClaims(judgement.claims, token.agentId) }
+          : {}),
         ...(call.idempotencyKey === undefined || !isForwarded(call)
           ? {}
           : { key: idempotencyDigest(judgement.recordedNode, call.idempotencyKey) }),

@@ -13,6 +13,7 @@ import type {
   Upstream,
 } from "@writ/contract";
 import type { TenantState } from "@writ/core";
+import type { BudgetLeft } from "./budget-left.ts";
 import type { Denial } from "./denial.ts";
 
 /** Wall clock in milliseconds since the epoch, and a monotonic one. */
@@ -72,6 +73,8 @@ export interface DecisionEntry {
   readonly outcome: AuditEvent | undefined;
   /** An allow that is over with its commit and has no outcome: what it claims is used at once, and nothing is leased. */
   readonly isOver?: true;
+  /** Of an allow: those of its claims of which the commit shall say what is left. */
+  readonly tell?: readonly BudgetClaim[];
   /** Of an allow: 32 bytes that it takes, a digest of its idempotency key. */
   readonly key?: Uint8Array;
 }
@@ -85,6 +88,8 @@ export type CommitResult =
       readonly epoch: number;
       /** Milliseconds on the monotonic clock: no later than the commit, as far as can be known. */
       readonly committedAtMonotonicMs: number;
+      /** What the counters that were to be told of held right behind it; absent when there are none. */
+      readonly left?: readonly BudgetLeft[];
     }
   /** A claim did not fit. Nothing was recorded; the caller records the denial. */
   | { readonly kind: "refused"; readonly claim: BudgetClaim; readonly remaining: number }

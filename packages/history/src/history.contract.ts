@@ -716,6 +716,26 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         expect(await readCounter(control, tenantId, uncounted)).toMatchObject({ reserved: 2 });
       });
 
+      test("say what they hold behind each call that asks, of exactly the counters that it asks about", async () => {
+        const tenantId = await makeTenant(control);
+        const [own, other] = [makeClaim(newNode(), { amount: 2 }), makeClaim(newNode())];
+        const asking = (): JournalEntry => makeAllow(tenantId, { claims: [own, other], tell: [own] });
+        const claims = [own, other];
+        const result = await commit(gateway, [asking(), makeAllow(tenantId, { claims }), asking()]);
+        const told = result.results.map((entry) => (entry.kind === "committed" ? entry.left : "refused"));
+        expect(told).toEqual([
+          [{ claim: own, used: 2, windowStartMs: 0 }],
+          undefined,
+          [{ claim: own, used: 6, windowStartMs: 0 }],
+        ]);
+        const next = await commit(gateway, [asking(), asking(), asking()]);
+        expect(next.results).toMatchObject([
+          { kind: "committed", left: [{ used: 8 }] },
+          { kind: "committed", left: [{ used: 10 }] },
+          { kind: "refused" },
+        ]);
+      });
+
       test("compare one counter with its least hard and its least soft limit, in any order", async () => {
         const tenantId = await makeTenant(control);
         const counter = newNode();

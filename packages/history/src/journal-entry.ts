@@ -46,6 +46,8 @@ interface AllowFields {
   readonly root: string;
   /** How many counters of scope node there may be below that root. */
   readonly budgetNodesMax: number;
+  /** Those of the claims whose counters' totals the answer shall tell; absent: none. */
+  readonly tell?: readonly BudgetClaim[] | undefined;
 }
 
 export interface JournalBatch {
@@ -65,6 +67,8 @@ export type EntryResult =
       readonly committedUs: number;
       /** The soft limits that this entry's claims went over; absent when there are none. */
       readonly exceeded?: readonly BudgetExcess[];
+      /** What the counters that were to be told of held right behind this entry; absent when there are none. */
+      readonly left?: readonly BudgetExcess[];
     }
   /** The tenant's authority moved: nothing was recorded, decide again. */
   | { readonly kind: "stale" }

@@ -44,7 +44,7 @@ export function mergeClaims(claims: readonly BudgetClaim[]): readonly MergedClai
   return merged;
 }
 
-/** Counters of one tenant with a soft limit, by counter: their place among those of the batch, from 0. */
+/** Counters of one tenant whose totals the answer tells, by counter: their place among those of the batch, from 0. */
 export type SoftCounters = ReadonlyMap<string, number>;
 
 export interface ClaimPacker {
@@ -188,10 +188,12 @@ export function createClaimPacker(): ClaimPacker {
       const claims = once === undefined ? mergeClaims(entry.claims) : entry.claims;
       const own: { readonly slot: Slot; readonly variant: Variant }[] = [];
       let key = "";
+      const { tell } = entry;
       for (const [index, claim] of claims.entries()) {
         const slot = once?.[index] ?? byCounter.get(claim.counter) ?? makeSlot(claim, entry);
         const limit = "mode" in claim ? hardLimit(claim) : claim.limit;
         if ("mode" in claim ? claim.mode === "soft" : claim.soft !== undefined) addSoft(slot);
+        else if (tell?.some(({ counter }) => counter === claim.counter) === true) addSoft(slot);
         const variant = variantOf(slot, claim.amount, claim.windowStartMs, limit, entry.budgetNodesMax);
         slot.amount += claim.amount;
         // Beyond that, only the database can add.

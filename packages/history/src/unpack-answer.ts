@@ -68,7 +68,7 @@ export function unpackAnswer(packed: PackedBatch, text: string): JournalBatchRes
   const answer = readAnswer(text);
   const { statuses } = answer;
   const { entries, tenants, order, lasts } = packed;
-  const excesses = findExcesses(packed, answer);
+  const totals = readTotals(packed, answer);
   const heads = new Map<string, CommittedHead>();
   const results = new Array<EntryResult>(order.length);
   let at = 0;
@@ -88,11 +88,11 @@ export function unpackAnswer(packed: PackedBatch, text: string): JournalBatchRes
       const status = statuses?.[at] ?? 0;
       if (status === 0) {
         sequence += 1;
-        const exceeded = excesses?.get(at);
+        const told = totals?.get(at);
         results[order[at] as number] =
-          exceeded === undefined
+          told === undefined
             ? { kind: "committed", epoch, sequence, committedUs }
-            : { kind: "committed", epoch, sequence, committedUs, exceeded };
+            : { kind: "committed", epoch, sequence, committedUs, ...told };
         continue;
       }
       const entry = entries[order[at] as number] as JournalEntry; // places of entries
@@ -133,32 +133,42 @@ function describeStatus(status: number, at: number, answer: Answer, entry: Journ
   }
 }
 
+interface Told {
+  exceeded?: BudgetExcess[];
+  left?: BudgetExcess[];
+}
+
 /**
- * The soft limits that entries went over, by place in `order`. What a counter held right behind an entry is what it
- * holds after the batch without what later entries added to it.
+ * The soft limits that entries went over and the totals that they were to be told, by place in `order`. What a counter
+ * held right behind an entry is what it holds after the batch without what later entries added to it.
  */
-function findExcesses(packed: PackedBatch, answer: Answer): ReadonlyMap<number, readonly BudgetExcess[]> | undefined {
+function readTotals(packed: PackedBatch, answer: Answer): ReadonlyMap<number, Told> | undefined {
   const { softTotals, softWindows } = answer;
   if (softTotals === undefined || softWindows === undefined) return undefined;
   const totals = [...softTotals];
-  const excesses = new Map<number, BudgetExcess[]>();
+  const told = new Map<number, Told>();
   let tenant = packed.tenants.length - 1;
   for (let at = packed.order.length - 1; at >= 0; at -= 1) {
     while (tenant > 0 && at < (packed.lasts[tenant - 1] as number)) tenant -= 1; // one for each tenant
     const entry = packed.entries[packed.order[at] as number] as JournalEntry; // places of entries
     if (!("claims" in entry) || (answer.statuses?.[at] ?? 0) !== 0) continue;
-    for (const { counter, amount, soft } of mergeClaims(entry.claims)) {
+    const own: Told = {};
+    for (const { counter, amount, soft, claim } of mergeClaims(entry.claims)) {
       const place = packed.soft[tenant]?.get(counter);
       if (place === undefined) continue;
       const used = totals[place] as number; // the database answered for each
+      const windowStartMs = softWindows[place] as number; // as above
       if (soft !== undefined && used > soft.limit) {
-        const excess: BudgetExcess = { claim: soft, used, windowStartMs: softWindows[place] as number }; // as above
-        const own = excesses.get(at);
-        if (own === undefined) excesses.set(at, [excess]);
-        else own.push(excess);
+        own.exceeded ??= [];
+        own.exceeded.push({ claim: soft, used, windowStartMs });
+      }
+      if (entry.tell?.some((one) => one.counter === counter) === true) {
+        own.left ??= [];
+        own.left.push({ claim, used, windowStartMs });
       }
       totals[place] = used - amount;
     }
+    if (own.exceeded !== undefined || own.left !== undefined) told.set(at, own);
   }
-  return excesses;
+  return told;
 }

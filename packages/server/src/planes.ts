@@ -208,6 +208,7 @@ function makeGateway(context: Context): { readonly gateway: Gateway; start(): Pr
     random: createSystemRandom(),
     log,
     callDeadlineMs: config.gateway.callDeadlineMs,
+    tellsBudgets: config.gateway.budgetHeader === "on",
     catalogueIntervalMs: config.upstreams.catalogueIntervalMs,
     stdioRunner: config.upstreams.stdioRunner,
     environmentFile: `/proc/${process.pid}/environ`,

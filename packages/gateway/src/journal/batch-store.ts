@@ -18,6 +18,8 @@ export type BatchEntry =
       readonly outcome: AuditEvent | undefined;
       /** It has no outcome, and is over with its commit. */
       readonly isOver?: true;
+      /** Those of the claims of which the answer shall say what is left. */
+      readonly tell?: readonly BudgetClaim[];
       /** 32 bytes that it takes. */
       readonly key?: Uint8Array;
     }
@@ -38,6 +40,8 @@ export type EntryAnswer =
       readonly sequence: number;
       /** The soft limits that the call went over; absent when there are none. */
       readonly exceeded?: readonly BudgetExcess[];
+      /** What the counters that were to be told of held right behind it; absent when there are none. */
+      readonly left?: readonly BudgetExcess[];
     }
   | { readonly kind: "stale" }
   | { readonly kind: "expired"; readonly databaseTimeMs: number }

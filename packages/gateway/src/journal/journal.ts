@@ -512,7 +512,9 @@ function toCommitResult(
   committedAtMonotonicMs: number,
 ): CommitResult {
   if (answer.kind === "committed") {
-    return { kind: "committed", epoch: answer.epoch, sequence: answer.sequence, committedAtMonotonicMs };
+    const { kind, epoch, sequence, left } = answer;
+    const committed = { kind, epoch, sequence, committedAtMonotonicMs };
+    return left === undefined ? committed : { ...committed, left };
   }
   // Answers for outcomes; for a decision they mean that its tenant is gone.
   if (answer.kind === "late" || answer.kind === "absent") return { kind: "stale" };

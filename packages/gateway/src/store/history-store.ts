@@ -228,8 +228,8 @@ function encodeEntry(entry: BatchEntry, encoded: JournalEntry[]): void {
       return;
     }
     case "allow": {
-      const { callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, outcome, isOver, key } = entry;
-      const allow = { tenantId, text, leaf, salt, callId, revision, validUntilMs, claims, root, budgetNodesMax };
+      const { callId, revision, validUntilMs, claims, root, budgetNodesMax, salt, outcome, isOver, key, tell } = entry;
+      const allow = { tenantId, text, leaf, salt, callId, revision, validUntilMs, claims, root, budgetNodesMax, tell };
       if (outcome === undefined && isOver !== true) {
         encoded.push({ kind: "allow", ...allow, key });
         return;
@@ -246,6 +246,13 @@ function encodeEntry(entry: BatchEntry, encoded: JournalEntry[]): void {
 
 function describeResult(result: EntryResult): EntryAnswer {
   if (result.kind !== "committed") return result;
-  const { kind, epoch, sequence, exceeded } = result;
-  return exceeded === undefined ? { kind, epoch, sequence } : { kind, epoch, sequence, exceeded };
+  const { kind, epoch, sequence, exceeded, left } = result;
+  if (exceeded === undefined && left === undefined) return { kind, epoch, sequence };
+  return {
+    kind,
+    epoch,
+    sequence,
+    ...(exceeded === undefined ? {} : { exceeded }),
+    ...(left === undefined ? {} : { left }),
+  };
 }

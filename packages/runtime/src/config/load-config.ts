@@ -213,6 +213,7 @@ function resolveConfig(
       bodyBytesMax: get("gateway.bodyBytesMax"),
       requestTimeoutMs: get("gateway.requestTimeoutMs"),
       callDeadlineMs: get("gateway.callDeadlineMs"),
+      budgetHeader: get("gateway.budgetHeader"),
     },
     control: {
       ...control,

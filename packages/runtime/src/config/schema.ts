@@ -88,6 +88,13 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
         maximum: 3_600_000,
         description: "How long one call may last, its stream included.",
       }),
+      budgetHeader: Type.Optional(
+        Type.Union([Type.Literal("off"), Type.Literal("on")], {
+          default: "off",
+          description:
+            "Whether answers to charged calls say in `Writ-Budget` what is left of the token's and the agent's own budgets. It costs each batch of calls one more statement in the database.",
+        }),
+      ),
     }),
   ),
   control: Type.Optional(

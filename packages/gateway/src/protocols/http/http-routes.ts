@@ -7,6 +7,7 @@
  * other body is passed on as a stream that nobody reads, and whatever needs its arguments to decide, denies.
  */
 import { isJsonObject, type JsonObject, parseStrictJson, readHttpMethod, readHttpTarget } from "@writ/contract";
+import { writeBudgetHeader } from "../../budget-left.ts";
 import { encodeHttpDenial } from "../../encode-denial.ts";
 import type { Authenticated, CallSink, Gate } from "../../gate.ts";
 import { readKeyHeader } from "../../idempotency-key.ts";
@@ -83,19 +84,21 @@ function makeSink(exchange: Exchange, call: AgentCall): CallSink {
   const { request, response } = exchange;
   const nothing = (): void => undefined;
   let callId = "";
+  let budget: Readonly<Record<string, string>> = {};
   const http: HttpSink = {
     head(status, headers) {
       const { location, ...rest } = headers;
       const moved = location === undefined ? {} : { location: `/http/${call.upstream}${String(location)}` };
-      const own = streamHeaders({ ...moved, "writ-call-id": callId });
+      const own = streamHeaders({ ...moved, "writ-call-id": callId, ...budget });
       // The listener's own headers are not the upstream's to change.
       response.writeHead(status, { ...rest, ...own });
     },
     data: (chunk) => exchange.write(chunk),
   };
   return {
-    allowed(id) {
+    allowed(id, left) {
       callId = id;
+      if (left !== undefined) budget = writeBudgetHeader(left);
       const isAwaited = request.headers.expect?.toLowerCase() === "100-continue";
       if (isAwaited && call.http?.body?.kind === "stream") response.writeContinue();
     },

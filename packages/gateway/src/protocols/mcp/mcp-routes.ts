@@ -7,6 +7,7 @@
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { JsonObject, JsonValue, Reason } from "@writ/contract";
+import { writeBudgetHeader } from "../../budget-left.ts";
 import { type DenialContext, encodeBroken, encodeDenial } from "../../encode-denial.ts";
 import type { Authenticated, CallEnd, CallSink, Gate } from "../../gate.ts";
 import { IDEMPOTENCY_KEY, type KeyReading, readKey, readKeyHeader } from "../../idempotency-key.ts";
@@ -652,10 +653,11 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       keepAlive,
     });
     const sink: CallSink = {
-      allowed(callId) {
+      allowed(callId, left) {
         flight.callId = callId;
         // What Writ answers by itself may add a header, and is never a stream.
-        if (call.message !== undefined) stream.allowed({ "writ-call-id": callId });
+        if (call.message === undefined) return;
+        stream.allowed({ "writ-call-id": callId, ...(left === undefined ? {} : writeBudgetHeader(left)) });
       },
       notification: (method, params) =>
         stream.notification(method, request.method === LISTEN_METHOD ? withSubscription(params, idText) : params),
