@@ -392,7 +392,7 @@ describe("a preview", () => {
     const decided = await evaluate(token, question(tool, args));
     expect(previewed.json.decision).toBe(decided.json.decision);
     const { callId: _, ...told } = decided.json.context;
-    expect(previewed.json.context).toEqual(decided.json.decision === true ? { unchecked: ["budgets"] } : told);
+    expect(previewed.json.context).toEqual(decided.json.decision === true ? undefined : told);
   });
 
   test("uses up nothing, however often it is asked for", async () => {
@@ -401,6 +401,18 @@ describe("a preview", () => {
       expect((await preview(token, question("echo"))).json.decision).toBe(true);
     }
     expect((await evaluate(token, question("echo"))).json.decision).toBe(true);
+  });
+
+  test("says that a budget is spent which the call would be charged to, and commits nothing", async () => {
+    const token = await rig.mint([{ calls: 1 }, { budget: { unit: "credits", window: "day", limit: 1 } }]);
+    expect((await evaluate(token, question("echo"))).json.decision).toBe(true);
+    const before = (await rig.events()).length;
+    const { json } = await preview(token, question("echo"));
+    const spent = { id: "budget_exhausted", reason_user: { en: expect.any(String) }, help: expect.any(String) };
+    expect(json).toEqual({ decision: false, context: { ...spent, check: "budget", remaining: 0 } });
+    expect((await rig.events()).length).toBe(before);
+    const { callId: _, ...decided } = (await evaluate(token, question("echo"))).json.context;
+    expect(decided).toEqual(json.context);
   });
 
   test("is answered 429 once it has said no too often, and keeps no denial out of the log", async () => {

@@ -16,6 +16,7 @@ import { freshDatabase, freshPglite, type McpUpstream, sharedPostgres, startMcpU
 import { makeTokenHash } from "@writ/token";
 import { createAuthenticator } from "../../packages/gateway/src/authenticate.ts";
 import { createStateOptions } from "../../packages/gateway/src/compile-policy.ts";
+import { createCounterReadings } from "../../packages/gateway/src/counter-readings.ts";
 import { createDelegations } from "../../packages/gateway/src/delegations.ts";
 import { createDenialLimit } from "../../packages/gateway/src/denial-limit.ts";
 import type { CallSink, Gate } from "../../packages/gateway/src/gate.ts";
@@ -423,7 +424,7 @@ async function makeCore(parts: {
       remainingBudgets: createRemainingBudgets({
         clock,
         state: states,
-        counters: history.counters,
+        counters: createCounterReadings({ clock, store: history.counters }),
         tokenOf,
         rejected: () => undefined,
       }),

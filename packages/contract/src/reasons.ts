@@ -128,6 +128,11 @@ export const REASONS = {
     jsonRpc: -32017,
     sentence: "Too many delegations are being recorded for this token.",
   },
+  rate_lookups: {
+    http: 429,
+    jsonRpc: -32017,
+    sentence: "The budgets of this token are asked about too often; ask again in a second.",
+  },
   // Unavailable.
   journal_unavailable: {
     http: 503,

@@ -115,7 +115,7 @@ export function listNamed(
 
 /** What a presenter may know of its own budgets, or why it may not. */
 export type TokenBudgets =
-  | { readonly kind: "stands"; readonly claims: readonly BudgetClaim[] }
+  | { readonly kind: "stands"; readonly claims: readonly BudgetClaim[]; readonly recordedNode: string }
   | { readonly kind: "denied"; readonly reason: Reason };
 
 /** The limits that every call of this token is compared with, whatever it calls, when the token stands. */
@@ -129,7 +129,8 @@ export function tokenBudgets(
     if (denial !== undefined) return { kind: "denied", reason: denial.reason };
     const { chain, principals, attempt } = view;
     const { token, nowMs } = attempt;
-    return { kind: "stands", claims: tokenClaims({ state, token, limits: token.limits, nowMs, chain, principals }) };
+    const claims = tokenClaims({ state, token, limits: token.limits, nowMs, chain, principals });
+    return { kind: "stands", claims, recordedNode: recordedKey(state, token) };
   } catch {
     // A check that throws denies.
     return { kind: "denied", reason: "internal_error" };

@@ -24,7 +24,7 @@ export function ownClaims(claims: readonly BudgetClaim[], agentId: string): read
 }
 
 /** Whether exactly how much is left of it may be told to this agent: others' calls do not move it. */
-function isOwn({ scope, scopeId }: BudgetClaim, agentId: string): boolean {
+export function isOwn({ scope, scopeId }: BudgetClaim, agentId: string): boolean {
   return scope === "node" || (scope === "agent" && scopeId === agentId);
 }
 

@@ -22,9 +22,9 @@ export interface Gate {
    * put on no record and allows nothing: what is done on any of them is an attempt of its own. Never rejects.
    */
   reachable(authenticated: Authenticated): Promise<readonly string[]>;
-  /** What is left of the token's own budgets. On no record, and no promise. Never throws. */
+  /** What is left of the token's budgets. On no record, and no promise. Never throws. */
   remainingBudgets(authenticated: Authenticated): Promise<RemainingBudgets>;
-  /** What `handleCall` would decide now, as far as it is decided before the commit. Does nothing. Never throws. */
+  /** What `handleCall` would decide now, as far as budgets and all before them decide it. Does nothing. Never throws. */
   preview(authenticated: Authenticated, call: AgentCall): Promise<Preview>;
   /**
    * Stages 4–12: judge, hold, commit, send, answer, settle. Never throws. Resolves when the call has ended. `cut` is the
@@ -69,14 +69,16 @@ export interface RemainingBudget {
   readonly window: BudgetClaim["window"];
   readonly mode: BudgetClaim["mode"];
   readonly limit: number;
-  readonly remaining: number;
+  /** Of the token's nodes and its agent; what others' calls move is told by `exhausted` alone. */
+  readonly remaining?: number;
+  readonly exhausted: boolean;
   /** When the window ends, in ISO 8601; absent where it does not. */
   readonly resetsAt?: string;
 }
 
 export type RemainingBudgets =
   | { readonly kind: "read"; readonly budgets: readonly RemainingBudget[] }
-  | { readonly kind: "denied"; readonly reason: Reason };
+  | { readonly kind: "denied"; readonly reason: Reason; readonly retryAfterSeconds?: number };
 
 export interface CallSink extends AnswerSink {
   /** Of a request of an HTTP API: takes its answer, in place of the methods of `AnswerSink`. */

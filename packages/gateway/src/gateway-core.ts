@@ -11,6 +11,7 @@ import { createAuthenticator } from "./authenticate.ts";
 import { createPointAuthenticator } from "./authenticate-point.ts";
 import { createCatalogueWatch } from "./catalogue-watch.ts";
 import { createStateOptions } from "./compile-policy.ts";
+import { createCounterReadings } from "./counter-readings.ts";
 import { createDelegations } from "./delegations.ts";
 import { createDenialLimit, type DenialSummary } from "./denial-limit.ts";
 import type { Gate } from "./gate.ts";
@@ -185,6 +186,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     presenterOf: (authenticated) => points.subjectOf(authenticated) ?? tokenOf(authenticated),
   });
   const { children } = history;
+  const counters = createCounterReadings({ clock, store: history.counters });
   const delegations = createDelegations({
     clock,
     random,
@@ -259,13 +261,13 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
       remainingBudgets: createRemainingBudgets({
         clock,
         state: states,
-        counters: history.counters,
+        counters,
         tokenOf,
         rejected: rejections.count,
       }),
       authenticatePoint: points.authenticate,
       assertSubject: points.assertSubject,
-      preview: (authenticated, call) => previewCall({ ...deps, denials: previews }, authenticated, call),
+      preview: (authenticated, call) => previewCall({ ...deps, counters, denials: previews }, authenticated, call),
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
     notReady,

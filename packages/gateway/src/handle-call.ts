@@ -638,7 +638,8 @@ function deniedAs(callId: string, entry: DecisionEntry): CallEnd {
   return { kind: "denied", callId, denial };
 }
 
-function budgetData(claim: BudgetClaim, remaining: number): Denial["data"] {
+/** What an agent is told of a claim that did not fit. */
+export function budgetData(claim: BudgetClaim, remaining: number): Denial["data"] {
   return {
     remaining: Math.max(0, remaining),
     // Calls are what is meant where nothing is said.

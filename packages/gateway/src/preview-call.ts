@@ -1,16 +1,18 @@
 /**
- * What would be decided about a call now, by the judgement that decides: nothing is committed, reserved, held or sent,
- * and nothing is evidence. Whether a budget has anything left is found in the commit, and so not here.
+ * What would be decided about a call now, by the judgement that decides and what its budgets hold: nothing is committed,
+ * reserved, held or sent, and nothing is evidence. Others may draw on the same budgets before the call is made; whether a
+ * token may have another counter of its own is found in the commit alone.
  *
  * A preview that says no tells what a denial would, so it has the limit of denials; a counter of its own, since whoever
  * previews must not be able to keep denials out of the log.
  */
 import { makeUuidv7, REASONS, type Reason } from "@writ/contract";
+import type { CounterReadings } from "./counter-readings.ts";
 import type { Denial } from "./denial.ts";
 import type { DenialLimit } from "./denial-limit.ts";
 import type { Authenticated, Preview } from "./gate.ts";
-import { countedReason } from "./handle-call.ts";
-import type { Attempt, Judge } from "./judge-call.ts";
+import { budgetData, countedReason } from "./handle-call.ts";
+import type { Attempt, Judge, Judged } from "./judge-call.ts";
 import { type AgentCall, type Clock, Failure, type Random, type StatePort } from "./ports.ts";
 
 export interface PreviewDeps {
@@ -18,6 +20,7 @@ export interface PreviewDeps {
   readonly random: Random;
   readonly state: StatePort;
   readonly judge: Judge;
+  readonly counters: Pick<CounterReadings, "readNow">;
   /** Not the one of calls. */
   readonly denials: DenialLimit;
   readonly closedReason: () => Reason | undefined;
@@ -40,7 +43,7 @@ export async function previewCall(deps: PreviewDeps, authenticated: Authenticate
     const salt = deps.random.bytes(16);
     const attempt: Attempt = { authenticated, call, callId, salt, notBeforeMs: 0, child: undefined };
     const judged = deps.judge(attempt);
-    if (judged.kind === "allow") return { kind: "allowed" };
+    if (judged.kind === "allow") return await previewBudgets(deps, attempt, judged);
     const denial = { tenantId, node: judged.recordedNode, reason: countedReason(attempt, judged) };
     const admitted = deps.denials.admit(denial, deps.clock.nowMs());
     // It may rest on a stale state, like every denial.
@@ -48,7 +51,7 @@ export async function previewCall(deps: PreviewDeps, authenticated: Authenticate
     const onHead = deps.judge(attempt);
     if (onHead.kind === "allow") {
       deps.denials.withdraw(denial, admitted);
-      return { kind: "allowed" };
+      return await previewBudgets(deps, attempt, onHead);
     }
     if (admitted.kind === "summarise") {
       return denied("rate_denials", { retryAfterSeconds: admitted.retryAfterSeconds });
@@ -61,6 +64,27 @@ export async function previewCall(deps: PreviewDeps, authenticated: Authenticate
     deps.log.error({ error }, "a preview failed inside the gateway");
     return denied("internal_error");
   }
+}
+
+/** Of a call that is allowed but for what its budgets have left. */
+async function previewBudgets(deps: PreviewDeps, { authenticated }: Attempt, judged: Judged): Promise<Preview> {
+  const claims = judged.entry.claims.filter(({ mode }) => mode === "hard");
+  if (claims.length === 0) return { kind: "allowed" };
+  const { tenantId, agentId } = authenticated;
+  const { recordedNode } = judged;
+  const reading = await deps.counters.readNow({ tenantId, recordedNode, agentId }, claims);
+  if (reading.kind === "limited") return denied("rate_lookups", { retryAfterSeconds: reading.retryAfterSeconds });
+  for (const [index, claim] of claims.entries()) {
+    const left = claim.limit - (reading.totals[index] ?? 0);
+    if (claim.amount <= left) continue;
+    const denial = { tenantId, node: recordedNode, reason: "budget_exhausted" } as const;
+    const admitted = deps.denials.admit(denial, deps.clock.nowMs());
+    if (admitted.kind === "summarise") {
+      return denied("rate_denials", { retryAfterSeconds: admitted.retryAfterSeconds });
+    }
+    return denied("budget_exhausted", { check: "budget", ...budgetData(claim, left) });
+  }
+  return { kind: "allowed" };
 }
 
 function denied(reason: Reason, data: Denial["data"] = {}): Preview {

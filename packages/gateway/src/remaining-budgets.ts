@@ -1,22 +1,19 @@
 /**
- * What is left of a token's own budgets, for its holder: a look, not an attempt, and no promise, since others may draw on
- * the same counters. Each token is looked up once a second at most.
+ * What is left of a token's budgets, for its holder: a look, not an attempt, and no promise, since others may draw on the
+ * same counters. How much of what others' calls move it may know is decided here.
  */
 import type { BudgetClaim, Reason } from "@writ/contract";
 import { tokenBudgets } from "@writ/core";
 import type { VerifiedToken } from "@writ/token";
+import { isOwn } from "./budget-left.ts";
+import type { CounterReadings } from "./counter-readings.ts";
 import type { Authenticated, RemainingBudget, RemainingBudgets } from "./gate.ts";
 import { type Clock, Failure, type StatePort } from "./ports.ts";
-
-export interface CounterStore {
-  /** What each counter holds in the window of its claim. Failure `state_unavailable`. */
-  totals(tenantId: string, claims: readonly BudgetClaim[]): Promise<readonly number[]>;
-}
 
 export interface RemainingBudgetsOptions {
   readonly clock: Clock;
   readonly state: StatePort;
-  readonly counters: CounterStore;
+  readonly counters: Pick<CounterReadings, "readRecent">;
   readonly tokenOf: (authenticated: Authenticated) => VerifiedToken;
   /** Counts a token that does not stand. */
   readonly rejected: (reason: Reason) => void;
@@ -24,29 +21,11 @@ export interface RemainingBudgetsOptions {
 
 /** How long a denial may wait for the head before it is answered. */
 const CATCH_UP_MS = 5_000;
-/** How long an answer is given again. */
-const KEPT_MS = 1_000;
-/** Answers kept at once; beyond, all are forgotten. */
-const KEPT_MAX = 1_000;
 
 export function createRemainingBudgets(
   options: RemainingBudgetsOptions,
 ): (authenticated: Authenticated) => Promise<RemainingBudgets> {
   const { clock, state, counters } = options;
-  let kept = new Map<string, { readonly untilMs: number; readonly answer: Promise<readonly RemainingBudget[]> }>();
-
-  async function look(tenantId: string, claims: readonly BudgetClaim[]): Promise<readonly RemainingBudget[]> {
-    const totals = await counters.totals(tenantId, claims);
-    return claims.map(({ scope, unit, window, mode, limit, windowEndMs }, index) => ({
-      scope,
-      unit,
-      window,
-      mode,
-      limit,
-      remaining: Math.max(0, limit - (totals[index] ?? 0)),
-      ...(window === "total" ? {} : { resetsAt: new Date(windowEndMs).toISOString() }),
-    }));
-  }
 
   return async (authenticated) => {
     const token = options.tokenOf(authenticated);
@@ -72,20 +51,36 @@ export function createRemainingBudgets(
     }
     // What only counts is nothing that a holder could run out of.
     const claims = read.claims.filter(({ mode }) => mode !== "shadow");
-    const key = `${authenticated.tokenDigest} ${current.revision}`;
-    let known = kept.get(key);
-    if (known === undefined || known.untilMs <= clock.monotonicMs()) {
-      if (kept.size >= KEPT_MAX) kept = new Map();
-      known = { untilMs: clock.monotonicMs() + KEPT_MS, answer: look(tenantId, claims) };
-      kept.set(key, known);
-    }
+    const asker = { tenantId, recordedNode: read.recordedNode, agentId: token.agentId };
     try {
-      return { kind: "read", budgets: await known.answer };
+      const reading = await counters.readRecent(asker, claims);
+      if (reading.kind === "limited") {
+        return { kind: "denied", reason: "rate_lookups", retryAfterSeconds: reading.retryAfterSeconds };
+      }
+      const budgets = claims.map((claim, index) => describeLeft(claim, reading.totals[index] ?? 0, token.agentId));
+      return { kind: "read", budgets };
     } catch (error) {
       // A failure of the database: nobody is told anything of their budgets.
-      kept.delete(key);
       if (error instanceof Failure) return { kind: "denied", reason: error.reason };
       throw error;
     }
+  };
+}
+
+/**
+ * The counters of its nodes and of its agent are its own, and told exactly. What principal and tenant have left, or the
+ * agents that handed it its token, others' calls move: how many these make is not for it to know.
+ */
+function describeLeft(claim: BudgetClaim, total: number, agentId: string): RemainingBudget {
+  const { scope, unit, window, mode, limit, windowEndMs } = claim;
+  return {
+    scope,
+    unit,
+    window,
+    mode,
+    limit,
+    ...(isOwn(claim, agentId) ? { remaining: Math.max(0, limit - total) } : {}),
+    exhausted: total >= limit,
+    ...(window === "total" ? {} : { resetsAt: new Date(windowEndMs).toISOString() }),
   };
 }

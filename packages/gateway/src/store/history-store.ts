@@ -22,10 +22,10 @@ import {
   renewLease,
   resolveBatch,
 } from "@writ/history";
+import type { CounterStore } from "../counter-readings.ts";
 import type { BatchAnswer, BatchEntry, BatchStore, EntryAnswer, Head } from "../journal/batch-store.ts";
 import type { LeaseStore } from "../leases.ts";
 import { type Clock, Failure, type Random } from "../ports.ts";
-import type { CounterStore } from "../remaining-budgets.ts";
 import type { ChildStore } from "./child-store.ts";
 
 export interface HistoryStores {

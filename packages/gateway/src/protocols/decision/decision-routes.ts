@@ -108,8 +108,7 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
     if (read.kind === "fault") return makeProblem("fault_params", { data: { detail: read.detail } });
     const { question } = read;
     const previewed = await gate.preview(presenterOf(asker, question), question);
-    // Budgets are looked at where they are charged.
-    if (previewed.kind === "allowed") return json({ decision: true, context: { unchecked: ["budgets"] } });
+    if (previewed.kind === "allowed") return json({ decision: true });
     const context = { ...question, callId: undefined, resourceMetadataUrl: metadataUrl() };
     const told = encodeDecisionDenial(previewed.denial, context);
     return told.kind === "undecided" ? told.problem : json({ decision: false, context: told.context });

@@ -16,7 +16,8 @@ export function createBudgetRoutes(options: {
     const authentication = await gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress });
     const read = authentication.kind === "rejected" ? authentication : await gate.remainingBudgets(authentication);
     if (read.kind !== "read") {
-      const denial = { reason: read.reason, detail: "", data: {} };
+      const data = "retryAfterSeconds" in read ? { retryAfterSeconds: read.retryAfterSeconds } : {};
+      const denial = { reason: read.reason, detail: "", data };
       return exchange.problem(encodeHttpDenial(denial, { callId: undefined, resourceMetadataUrl }));
     }
     const headers = { "content-type": "application/json", "cache-control": "no-store" };
