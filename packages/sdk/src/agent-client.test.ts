@@ -53,6 +53,17 @@ describe("the agent client", () => {
     });
   });
 
+  test("sends an idempotency key in quotes, and none where the call has none", async () => {
+    const { url, seen } = await peer(({ body }, response) => {
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify({ jsonrpc: "2.0", id: body.id, result: {} }));
+    });
+    const client = createAgentClient({ url, token: "writ_x" });
+    await client.callTool({ ...call, idempotencyKey: String.raw`an "order" \ 7` });
+    await client.callTool(call);
+    expect(seen.map(({ headers }) => headers["idempotency-key"])).toEqual([String.raw`"an \"order\" \\ 7"`, undefined]);
+  });
+
   test("sends the text of arguments and caveats as it is, in which no number is rounded", async () => {
     const child = { token: "writ_y", node: "n", expiresAt: "2026-01-01T00:00:00.000Z", carves: [] };
     const { url, seen } = await peer(({ body, url: path }, response) => {

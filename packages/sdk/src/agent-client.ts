@@ -22,6 +22,8 @@ export interface ToolCall {
   readonly tool: string;
   /** An object, or the JSON text of one, which is sent as it is: JavaScript would round some numbers. */
   readonly arguments?: Readonly<Record<string, unknown>> | string;
+  /** 1 to 255 printable characters of ASCII. However often it is called under one key, the upstream gets the call once. */
+  readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -156,9 +158,13 @@ export function createAgentClient(options: AgentClientOptions): AgentClient {
   };
 
   return {
-    callTool({ upstream, tool, arguments: args = {}, signal }) {
+    callTool({ upstream, tool, arguments: args = {}, idempotencyKey: key, signal }) {
       const members = `"name":${JSON.stringify(tool)},"arguments":${textOf(args)},`;
-      return send(upstream, "tools/call", members, { "mcp-name": encodeHeaderValue(tool) }, signal);
+      const headers = {
+        "mcp-name": encodeHeaderValue(tool),
+        ...(key === undefined ? {} : { "idempotency-key": quote(key) }),
+      };
+      return send(upstream, "tools/call", members, headers, signal);
     },
     async listTools(upstream) {
       const { result } = await send(upstream, "tools/list", "", {});
@@ -231,6 +237,11 @@ export function encodeHeaderValue(text: string): string {
   if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith("=?")) return text;
   const bytes = new TextEncoder().encode(text);
   return `=?base64?${btoa(String.fromCharCode(...bytes))}?=`;
+}
+
+/** A String of Structured Fields (RFC 9651 section 3.3.3). */
+function quote(text: string): string {
+  return `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }
 
 function isJson(value: unknown): value is Json {

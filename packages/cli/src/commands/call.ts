@@ -84,7 +84,7 @@ export function formatAnswer(answer: GatewayAnswer): string {
   if (answer.kind === "result")
     return formatFields([["allowed", "the upstream answered"], call]) + formatResult(answer.result);
   const { status, code, reason, message, data } = answer.refusal;
-  const more = ["check", "remaining", "unit", "resetsAt", "retryAfterSeconds"].map(
+  const more = ["check", "remaining", "unit", "resetsAt", "retryAfterSeconds", "firstCallId"].map(
     (name): readonly [string, string | undefined] => [
       name,
       data[name] === undefined ? undefined : typeof data[name] === "string" ? data[name] : JSON.stringify(data[name]),
