@@ -7,7 +7,7 @@ const seed = Number(process.env["WRIT_TEST_SEED"] ?? 1);
 const KILLS = 6;
 
 describe.each(["pglite", "postgres"] as const)("on %s", (engine) => {
-  test(`R-EVIDENCE-1 R-EVIDENCE-2 R-BUDGET-1 trap-05 ${KILLS} kills at random moments lose no record, no budget and no answer (seed ${seed})`, async () => {
+  test(`R-EVIDENCE-1 R-EVIDENCE-2 R-BUDGET-1 trap-05 trap-07 ${KILLS} kills at random moments lose no record, no budget, no key and no answer (seed ${seed})`, async () => {
     const report = await killUnderLoad({ engine, kills: KILLS, seed });
     expect(report.problems).toEqual([]);
     expect(report.lapsedGateways).toBe(KILLS);
@@ -16,5 +16,7 @@ describe.each(["pglite", "postgres"] as const)("on %s", (engine) => {
     expect(report.outcomes.completed).toBeGreaterThan(0);
     expect(report.outcomes.unknown).toBeGreaterThan(0);
     expect(report.lost).toBeGreaterThan(0);
+    expect(report.duplicates).toBeGreaterThan(0);
+    expect(report.given).toBeGreaterThan(0);
   });
 });

@@ -4,6 +4,7 @@
  */
 import { freshDatabase, sharedPostgres } from "@writ/testkit";
 import type { HistoryReport } from "../invariants/check-history.ts";
+import type { KeyedCall } from "./load.ts";
 import { makeRandom } from "./random.ts";
 import { makeRig } from "./rig.ts";
 
@@ -18,6 +19,8 @@ export interface KillOptions {
 export interface KillReport extends HistoryReport {
   /** Calls whose connection broke before an answer. */
   readonly lost: number;
+  /** Calls that were made again under their key after they had been allowed. */
+  readonly duplicates: number;
 }
 
 /** The load runs at most this long before each kill. */
@@ -30,6 +33,8 @@ export async function killUnderLoad({ engine, kills, seed, progress }: KillOptio
   const databaseUrl = engine === "postgres" ? await freshDatabase(await sharedPostgres()) : undefined;
   const rig = await makeRig({ random, ...(databaseUrl === undefined ? {} : { databaseUrl }) });
   let lost = 0;
+  let duplicates = 0;
+  let again: readonly KeyedCall[] = [];
   try {
     // The token of the round before goes on after the restart: what it had left is what the log says.
     let earlier = rig.limitedToken(LIMIT);
@@ -37,16 +42,19 @@ export async function killUnderLoad({ engine, kills, seed, progress }: KillOptio
       const later = rig.limitedToken(LIMIT);
       const load = rig.load({
         tokens: [earlier, earlier, later, later, rig.token, rig.token, rig.token, rig.token],
+        again,
       });
       earlier = later;
       await new Promise((resolve) => setTimeout(resolve, 30 + random() * LOAD_MS_MAX));
       await rig.writ().kill9();
       await load.stop();
       lost += load.lost();
+      duplicates += load.reasons.get("duplicate_key") ?? 0;
+      again = load.unanswered();
       progress?.(`kill ${kill}: ${load.told.length} told, ${load.lost()} lost ${JSON.stringify([...load.reasons])}`);
       await rig.restart();
     }
-    return { ...(await rig.check()), lost };
+    return { ...(await rig.check()), lost, duplicates };
   } finally {
     await rig.dispose();
   }

@@ -12,7 +12,7 @@ import { openPglite, openPostgres } from "@writ/db";
 import { type McpUpstream, startMcpUpstream, startWrit, type WritProcess } from "@writ/testkit";
 import { attenuateToken, makeTokenHash } from "@writ/token";
 import { type CheckHistoryOptions, checkHistory, type HistoryReport } from "../invariants/check-history.ts";
-import { type Load, startLoad } from "./load.ts";
+import { type KeyedCall, type Load, startLoad } from "./load.ts";
 
 export const UPSTREAM = "load";
 
@@ -50,7 +50,11 @@ export interface Rig {
   /** A token that may make so many calls in all, of a node of its own. */
   limitedToken(calls: number): string;
   /** Eight clients on the process that runs now. */
-  load(options?: { readonly tokens?: readonly string[]; readonly gatewayUrl?: string }): Load;
+  load(options?: {
+    readonly tokens?: readonly string[];
+    readonly gatewayUrl?: string;
+    readonly again?: readonly KeyedCall[];
+  }): Load;
   /** Starts Writ again on the same directory. */
   restart(): Promise<void>;
   admin(method: string, route: string, body?: unknown): Promise<unknown>;
@@ -121,6 +125,7 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
       expiresInSeconds: 80_000,
       label: "load",
     })) as { readonly token: string };
+    const agent = (await admin("GET", "/agents/assistant")) as { readonly id: string }; // likewise
     await admin("POST", "/budgets", {
       scope: "upstream",
       scopeId: UPSTREAM,
@@ -164,13 +169,15 @@ export async function makeRig(options: RigOptions): Promise<Rig> {
         if (made.kind !== "attenuated") throw new Error(`the token could not be attenuated: ${made.kind}`);
         return made.token;
       },
-      load({ tokens, gatewayUrl = writ.gatewayUrl } = {}) {
+      load({ tokens, gatewayUrl = writ.gatewayUrl, again = [] } = {}) {
         const load = startLoad({
           gatewayUrl,
           upstream: UPSTREAM,
           tokens: tokens ?? new Array<string>(8).fill(minted.token),
           fallback: minted.token,
           random,
+          agentId: agent.id,
+          again,
         });
         loads.push(load);
         return load;

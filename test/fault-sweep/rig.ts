@@ -3,7 +3,10 @@
  * database and against a real upstream. Proves nothing itself.
  */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeUuidv7, parseStrictJsonText } from "@writ/contract";
@@ -12,7 +15,7 @@ import { type Database, DatabaseError, openPostgres, type Queryable } from "@wri
 import { createGateway, createSystemRandom, systemClock } from "@writ/gateway";
 import { createLogger, type Keyring, openKeyring } from "@writ/runtime";
 import { type AdminClient, createAdminClient } from "@writ/sdk/admin";
-import { freshDatabase, freshPglite, type McpUpstream, sharedPostgres, startMcpUpstream } from "@writ/testkit";
+import { freshDatabase, freshPglite, sharedPostgres, startMcpUpstream } from "@writ/testkit";
 import { makeTokenHash } from "@writ/token";
 import { createAuthenticator } from "../../packages/gateway/src/authenticate.ts";
 import { createStateOptions } from "../../packages/gateway/src/compile-policy.ts";
@@ -24,7 +27,13 @@ import { handleCall } from "../../packages/gateway/src/handle-call.ts";
 import { createJournal, type Journal } from "../../packages/gateway/src/journal/journal.ts";
 import { createJudge } from "../../packages/gateway/src/judge-call.ts";
 import { createOpenCalls } from "../../packages/gateway/src/open-calls.ts";
-import { type AgentCall, Failure, type Slot, type UpstreamPort } from "../../packages/gateway/src/ports.ts";
+import {
+  type AgentCall,
+  Failure,
+  type HttpSink,
+  type Slot,
+  type UpstreamPort,
+} from "../../packages/gateway/src/ports.ts";
 import { createRemainingBudgets } from "../../packages/gateway/src/remaining-budgets.ts";
 import { sha256 } from "../../packages/gateway/src/sha256.ts";
 import { createAuthorityStates } from "../../packages/gateway/src/state/authority-states.ts";
@@ -42,6 +51,9 @@ rules:
   - id: tools
     effect: allow
     match: { action: tool.call, tool: ["up/*"] }
+  - id: shop
+    effect: allow
+    match: { upstream: shop, method: POST, path: /orders }
   - id: closed
     effect: deny
     match: { action: tool.call, tool: "up/add" }
@@ -54,9 +66,11 @@ export interface World {
   readonly engine: "pglite" | "postgres";
   readonly tenantId: string;
   readonly token: string;
+  readonly agentId: string;
   /** Past row-level security. */
   readonly owner: Database;
-  readonly upstream: McpUpstream;
+  /** How many calls have reached an upstream. */
+  readonly forwarded: () => number;
   /** Moves the tenant's authority by one revision that changes nothing for the agent. */
   moveAuthority(): Promise<void>;
   /** A gateway core of its own life on this world. */
@@ -70,6 +84,7 @@ export interface Core {
   /** What the gateway did without evidence; empty. */
   readonly problems: readonly string[];
   wrapSink(sink: CallSink): CallSink;
+  wrapHttpSink(sink: HttpSink): HttpSink;
   /** Reads authority, so that no fault meets the first reading. */
   warm(): Promise<void>;
   /** Ends the gateway's lease and has another one end its calls as unknown. */
@@ -92,7 +107,9 @@ export async function openWorld(engine: "pglite" | "postgres"): Promise<World> {
     const log = createLogger({ level: "info", write() {} });
     const { admin, stop } = await startPlanes({ databases, directory, keyring, log });
     closers.push(stop);
-    const { tenantId, token } = await setUp(admin, upstream.url);
+    const api = await startApi();
+    closers.push(() => api.close());
+    const { tenantId, token, agentId } = await setUp(admin, upstream.url, api.url);
     const upstreams = createUpstreams({
       clock: systemClock,
       random: createSystemRandom(),
@@ -113,8 +130,9 @@ export async function openWorld(engine: "pglite" | "postgres"): Promise<World> {
       engine,
       tenantId,
       token,
+      agentId,
       owner: databases.owner,
-      upstream,
+      forwarded: () => upstream.calls.length + api.received(),
       async moveAuthority() {
         moved += 1;
         await admin.call("principals.create", {
@@ -225,7 +243,32 @@ async function startPlanes(parts: {
   };
 }
 
-async function setUp(admin: AdminClient, upstreamUrl: string): Promise<{ tenantId: string; token: string }> {
+/** An HTTP API that counts what reaches it. */
+async function startApi(): Promise<{ url: string; received(): number; close(): Promise<void> }> {
+  let received = 0;
+  const server = createServer((request, response) => {
+    received += 1;
+    request.resume().on("end", () => response.writeHead(201, { "content-type": "application/json" }).end("{}"));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo; // a TCP listener's address is this
+  return {
+    url: `http://127.0.0.1:${port}`,
+    received: () => received,
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+async function setUp(
+  admin: AdminClient,
+  upstreamUrl: string,
+  apiUrl: string,
+): Promise<{ tenantId: string; token: string; agentId: string }> {
   const { id: tenantId } = await admin.call("tenants.create", { body: { name: "sweep" } });
   const params = { tenant: tenantId };
   const principal = await admin.call("principals.create", { params, body: { name: "team", type: "team" } });
@@ -234,17 +277,22 @@ async function setUp(admin: AdminClient, upstreamUrl: string): Promise<{ tenantI
     body: { name: "up", transport: { type: "http", url: upstreamUrl }, isolation: "shared", concurrencyMax: 8 },
   });
   await admin.call("upstreams.pin", { params: { tenant: tenantId, id } });
+  const routes = [{ match: "POST /orders", kind: "capability" }] as const;
+  await admin.call("upstreams.create", {
+    params,
+    body: { name: "shop", transport: { type: "http_api", url: apiUrl, routes }, concurrencyMax: 8 },
+  });
   const version = await admin.call("policy.versions.create", { params, body: { source: RULES, skipTests: true } });
   await admin.call("policy.versions.activate", {
     params: { tenant: tenantId, id: version.id },
     body: { expectedActive: null },
   });
-  await admin.call("agents.create", { params, body: { name: "agent", principal: principal.id } });
+  const agent = await admin.call("agents.create", { params, body: { name: "agent", principal: principal.id } });
   const { token } = await admin.call("tokens.mint", {
     params,
     body: { agent: "agent", caveats: [{ calls: { limit: CALLS_MAX, window: "total" } }] },
   });
-  return { tenantId, token };
+  return { tenantId, token, agentId: agent.id };
 }
 
 async function makeCore(parts: {
@@ -438,6 +486,7 @@ async function makeCore(parts: {
         async: ["local", "response", "notification"],
         failure: clockFailure,
       }),
+    wrapHttpSink: (sink) => injector.wrap("HttpSink", sink, { sync: ["head"], async: ["data"], failure: clockFailure }),
     async warm() {
       const authenticated = await authenticator.authenticate({ authorization: `Bearer ${token}`, remoteAddress: "" });
       if (authenticated.kind !== "authenticated") throw new Error(`the token is refused: ${authenticated.reason}`);
@@ -475,6 +524,30 @@ export function toolCall(tool: string, argumentsText: string): AgentCall {
     child: undefined,
     mcpSession: undefined,
   };
+}
+
+/** A request of the HTTP API under an idempotency key, as the HTTP adapter reads it. */
+export function httpCall(idempotencyKey: string): AgentCall {
+  const text = '{"amount":1}';
+  return {
+    ...localCall("tool.list"),
+    protocol: "http",
+    action: "http.request",
+    upstream: "shop",
+    argumentsText: text,
+    http: {
+      target: { method: "POST", path: "/orders", query: "" },
+      headers: ["content-type", "application/json"],
+      body: { kind: "bytes", bytes: new TextEncoder().encode(text) },
+    },
+    idempotencyKey,
+  };
+}
+
+/** A question whether a tool may be called, as the decision API reads it. */
+export function question(subject: string): AgentCall {
+  const { message: _, ...rest } = toolCall("echo", '{"message":"would it"}');
+  return { ...rest, protocol: "decision", message: undefined, subject };
 }
 
 /** An action that Writ answers by itself. */

@@ -6,7 +6,7 @@
 import type { CallSink } from "../../packages/gateway/src/gate.ts";
 import type { AgentCall } from "../../packages/gateway/src/ports.ts";
 import { createInjector, FAULTS, type Fault } from "./fault-injector.ts";
-import { type Core, delegation, localCall, toolCall, type World } from "./rig.ts";
+import { type Core, delegation, httpCall, localCall, question, toolCall, type World } from "./rig.ts";
 
 export const OPERATIONS = [
   "a call that is allowed",
@@ -15,6 +15,8 @@ export const OPERATIONS = [
   "tools/list",
   "a session",
   "an attenuation",
+  "an HTTP request under a key",
+  "a question",
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
@@ -67,14 +69,30 @@ async function runOnce(world: World, operation: Operation, fault: Fault, at: num
     if (operation !== "a call that is allowed" && operation !== "tools/list") await core.warm();
     if (operation === "a call while authority moves") await world.moveAuthority();
     const before = await sequenceOf(world);
-    const forwardedBefore = world.upstream.calls.length;
+    const forwardedBefore = world.forwarded();
     injector.arm(fault, at);
-    const told = await within(attempt(world, core, operation, at));
+    const told = await within(attempt(world, core, operation, at, fault));
     const port = injector.disarm();
     await core.journal.drain(DRAIN_MS);
-    const forwarded = world.upstream.calls.length - forwardedBefore;
+    const forwarded = world.forwarded() - forwardedBefore;
     const swept = await examine(world, core, { before, forwarded, told });
     problems.push(...core.problems, ...swept.problems);
+    if (operation === "an HTTP request under a key") {
+      const makeAgain = async (): Promise<Told> => {
+        const made = await within(attempt(world, core, operation, at, fault));
+        await core.journal.drain(DRAIN_MS);
+        return made;
+      };
+      let again = await makeAgain();
+      for (let more = 1; more < ATTEMPTS_MAX && again.verdict.endsWith("gateway_overloaded"); more += 1) {
+        again = await makeAgain();
+      }
+      const both = world.forwarded() - forwardedBefore;
+      if (both > 1) problems.push(`made again under its key, it was forwarded ${both} times`);
+      // What surely was not sent is made now; of what may have been sent, its caller is told.
+      const expected = forwarded === 1 || swept.ended.includes("unknown") ? "denied, duplicate_key" : "answered";
+      if (again.verdict !== expected) problems.push(`made again under its key: ${again.verdict}, not ${expected}`);
+    }
 
     let next = await within(attempt(world, core, "a call that is allowed", 0));
     // A machine that stood still between commit and send has a call given up: its caller is told to try again.
@@ -96,7 +114,7 @@ async function runOnce(world: World, operation: Operation, fault: Fault, at: num
   }
 }
 
-async function attempt(world: World, core: Core, operation: Operation, at: number): Promise<Told> {
+async function attempt(world: World, core: Core, operation: Operation, at: number, fault?: Fault): Promise<Told> {
   let given = false;
   let whole = false;
   const sink: CallSink = core.wrapSink({
@@ -114,6 +132,14 @@ async function attempt(world: World, core: Core, operation: Operation, at: numbe
       given = true;
       whole = true;
     },
+    http: core.wrapHttpSink({
+      head() {
+        given = true;
+      },
+      data() {
+        given = true;
+      },
+    }),
   });
   try {
     const authenticated = await core.gate.authenticate({
@@ -123,10 +149,12 @@ async function attempt(world: World, core: Core, operation: Operation, at: numbe
     if (authenticated.kind === "rejected") {
       return { verdict: `denied, ${authenticated.reason}`, callId: "", given, whole };
     }
-    const end = await core.gate.handleCall(authenticated, callOf(world, operation, at), sink, new AbortController());
+    const call = callOf(world, operation, `${at} ${fault}`);
+    const end = await core.gate.handleCall(authenticated, call, sink, new AbortController());
     switch (end.kind) {
       case "answered":
-        return { verdict: "answered", callId: end.callId, given, whole };
+        // A stream that has come to its end was given whole.
+        return { verdict: "answered", callId: end.callId, given, whole: whole || call.http !== undefined };
       case "denied":
         return { verdict: `denied, ${end.denial.reason}`, callId: end.callId, given, whole };
       case "broken":
@@ -137,7 +165,7 @@ async function attempt(world: World, core: Core, operation: Operation, at: numbe
   }
 }
 
-function callOf(world: World, operation: Operation, at: number): AgentCall {
+function callOf(world: World, operation: Operation, name: string): AgentCall {
   switch (operation) {
     case "tools/list":
       return localCall("tool.list");
@@ -149,7 +177,11 @@ function callOf(world: World, operation: Operation, at: number): AgentCall {
       return toolCall("add", '{"a":1,"b":2}');
     case "a call that is allowed":
     case "a call while authority moves":
-      return toolCall("echo", `{"message":"${world.engine} ${at} ${performance.now()}"}`);
+      return toolCall("echo", `{"message":"${world.engine} ${name} ${performance.now()}"}`);
+    case "an HTTP request under a key":
+      return httpCall(name);
+    case "a question":
+      return question(world.agentId);
   }
 }
 
@@ -179,10 +211,13 @@ async function examine(
   const allowed = new Set<string>();
   const denied = new Set<string>();
   const recorded = new Set<string>();
+  const given = new Set<string>();
   const ended = new Map<string, string[]>();
   for (const event of await eventsAfter(world, seen.before)) {
     const callId = event.callId ?? "";
-    if (event.event === "call.decided") (event.decision === "allow" ? allowed : denied).add(callId);
+    // A decision that somebody else enforces is over as it is given.
+    if (event.event === "decision.given") given.add(callId);
+    else if (event.event === "call.decided") (event.decision === "allow" ? allowed : denied).add(callId);
     else if (event.event === "token.attenuated") recorded.add(callId);
     else if (/^call\.(completed|failed|aborted|unknown)$/.test(event.event)) {
       ended.set(callId, [...(ended.get(callId) ?? []), event.event.slice("call.".length)]);
@@ -196,12 +231,15 @@ async function examine(
     if (recorded.has(callId) && ends.length === 0) continue;
     if (ends.length !== 1) problems.push(`an allow ended ${ends.length} times: ${ends.join(", ")}`);
     if (forwarded > 0 && ends.includes("aborted")) problems.push("forwarded, and on record as aborted");
-    if (forwarded === 0 && told.whole && world.upstream.calls.length > 0 && ends.includes("failed")) {
+    if (forwarded === 0 && told.whole && world.forwarded() > 0 && ends.includes("failed")) {
       problems.push("failed, and was never forwarded");
     }
   }
-  if (told.given && allowed.size === 0) problems.push("answered as allowed, and no allow is on record");
-  if (told.given && told.callId !== "" && !allowed.has(told.callId)) problems.push("answered for a call not on record");
+  for (const callId of given) if (ended.has(callId)) problems.push("a decision for others to enforce has an outcome");
+  if (told.given && allowed.size + given.size === 0) problems.push("answered as allowed, and no allow is on record");
+  if (told.given && told.callId !== "" && !allowed.has(told.callId) && !given.has(told.callId)) {
+    problems.push("answered for a call not on record");
+  }
   if (told.verdict === "denied, policy_denied" && !denied.has(told.callId)) problems.push("a denial is not on record");
   const ends = [...allowed].flatMap((callId) => ended.get(callId) ?? []);
   const suffix = ends.length === 0 ? "" : `; ${ends.join(", ")}${lapsed ? " (lapsed)" : ""}`;

@@ -22,6 +22,7 @@ beforeAll(async () => {
   await load.stop();
   const report = await rig.check({ drained: true });
   expect(report.problems).toEqual([]);
+  expect(report.given).toBeGreaterThan(0);
   whole = { db, ...rig.inputs(), drained: true };
 });
 
@@ -86,6 +87,11 @@ describe("a check of a history names", () => {
     expect(await problems({ told })).toContain("is not on record");
   });
 
+  test("a decision that was given, and is not on record", async () => {
+    const callId = "01900000-0000-7000-8000-000000000002";
+    expect(await problems({ told: [...whole.told, { kind: "given", callId }] })).toContain("is not on record");
+  });
+
   /** Changes what only the owner of the tables could, inside a transaction that is rolled back. */
   async function tampered(statement: string): Promise<string> {
     const undo = new Error("undo");
@@ -117,6 +123,19 @@ describe("a check of a history names", () => {
       "still reserved",
     ],
     ["UPDATE budget_charge SET charged = charged + 1", "the log"],
+    [
+      `DELETE FROM idempotency_key WHERE call_id = (SELECT max(call_id::text) FROM idempotency_key)::uuid`,
+      "under an idempotency key that it does not have",
+    ],
+    [
+      `INSERT INTO idempotency_key SELECT tenant_id, sha256(key), tenant_id, taken_us FROM idempotency_key LIMIT 1`,
+      "the log knows of none",
+    ],
+    [
+      `DELETE FROM audit_event WHERE sequence =
+        (SELECT max(sequence) FROM audit_event WHERE event LIKE '%"decision.given"%')`,
+      "unknown, the log",
+    ],
     [
       `DELETE FROM audit_event WHERE sequence =
         (SELECT max(sequence) FROM audit_event WHERE event LIKE '%"call.completed"%')`,

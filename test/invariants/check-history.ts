@@ -23,6 +23,8 @@ export interface ForwardedCall {
 export type ToldCall =
   /** A result or an error of the upstream's own. */
   | { readonly kind: "answered"; readonly callId: string; readonly argumentsText: string }
+  /** Only the decision, which allowed it. */
+  | { readonly kind: "given"; readonly callId: string }
   /** Refused by Writ, or broken after it was allowed. */
   | { readonly kind: "refused"; readonly callId: string | undefined; readonly reason: Reason | "hidden" };
 
@@ -46,6 +48,8 @@ export interface HistoryReport {
   readonly problems: readonly string[];
   readonly entries: number;
   readonly allowed: number;
+  /** Allows that somebody else enforces: they have no outcome. */
+  readonly given: number;
   readonly forwarded: number;
   /** Allows by how they ended; late outcomes replace `unknown`. */
   readonly outcomes: Readonly<Record<Outcome, number>>;
@@ -80,12 +84,15 @@ interface Claim {
 }
 
 interface Allowed {
+  readonly tenantId: string;
   readonly callId: string;
   readonly sequence: number;
   readonly epoch: number;
   readonly sent: boolean;
   readonly digest: string;
   readonly claims: readonly Claim[];
+  /** It has an idempotency key. */
+  readonly keyed: boolean;
   ended: Outcome | undefined;
   /** The outcome that came after `unknown`. */
   late: Outcome | undefined;
@@ -101,6 +108,7 @@ interface LoggedEvent {
   readonly upstream?: string;
   readonly arguments?: string;
   readonly claims?: readonly Claim[];
+  readonly idempotencyKey?: string;
   readonly outcome?: Outcome | "ran" | "not_run";
   readonly status?: string;
 }
@@ -109,6 +117,8 @@ interface Findings {
   readonly problems: string[];
   readonly allowed: Map<string, Allowed>;
   readonly denied: Set<string>;
+  /** Claims of what was allowed for others to enforce, by call. */
+  readonly given: Map<string, readonly Claim[]>;
   /** Ids of events: none is there twice. */
   readonly ids: Set<string>;
   entries: number;
@@ -123,6 +133,7 @@ export async function checkHistory(options: CheckHistoryOptions): Promise<Histor
     problems: [],
     allowed: new Map(),
     denied: new Set(),
+    given: new Map(),
     ids: new Set(),
     entries: 0,
     settledLate: 0,
@@ -155,6 +166,7 @@ export async function checkHistory(options: CheckHistoryOptions): Promise<Histor
     problems: found.problems,
     entries: found.entries,
     allowed: found.allowed.size,
+    given: found.given.size,
     forwarded: options.forwarded.length,
     outcomes,
     settledLate: found.settledLate,
@@ -218,7 +230,7 @@ async function readLog(
       after = entry.sequence;
       found.entries += 1;
       verifier.add({ ...entry, committedAtMicros: BigInt(entry.committedUs) });
-      readEvent(options, found, entry.event, entry.sequence, epoch);
+      readEvent(options, found, { text: entry.event, sequence: entry.sequence, epoch, tenantId });
     }
     if (page.length < EVENTS_PAGE_MAX) break;
   }
@@ -234,20 +246,32 @@ async function readLog(
   }
 }
 
-function readEvent(options: CheckHistoryOptions, found: Findings, text: string, sequence: number, epoch: number): void {
+function readEvent(
+  options: CheckHistoryOptions,
+  found: Findings,
+  { text, sequence, epoch, tenantId }: { text: string; sequence: number; epoch: number; tenantId: string },
+): void {
   // Events are written by Writ in the shapes of the catalogue; what is not there is undefined below.
   const event = JSON.parse(text) as LoggedEvent;
   const callId = event.callId ?? "";
   if (found.ids.has(event.id)) say(found, `${event.event} ${event.id} at ${sequence} is there a second time`);
   found.ids.add(event.id);
   switch (event.event) {
+    case "decision.given":
     case "call.decided": {
-      if (found.allowed.has(callId) || found.denied.has(callId)) say(found, `call ${callId} was decided twice`);
+      if (found.allowed.has(callId) || found.denied.has(callId) || found.given.has(callId)) {
+        say(found, `call ${callId} was decided twice`);
+      }
+      if (event.event === "decision.given") {
+        found.given.set(callId, event.claims ?? []);
+        return;
+      }
       if (event.decision !== "allow") {
         found.denied.add(callId);
         return;
       }
       found.allowed.set(callId, {
+        tenantId,
         callId,
         sequence,
         epoch,
@@ -255,6 +279,7 @@ function readEvent(options: CheckHistoryOptions, found: Findings, text: string, 
         digest: event.arguments ?? "",
         // What a delegation sets aside is charged to nobody yet.
         claims: event.action === "token.attenuate" ? [] : (event.claims ?? []),
+        keyed: event.idempotencyKey !== undefined,
         ended: undefined,
         late: undefined,
         forwarded: 0,
@@ -322,7 +347,10 @@ async function matchForwarded(
   for (const [text, times] of received) if (times > 1) say(found, `${text} was forwarded ${times} times`);
 
   const open = new Set(received.keys());
-  const unmatched = new Set([...found.allowed.values()].filter((call) => call.sent));
+  // What was aborted may have been made again under its key: it comes last.
+  const sent = [...found.allowed.values()].filter((call) => call.sent);
+  const isAborted = (call: Allowed): boolean => endOf(call) === "aborted";
+  const unmatched = new Set([...sent.filter((call) => !isAborted(call)), ...sent.filter(isAborted)]);
   const match = (call: Allowed, text: string): void => {
     call.forwarded += 1;
     open.delete(text);
@@ -365,6 +393,10 @@ function checkTold(options: CheckHistoryOptions, found: Findings): void {
         say(found, `call ${told.callId} was answered, and is ${end}`);
       continue;
     }
+    if (told.kind === "given") {
+      if (!found.given.has(told.callId)) say(found, `decision ${told.callId} was given, and is not on record`);
+      continue;
+    }
     const { callId, reason } = told;
     if (callId === undefined) continue;
     const call = found.allowed.get(callId);
@@ -384,24 +416,53 @@ function checkTold(options: CheckHistoryOptions, found: Findings): void {
   }
 }
 
+/**
+ * A key has one row, and the row one call. So that each call which may have been forwarded under a key has a row says
+ * that no two of them were under the same one. A history is younger than keys are kept for.
+ */
+function checkKeys(found: Findings, tenantId: string, holders: readonly string[]): void {
+  const held = new Set(holders);
+  if (held.size !== holders.length) say(found, `a call of ${tenantId} has two idempotency keys`);
+  for (const callId of held) {
+    const call = found.allowed.get(callId);
+    if (call?.keyed !== true) say(found, `call ${callId} has an idempotency key, and the log knows of none`);
+    else if (endOf(call) === "aborted") say(found, `call ${callId} is aborted, and still has its idempotency key`);
+  }
+  for (const call of found.allowed.values()) {
+    if (call.tenantId !== tenantId || !call.keyed || endOf(call) === "aborted" || held.has(call.callId)) continue;
+    say(found, `call ${call.callId} is ${endOf(call)} under an idempotency key that it does not have`);
+  }
+}
+
 /** Budgets against the log; nothing is open and nothing reserved. */
 async function checkTables(db: Database, found: Findings, tenantId: string): Promise<void> {
-  const { counters, openCalls, carves } = await db.transaction({ tenants: [tenantId], readOnly: true }, async (q) => ({
-    counters: await q.query<{
-      counter: Uint8Array;
-      window_start: number;
-      used: number;
-      reserved: number;
-      unknown: number;
-    }>("SELECT counter, window_start, used, reserved, unknown FROM budget_counter WHERE tenant_id = $1::uuid", [
-      tenantId,
-    ]),
-    openCalls: await q.query<{ call_id: string; state: string }>(
-      "SELECT call_id, state FROM open_call WHERE tenant_id = $1::uuid",
-      [tenantId],
-    ),
-    carves: await q.query("SELECT node FROM carve WHERE tenant_id = $1::uuid", [tenantId]),
-  }));
+  const { counters, openCalls, carves, keys } = await db.transaction(
+    { tenants: [tenantId], readOnly: true },
+    async (q) => ({
+      counters: await q.query<{
+        counter: Uint8Array;
+        window_start: number;
+        used: number;
+        reserved: number;
+        unknown: number;
+      }>("SELECT counter, window_start, used, reserved, unknown FROM budget_counter WHERE tenant_id = $1::uuid", [
+        tenantId,
+      ]),
+      openCalls: await q.query<{ call_id: string; state: string }>(
+        "SELECT call_id, state FROM open_call WHERE tenant_id = $1::uuid",
+        [tenantId],
+      ),
+      carves: await q.query("SELECT node FROM carve WHERE tenant_id = $1::uuid", [tenantId]),
+      keys: await q.query<{ call_id: string }>("SELECT call_id FROM idempotency_key WHERE tenant_id = $1::uuid", [
+        tenantId,
+      ]),
+    }),
+  );
+  checkKeys(
+    found,
+    tenantId,
+    keys.map((row) => row.call_id),
+  );
   for (const { call_id: callId, state } of openCalls) {
     const call = found.allowed.get(callId);
     if (state === "open") say(found, `call ${callId} is still open`);
@@ -411,18 +472,20 @@ async function checkTables(db: Database, found: Findings, tenantId: string): Pro
   }
 
   const sums = new Map<string, { used: number; unknown: number; limit: number }>();
-  for (const call of found.allowed.values()) {
-    const end = endOf(call);
-    if (end === "aborted") continue;
-    for (const { counter, windowStart, amount, limit, mode } of call.claims) {
+  const charge = (claims: readonly Claim[], as: "used" | "unknown"): void => {
+    for (const { counter, windowStart, amount, limit, mode } of claims) {
       const key = `${counter}/${windowStart}`;
       const sum = sums.get(key) ?? { used: 0, unknown: 0, limit: Number.POSITIVE_INFINITY };
-      if (end === "unknown") sum.unknown += amount;
-      else sum.used += amount;
+      sum[as] += amount;
       if (mode === "hard") sum.limit = Math.min(sum.limit, limit);
       sums.set(key, sum);
     }
+  };
+  for (const call of found.allowed.values()) {
+    const end = endOf(call);
+    if (end !== "aborted") charge(call.claims, end === "unknown" ? "unknown" : "used");
   }
+  for (const claims of found.given.values()) charge(claims, "used");
   for (const [key, { used, unknown, limit }] of sums) {
     if (used + unknown > limit) say(found, `budget ${key} admitted ${used + unknown} calls of ${limit}`);
   }
