@@ -20,6 +20,7 @@ export interface ToolRequest {
   readonly token: string;
   readonly tool: string;
   readonly arguments: Readonly<Record<string, unknown>>;
+  readonly idempotencyKey?: string;
 }
 
 export interface OpenStream {
@@ -74,6 +75,7 @@ export function createMcpClient(): McpClient {
         "mcp-protocol-version": PROTOCOL,
         "mcp-method": "tools/call",
         "mcp-name": request.tool,
+        ...(request.idempotencyKey === undefined ? {} : { "idempotency-key": `"${request.idempotencyKey}"` }),
       },
     });
     outgoing.on("timeout", () => outgoing.destroy(new Error("no answer in time")));

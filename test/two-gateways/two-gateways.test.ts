@@ -14,6 +14,7 @@ import { proveCredits } from "./credits.ts";
 import { type BudgetCase, proveExactBudget } from "./exact-budgets.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
 import { proveLostDatabase } from "./lost-database.ts";
+import { proveOneKey } from "./one-key.ts";
 
 /** The same proofs at full size are test/soak/two-gateways.ts. */
 describe("two gateways on one Postgres", () => {
@@ -58,6 +59,11 @@ describe("two gateways on one Postgres", () => {
     const report = await proveCredits(fleet, { clients: 6, callsPerClient: 90, limit: 1_000 });
     expect(Math.min(report.tools, report.routes)).toBeGreaterThan(0);
     expect(report.credits).toBeGreaterThan(1_000 - 3);
+  });
+
+  it("trap-07 of the calls that name one key at both, one is made", async () => {
+    const report = await proveOneKey(fleet, { keys: 10, calls: 8 });
+    expect(report).toEqual({ calls: 80, answered: 10, duplicates: 70 });
   });
 
   it.each(CHANGES)(
