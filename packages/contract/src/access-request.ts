@@ -3,6 +3,12 @@ import type { Action } from "./actions.ts";
 import type { JsonObject } from "./strict-json.ts";
 
 /**
+ * The subject of a call for which nobody presented a credential. Identifiers of agents and principals are UUIDs, and none
+ * of them is given this name.
+ */
+export const ANONYMOUS = "anonymous";
+
+/**
  * The one value that every check sees: caveats, policy, budgets and the log. It describes exactly one attempt.
  * Shape after OpenID AuthZEN 1.0 (subject, action, resource, context).
  */
@@ -14,7 +20,7 @@ export interface AccessRequest {
 }
 
 export interface Subject {
-  /** The agent's identifier (UUID), as named by its credential. */
+  /** The agent's identifier (UUID), as named by its credential, or `ANONYMOUS`. */
   readonly agentId: string;
   /** The principal to whom the authority ultimately belongs. */
   readonly principalId: string;

@@ -65,13 +65,16 @@ export interface HttpApiTransport {
   readonly routes: readonly HttpRoute[];
 }
 
-export const HTTP_ROUTE_KINDS = ["capability", "deny"] as const;
+export const HTTP_ROUTE_KINDS = ["public", "capability", "deny"] as const;
 export type HttpRouteKind = (typeof HTTP_ROUTE_KINDS)[number];
 
 export interface HttpRoute {
   /** Methods and path, as `compileHttpPattern` reads them: `GET,HEAD /v1/items/*`. Also its name. */
   readonly match: string;
-  /** capability: token and policy decide. deny: refused, whatever they say. */
+  /**
+   * capability: token and policy decide. public: the same, and whoever has no token may ask as `ANONYMOUS`, at an address
+   * of its own. deny: refused, whatever they say.
+   */
   readonly kind: HttpRouteKind;
 }
 

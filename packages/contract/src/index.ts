@@ -1,4 +1,11 @@
-export type { AccessRequest, HttpResource, RequestContext, Resource, Subject } from "./access-request.ts";
+export {
+  type AccessRequest,
+  ANONYMOUS,
+  type HttpResource,
+  type RequestContext,
+  type Resource,
+  type Subject,
+} from "./access-request.ts";
 export { ACTIONS, type Action, isAction, isCharged } from "./actions.ts";
 export {
   ARGUMENT_OPERATORS,

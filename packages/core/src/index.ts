@@ -15,6 +15,7 @@ export {
 } from "./judge.ts";
 export { judgeAttenuation } from "./judge-attenuation.ts";
 export {
+  type AnonymousSubject,
   type AssertedSubject,
   type Attempt,
   type AttenuationAttempt,
@@ -28,5 +29,5 @@ export {
   type StageOutcome,
 } from "./judgement.ts";
 export { narrowDefinition, type SchemaAssertions, writeAssertions } from "./narrow-schema.ts";
-export { isAssertable, isAsserted } from "./presenter.ts";
+export { hasToken, isAssertable, isAsserted, makeAnonymous } from "./presenter.ts";
 export { buildState, type StateOptions, type StatePolicy, type TenantState } from "./tenant-state.ts";

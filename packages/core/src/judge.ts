@@ -9,6 +9,7 @@
  * answered the same whether or not it exists; so a lock on one tool speaks only to those who may see the tool.
  */
 import {
+  ANONYMOUS,
   type BudgetClaim,
   isCharged,
   type Obligation,
@@ -34,7 +35,16 @@ import {
   type StageOutcome,
 } from "./judgement.ts";
 import { narrowDefinition, type SchemaAssertion, type SchemaAssertions } from "./narrow-schema.ts";
-import { assertionDenial, clearPresenter, isAsserted, recordedKey, showsAction, showsTool } from "./presenter.ts";
+import {
+  assertionDenial,
+  clearPresenter,
+  hasToken,
+  isAnonymous,
+  isAsserted,
+  recordedKey,
+  showsAction,
+  showsTool,
+} from "./presenter.ts";
 import type { TenantState } from "./tenant-state.ts";
 
 /** Judges one attempt. Never throws, and never allows what it could not judge to the end. */
@@ -161,8 +171,8 @@ export function listDefinitions(
     if (state.policy.kind !== "active" || tools.length === 0) return { definitions: [], validUntilMs };
     const { port } = state.policy;
     const { token } = attempt;
-    // An asserted subject is shown no lists; its enforcement point's end is looked at in each decision.
-    const untilMs = isAsserted(token) ? attempt.nowMs : token.expiresAtMs;
+    // Who has no token is shown no lists; an enforcement point's end is looked at in each decision.
+    const untilMs = hasToken(token) ? token.expiresAtMs : attempt.nowMs;
     validUntilMs = Math.min(untilMs, visibleToPolicy(view, port, upstream).validUntilMs);
     const definitions = tools.map((tool) => {
       const assertions = assertionsOf(view, port, tool);
@@ -180,7 +190,7 @@ export function listDefinitions(
 function assertionsOf(view: View, port: PolicyPort, tool: Tool): PolicyAssertions {
   const { upstream, name } = tool;
   const { token } = view.attempt;
-  const conditions = isAsserted(token) ? [] : argumentConditions(token, upstream, name);
+  const conditions = hasToken(token) ? argumentConditions(token, upstream, name) : [];
   const all: SchemaAssertion[] = conditions.map((condition) => ({ condition, negated: false }));
   const any: SchemaAssertions["any"][number][] = [];
   let validUntilMs = NEVER_CHANGES;
@@ -269,9 +279,7 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
   progress.check = "clear";
   const clearing = clearPresenter(state, attempt);
   if (clearing.kind !== "cleared") return deny(clearing);
-  pass(() =>
-    isAsserted(token) ? "the enforcement point may ask" : `${token.segments.length} segment(s) prohibit nothing`,
-  );
+  pass(() => (hasToken(token) ? `${token.segments.length} segment(s) prohibit nothing` : "the presenter may ask"));
 
   const { policy } = state;
   if (policy.kind !== "active") {
@@ -384,13 +392,8 @@ function standingDenial(view: PresenterView): Denial | undefined {
   const credential = credentialDenial(view);
   if (credential !== undefined) return no(credential);
   if (state.get("tenant", state.tenantId)?.status !== "active") return no("tenant_inactive");
-  for (const agentId of chain) {
-    if (state.get("agent", agentId)?.status !== "active") return no("agent_inactive");
-  }
-  if (state.get("agent", token.agentId)?.principalId !== token.principalId) return no("agent_inactive");
-  for (const principalId of principals) {
-    if (state.get("principal", principalId)?.status !== "active") return no("principal_inactive");
-  }
+  const owners = isAnonymous(token) ? undefined : ownersDenial(view);
+  if (owners !== undefined) return owners;
   const killed =
     state.killed("instance", "") ||
     state.killed("tenant", "") ||
@@ -399,10 +402,23 @@ function standingDenial(view: PresenterView): Denial | undefined {
   return killed ? no("kill_engaged") : undefined;
 }
 
+/** Whether the agents of the chain and their principals are there and active. */
+function ownersDenial({ state, attempt: { token }, chain, principals }: PresenterView): Denial | undefined {
+  for (const agentId of chain) {
+    if (state.get("agent", agentId)?.status !== "active") return no("agent_inactive");
+  }
+  if (state.get("agent", token.agentId)?.principalId !== token.principalId) return no("agent_inactive");
+  for (const principalId of principals) {
+    if (state.get("principal", principalId)?.status !== "active") return no("principal_inactive");
+  }
+  return undefined;
+}
+
 /** Whether what was presented stands by itself: a token's key, record and nodes, or an enforcement point's key and set. */
 function credentialDenial({ state, attempt }: PresenterView): Reason | undefined {
   const { token, nowMs } = attempt;
   if (isAsserted(token)) return assertionDenial(state, token, nowMs);
+  if (!hasToken(token)) return undefined;
   const key = state.get("root_key", token.keyId);
   if (key === undefined || (key.status !== "active" && key.status !== "verifying")) return "token_key_unknown";
   // Before what is on record: of what expired long ago nothing is kept there, and the answer stays the same.
@@ -422,13 +438,14 @@ function credentialDenial({ state, attempt }: PresenterView): Reason | undefined
 }
 
 function nameOf(presenter: Presenter): string {
-  return isAsserted(presenter) ? `enforcement point ${presenter.enforcementPointId}` : `root ${presenter.rootNode}`;
+  if (hasToken(presenter)) return `root ${presenter.rootNode}`;
+  return isAsserted(presenter) ? `enforcement point ${presenter.enforcementPointId}` : "nobody";
 }
 
 /** Until when what was presented is on record; over at once when it is not. */
 function recordUntilMs(state: TenantState, presenter: Presenter, nowMs: number): number {
   // An enforcement point's own end was found when it was cleared.
-  if (isAsserted(presenter)) return NEVER_CHANGES;
+  if (!hasToken(presenter)) return NEVER_CHANGES;
   const root = state.get("root_token", presenter.rootNode);
   return root === undefined ? nowMs : recordedUntilMs(state, presenter, root);
 }
@@ -481,7 +498,7 @@ function resourceDenial({ state, attempt }: View): Denial | undefined {
   const upstream = state.upstreamByName(resource.upstream)?.value;
   const isApi = upstream?.transport.type === "http_api";
   const known = upstream?.status === "active" && isApi === (action === "http.request");
-  if (known && action === "http.request") return routeDenial(upstream, resource);
+  if (known && action === "http.request") return routeDenial(upstream, resource, attempt.token);
   if (action !== "tool.call") return known ? undefined : { reason: "upstream_unknown", detail: "", hidden: true };
   const tool = known ? state.get("tool", `${resource.upstream}/${resource.name}`) : undefined;
   if (tool === undefined) return { reason: "tool_unknown", detail: "", hidden: true };
@@ -490,12 +507,17 @@ function resourceDenial({ state, attempt }: View): Denial | undefined {
 }
 
 /** Whether the route that a request takes lets it go on to the policy. */
-function routeDenial({ transport }: Upstream, { name, http }: Resource): Denial | undefined {
+function routeDenial({ transport }: Upstream, { name, http }: Resource, presenter: Presenter): Denial | undefined {
   const route = http === undefined ? undefined : findHttpRoute(transport, http.method, http.path);
+  // To whom has no token there is nothing but public routes.
+  if (isAnonymous(presenter) && route?.kind !== "public") {
+    return { reason: "route_not_public", detail: "", hidden: true };
+  }
   if (route === undefined) return no("route_unknown");
   // The request was described on an older state.
   if (route.match !== name) return no("state_stale");
   switch (route.kind) {
+    case "public":
     case "capability":
       return undefined;
     default:
@@ -562,17 +584,18 @@ function isHiddenByPolicy(view: View, port: PolicyPort): boolean {
 }
 
 /** The complete input of a policy, for one agent of the chain. The token contributes what is on record, only. */
-function policyInput({ state, attempt, chain }: View, agentId: string): PolicyInput {
+function policyInput(view: View, agentId: string): PolicyInput {
+  const { state, attempt, chain } = view;
   const { request, token, nowMs } = attempt;
-  const principal = state.get("principal", token.principalId);
-  const minted = isAsserted(token) ? [] : state.get("root_token", token.rootNode)?.caveats;
+  const principal = isAnonymous(token) ? NOBODY : state.get("principal", token.principalId);
+  const minted = hasToken(token) ? state.get("root_token", token.rootNode)?.caveats : [];
   if (principal === undefined || minted === undefined) throw new TypeError("standing was not judged");
   return {
     version: 1,
     subject: {
-      agent: policyAgent(state, agentId),
+      agent: policyAgent(view, agentId),
       principal: { id: token.principalId, name: principal.name, type: principal.type },
-      actorChain: chain.map((id) => policyAgent(state, id)),
+      actorChain: chain.map((id) => policyAgent(view, id)),
     },
     action: request.action,
     resource: request.resource,
@@ -586,7 +609,11 @@ function policyInput({ state, attempt, chain }: View, agentId: string): PolicyIn
   };
 }
 
-function policyAgent(state: TenantState, id: string): PolicyInput["subject"]["agent"] {
+/** The principal of an attempt for which nobody presented a credential. */
+const NOBODY = { name: ANONYMOUS, type: "anonymous" } as const;
+
+function policyAgent({ state, attempt }: View, id: string): PolicyInput["subject"]["agent"] {
+  if (isAnonymous(attempt.token)) return { id, name: ANONYMOUS, labels: {} };
   const agent = state.get("agent", id);
   if (agent === undefined) throw new TypeError("standing was not judged");
   return { id, name: agent.name, labels: agent.labels };

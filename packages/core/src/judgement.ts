@@ -3,6 +3,7 @@ import type {
   AccessRequest,
   Action,
   Allow,
+  ANONYMOUS,
   BudgetClaim,
   Carve,
   Deny,
@@ -26,7 +27,19 @@ export interface AssertedSubject {
   readonly segments: readonly [];
 }
 
-export type Presenter = VerifiedToken | AssertedSubject;
+/**
+ * Nobody presented a credential. Made only for a request that a public route takes; whether one does is judged each time.
+ */
+export interface AnonymousSubject {
+  readonly tenantId: string;
+  readonly agentId: typeof ANONYMOUS;
+  readonly principalId: typeof ANONYMOUS;
+  readonly rootNode: "";
+  readonly path: readonly [];
+  readonly segments: readonly [];
+}
+
+export type Presenter = VerifiedToken | AssertedSubject | AnonymousSubject;
 
 /** One attempt, complete: the decision is a pure function of it and the state. */
 export interface Attempt {
@@ -62,8 +75,8 @@ export interface Judgement {
   /** Whether the denial must be answered exactly as for a tool that does not exist. Equals `decision.hidden`. */
   readonly hidden: boolean;
   /**
-   * What floods and caches are keyed by: the nearest recorded node of the path, or of an asserted subject the enforcement
-   * point and the agent. "" when nothing of it is on record.
+   * What floods and caches are keyed by: the nearest recorded node of the path, of an asserted subject the enforcement
+   * point and the agent, or `ANONYMOUS`. "" when nothing of it is on record.
    */
   readonly recordedNode: string;
 }

@@ -1,16 +1,29 @@
 /**
- * Who presents an attempt: the holder of a verified token, or an agent that an enforcement point speaks for. The latter
- * has no token: no nodes, no caveats and no budgets of either, but the standing, policy and budgets of the agent all the
- * same, and the bounds of the enforcement point in place of the caveats. Here is what differs between the two, and
- * nothing else of the decision.
+ * Who presents an attempt: the holder of a verified token, an agent that an enforcement point speaks for, or nobody. The
+ * latter two have no token: no nodes, no caveats and no budgets of either. What is asserted has the standing, policy and
+ * budgets of the agent all the same, and the bounds of the enforcement point in place of the caveats. Where nobody is,
+ * nothing but a public route is reached. Here is what differs between them, and nothing else of the decision.
  */
-import type { Action, EnforcementPoint, Reason } from "@writ/contract";
-import { type Clearing, clearCaveats, listsAction, listsTool } from "@writ/token";
-import type { AssertedSubject, Attempt, Presenter } from "./judgement.ts";
+import { type Action, ANONYMOUS, type EnforcementPoint, type Reason } from "@writ/contract";
+import { type Clearing, clearCaveats, listsAction, listsTool, type VerifiedToken } from "@writ/token";
+import type { AnonymousSubject, AssertedSubject, Attempt, Presenter } from "./judgement.ts";
 import type { TenantState } from "./tenant-state.ts";
 
 export function isAsserted(presenter: Presenter): presenter is AssertedSubject {
   return "enforcementPointId" in presenter;
+}
+
+export function isAnonymous(presenter: Presenter): presenter is AnonymousSubject {
+  // A token that names this agent is a token all the same, and an enforcement point can name anybody.
+  return presenter.agentId === ANONYMOUS && !hasToken(presenter) && !isAsserted(presenter);
+}
+
+export function hasToken(presenter: Presenter): presenter is VerifiedToken {
+  return "textDigest" in presenter;
+}
+
+export function makeAnonymous(tenantId: string): AnonymousSubject {
+  return { tenantId, agentId: ANONYMOUS, principalId: ANONYMOUS, rootNode: "", path: [], segments: [] };
 }
 
 const NEVER_ENDS = Number.MAX_SAFE_INTEGER;
@@ -32,7 +45,8 @@ export function isAssertable(state: TenantState, point: EnforcementPoint, agentI
 /** Clears what bounds the presenter: a token's caveats, or what the enforcement point may ask about. */
 export function clearPresenter(state: TenantState, attempt: Attempt): Clearing {
   const { token, request } = attempt;
-  if (!isAsserted(token)) return clearCaveats(token, { ...attempt });
+  if (hasToken(token)) return clearCaveats(token, { ...attempt });
+  if (!isAsserted(token)) return clearAnonymous(request);
   const point = state.get("enforcement_point", token.enforcementPointId);
   const { upstream } = request.resource;
   const asksWithin =
@@ -42,18 +56,27 @@ export function clearPresenter(state: TenantState, attempt: Attempt): Clearing {
   return { kind: "cleared", validUntilMs: point.expiresAtMs ?? NEVER_ENDS, limits: [] };
 }
 
+/** It attempts nothing but a request of its own; which routes take one is judged with the upstream. */
+function clearAnonymous({ action, context }: Attempt["request"]): Clearing {
+  if (action === "http.request" && context.protocol === "http") {
+    return { kind: "cleared", validUntilMs: NEVER_ENDS, limits: [] };
+  }
+  return { kind: "prohibited", reason: "route_not_public", detail: "", hidden: true };
+}
+
 /** Whether anything that the presenter holds hides the tool from it. */
 export function showsTool(presenter: Presenter, upstream: string, tool: string): "listed" | "hidden" {
-  return isAsserted(presenter) ? "listed" : listsTool(presenter, upstream, tool);
+  return hasToken(presenter) ? listsTool(presenter, upstream, tool) : "listed";
 }
 
 export function showsAction(presenter: Presenter, action: Action): "listed" | "hidden" {
-  return isAsserted(presenter) ? "listed" : listsAction(presenter, action);
+  return hasToken(presenter) ? listsAction(presenter, action) : "listed";
 }
 
 /** What floods and caches of the presenter are keyed by: something recorded, or "" (trap 63). */
 export function recordedKey(state: TenantState, presenter: Presenter): string {
-  if (!isAsserted(presenter)) return state.nearestRecorded(presenter.path);
+  if (hasToken(presenter)) return state.nearestRecorded(presenter.path);
+  if (!isAsserted(presenter)) return ANONYMOUS;
   const { enforcementPointId, agentId } = presenter;
   const point = state.get("enforcement_point", enforcementPointId);
   if (point === undefined) return "";

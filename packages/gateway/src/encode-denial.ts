@@ -30,6 +30,9 @@ const SHOWN_AS: ReadonlyMap<Reason, Reason> = new Map([
   ["token_unknown", "token_signature"],
 ]);
 
+/** Found before a public call is judged, too, and answered there as what does not exist. */
+const PUBLIC_HIDDEN: ReadonlySet<Reason> = new Set(["upstream_unknown", "tenant_inactive"]);
+
 const STATUS_AREAS = /^(?:rate|fault)_/;
 const UNAVAILABLE = -32019;
 
@@ -122,6 +125,18 @@ export function encodeHttpDenial(
     ...retryAfter(reason, denial.data),
   };
   return makeProblem(reason, { headers, callId, data });
+}
+
+/** The answer to a request without a credential that was denied: nothing here is behind a token that one could get. */
+export function encodePublicDenial(
+  denial: Pick<Denial, "reason" | "detail" | "hidden" | "data">,
+  callId: string | undefined,
+): Problem {
+  // Like what does not exist, and that has no call.
+  if (denial.hidden || PUBLIC_HIDDEN.has(denial.reason)) return makeProblem("upstream_unknown");
+  const { headers, ...problem } = encodeHttpDenial(denial, { callId, resourceMetadataUrl: "" });
+  const { "www-authenticate": _, ...others } = headers;
+  return { ...problem, headers: others };
 }
 
 export interface DecisionContext extends Pick<DenialContext, "callId" | "named" | "resourceMetadataUrl"> {

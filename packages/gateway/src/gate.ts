@@ -15,6 +15,8 @@ export interface Gate {
   authenticate(input: AuthenticateInput): Authentication | Promise<Authentication>;
   /** The same for the key of an enforcement point, `wpep_…`, which speaks for others and never for itself. */
   authenticatePoint(input: AuthenticateInput): PointAuthentication | Promise<PointAuthentication>;
+  /** For a request without a credential, at an address that is not there but for public routes. */
+  admitPublic(request: PublicRequest): Authentication | Promise<Authentication>;
   /** The agent that an enforcement point says is asking. Whether it may say so is judged by `handleCall`. */
   assertSubject(point: AuthenticatedPoint, agentId: string): Authenticated;
   /**
@@ -39,6 +41,16 @@ export interface AuthenticateInput {
   readonly remoteAddress: string;
 }
 
+export interface PublicRequest {
+  /** As the address has it. */
+  readonly unverifiedTenantId: string;
+  readonly upstream: string;
+  /** In their one spelling. */
+  readonly method: string;
+  readonly path: string;
+  readonly remoteAddress: string;
+}
+
 export type Authentication =
   | Authenticated
   | { readonly kind: "rejected"; readonly reason: Reason; readonly detail: string };
@@ -54,7 +66,7 @@ export interface AuthenticatedPoint {
   readonly enforcementPointId: string;
 }
 
-/** Only `authenticate` and `assertSubject` make one that `handleCall` accepts: the token behind it is not the adapters' to read. */
+/** Only `authenticate`, `admitPublic` and `assertSubject` make one that `handleCall` accepts: the token behind it is not the adapters' to read. */
 export interface Authenticated {
   readonly kind: "authenticated";
   readonly tenantId: string;

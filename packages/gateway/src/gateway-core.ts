@@ -3,10 +3,11 @@
  * common life. Knows no protocol.
  */
 import { makeSeal } from "@writ/audit";
-import { type AuditEvent, INSTANCE_TENANT, makeUuidv7, type Reason } from "@writ/contract";
+import { ANONYMOUS, type AuditEvent, INSTANCE_TENANT, makeUuidv7, type Reason } from "@writ/contract";
 import type { Database } from "@writ/db";
 import type { Keyring, Logger } from "@writ/runtime";
 import { makeTokenHash } from "@writ/token";
+import { createPublicDoor } from "./admit-public.ts";
 import { createAuthenticator } from "./authenticate.ts";
 import { createPointAuthenticator } from "./authenticate-point.ts";
 import { createCatalogueWatch } from "./catalogue-watch.ts";
@@ -176,6 +177,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
   });
   const { tokenOf } = authenticator;
   const points = createPointAuthenticator({ clock, state: states, rejected: rejections.count });
+  const publicDoor = createPublicDoor({ clock, state: states, rejected: rejections.count });
   const judge = createJudge({
     state: states,
     clock,
@@ -183,7 +185,10 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     audience: options.audience,
     gatewayId,
     tellsBudgets: options.tellsBudgets,
-    presenterOf: (authenticated) => points.subjectOf(authenticated) ?? tokenOf(authenticated),
+    presenterOf: (authenticated) =>
+      authenticated.tokenDigest === ANONYMOUS
+        ? publicDoor.subjectOf(authenticated)
+        : (points.subjectOf(authenticated) ?? tokenOf(authenticated)),
   });
   const { children } = history;
   const counters = createCounterReadings({ clock, store: history.counters });
@@ -266,6 +271,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
         rejected: rejections.count,
       }),
       authenticatePoint: points.authenticate,
+      admitPublic: publicDoor.admit,
       assertSubject: points.assertSubject,
       preview: (authenticated, call) => previewCall({ ...deps, counters, denials: previews }, authenticated, call),
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),

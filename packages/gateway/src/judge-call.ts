@@ -18,6 +18,7 @@ import {
   type Attempt as CoreAttempt,
   describe,
   findHttpRoute,
+  hasToken,
   isAssertable,
   isAsserted,
   type Judgement,
@@ -31,6 +32,7 @@ import {
   type TenantState,
   writeAssertions,
 } from "@writ/core";
+import type { VerifiedToken } from "@writ/token";
 import { ownClaims } from "./budget-left.ts";
 import type { Denial } from "./denial.ts";
 import { filterList } from "./filter-list.ts";
@@ -408,7 +410,7 @@ export function createJudge(options: JudgeOptions): Judge {
       const { tenantId, epoch, revision, instanceRevision } = state;
       const { protocol, upstream } = attempt.call;
       // Everything that a list rests on but the time. An upstream's name comes last: the caller chose it.
-      const presenter = isAsserted(token) ? `${token.enforcementPointId}/${token.agentId}` : token.textDigest;
+      const presenter = hasToken(token) ? token.textDigest : attempt.authenticated.tokenDigest;
       const key = [tenantId, epoch, revision, instanceRevision, presenter, protocol, upstream].join(" ");
       return lists.get(key, nowMs, () => {
         const { definitions, validUntilMs } = listDefinitions(state, { token, request, audience, nowMs }, narrow);
@@ -482,7 +484,8 @@ function describePresenter(
   readonly enforcementPoint?: string;
 } {
   const { agentId, principalId, rootNode: root } = token;
-  if (!isAsserted(token)) return { agentId, principalId, node: token.path.at(-1) ?? root, root };
+  if (hasToken(token)) return { agentId, principalId, node: token.path.at(-1) ?? root, root };
+  if (!isAsserted(token)) return { agentId, principalId };
   const { enforcementPointId: enforcementPoint } = token;
   const point = state?.get("enforcement_point", enforcementPoint);
   const isKnown = state !== undefined && point !== undefined && isAssertable(state, point, agentId) === "within";
@@ -499,7 +502,7 @@ function judgeWith(
 ): Judgement & Partial<Pick<AttenuationJudgement, "record" | "softClaims">> {
   if (child?.kind === "made") {
     const { token } = attempt;
-    if (isAsserted(token)) throw new TypeError("who has no token delegates none");
+    if (!hasToken(token)) throw new TypeError("who has no token delegates none");
     return judgeAttenuation(state, { ...attempt, token, child: child.judged });
   }
   return judge(state, attempt);
@@ -525,7 +528,7 @@ function describeChild({ text: token, node, judged }: Extract<Child, { kind: "ma
 /**
  * What the decision rested on, as one JSON text: an array of the format's version, call, time, revision, policy digest,
  * the token (its path of nodes, and each segment's caveats; of an asserted subject instead the enforcement point and the
- * agent, and no caveats), action, protocol, upstream, tool, definition digest and
+ * agent, of nobody the word for that, and no caveats), action, protocol, upstream, tool, definition digest and
  * the arguments' text; of an action on a resource or prompt also which, of an HTTP request
  * its method, path and query. The event commits to it with a salted digest.
  */
@@ -556,14 +559,20 @@ const describedTokens = new WeakMap<Presenter, string>();
 function describeToken(token: Presenter): string {
   let text = describedTokens.get(token);
   if (text === undefined) {
-    const caveats = isAsserted(token)
-      ? []
-      : token.segments.map((segment) => segment.caveats.map((caveat) => caveat.text));
-    const path = isAsserted(token) ? ["enforcement_point", token.enforcementPointId, token.agentId] : token.path;
+    const caveats = hasToken(token)
+      ? token.segments.map((segment) => segment.caveats.map((caveat) => caveat.text))
+      : [];
+    const path = hasToken(token) ? token.path : describeTokenless(token);
     text = `${JSON.stringify(path)},${JSON.stringify(caveats)}`;
     describedTokens.set(token, text);
   }
   return text;
+}
+
+function describeTokenless(presenter: Exclude<Presenter, VerifiedToken>): readonly string[] {
+  return isAsserted(presenter)
+    ? ["enforcement_point", presenter.enforcementPointId, presenter.agentId]
+    : [presenter.agentId];
 }
 
 /** Claims as events tell them; the core hands out the same list as long as nothing has changed. */

@@ -9,9 +9,11 @@
  * - A condition on arguments of which none were read (a body that is passed on as a stream) is unknown, too, `absent`
  *   included.
  * - A label that an agent does not have is known to be absent, so a rule that asks for it does not match.
+ * - What nobody presented a credential for is allowed only by a rule that writes `anonymous` out among its agents: a rule
+ *   for whoever there is means agents. A deny or step_up rule needs no name to match.
  * - A rule that throws makes the whole answer an error, which denies.
  */
-import type { Reason } from "@writ/contract";
+import { ANONYMOUS, type Reason } from "@writ/contract";
 import type {
   ArgumentAssertion,
   Listable,
@@ -21,14 +23,7 @@ import type {
   PolicyProblem,
   PolicyResult,
 } from "./policy-port.ts";
-import {
-  type Effect,
-  type NamePattern,
-  type Rule,
-  type RuleMatch,
-  type RuleTest,
-  readRules,
-} from "./rules-document.ts";
+import { type Effect, type NamePattern, type Rule, type RuleTest, readRules } from "./rules-document.ts";
 import { evaluateTime } from "./time-condition.ts";
 
 export interface CompiledRules {
@@ -63,7 +58,7 @@ export interface RuleTrace {
 export function traceRules(rules: readonly Rule[], input: PolicyInput): readonly RuleTrace[] {
   return rules.map((rule) => {
     const base = { ruleId: rule.id, effect: rule.effect };
-    if (!matcherOf(rule.match)(input)) return { ...base, outcome: "does_not_match" };
+    if (!matcherOf(rule)(input)) return { ...base, outcome: "does_not_match" };
     if (rule.time !== undefined && !evaluateTime(rule.time, input.context.timeMs).holds) {
       return { ...base, outcome: "outside_time" };
     }
@@ -237,7 +232,7 @@ function evaluateArguments(rule: Rule, context: PolicyInput["context"]): "holds"
 
 // --- matching ---------------------------------------------------------------------------------------------------
 
-function matcherOf(match: RuleMatch): Matcher {
+function matcherOf({ match, effect }: Pick<Rule, "match" | "effect">): Matcher {
   const parts: Matcher[] = [];
   const { agents, principals, labels, actions, upstreams } = match;
   if (actions !== undefined) parts.push((input) => actions.has(input.action));
@@ -269,6 +264,9 @@ function matcherOf(match: RuleMatch): Matcher {
       return value !== undefined && values.has(value);
     });
   }
+  if (effect === "allow" && agents?.some(({ exact }) => exact === ANONYMOUS) !== true) {
+    parts.push((input) => input.subject.agent.name !== ANONYMOUS);
+  }
   return (input) => {
     for (const part of parts) if (!part(input)) return false;
     return true;
@@ -295,7 +293,7 @@ function buildIndex(rules: readonly Rule[], effect: Effect): RuleIndex {
   const others: CompiledRule[] = [];
   for (const [index, rule] of rules.entries()) {
     if (rule.effect !== effect) continue;
-    const compiled = { index, rule, matches: matcherOf(rule.match) };
+    const compiled = { index, rule, matches: matcherOf(rule) };
     const { upstreams, agents, principals } = rule.match;
     const named = rule.match.tools ?? rule.match.resources ?? rule.match.prompts;
     const choices: readonly (readonly [Map<string, CompiledRule[]>, readonly (string | undefined)[] | undefined])[] = [

@@ -22,7 +22,8 @@ export interface PolicyAgent {
 export interface PolicyPrincipal {
   readonly id: string;
   readonly name: string;
-  readonly type: "person" | "team" | "service";
+  /** anonymous: nobody presented a credential, and agent and principal have the name that is kept for that. */
+  readonly type: "person" | "team" | "service" | "anonymous";
 }
 
 export interface PolicySubject {

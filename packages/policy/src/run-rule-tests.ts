@@ -1,4 +1,5 @@
 /** Runs the tests that stand beside the rules of a file against those rules. Prints nothing. */
+import { ANONYMOUS } from "@writ/contract";
 import type { CompiledRules } from "./compile-rules.ts";
 import type { PolicyInput, PolicyResult } from "./policy-port.ts";
 import type { RuleTest } from "./rules-document.ts";
@@ -35,6 +36,13 @@ function mismatch({ expect }: RuleTest, result: PolicyResult): string | undefine
   return `${result.kind} (${result.reason}) by ${result.ruleId === "" ? "no rule" : `rule ${result.ruleId}`}`;
 }
 
+/** Whoever presented no credential has no principal but itself. */
+function principalOf({ agent, principal }: RuleTest["call"]): PolicyInput["subject"]["principal"] {
+  return agent === ANONYMOUS
+    ? { id: ANONYMOUS, name: ANONYMOUS, type: "anonymous" }
+    : { id: principal, name: principal, type: "person" };
+}
+
 /** The input of a test: names stand for identifiers, and the chain is the agent alone. */
 function inputOf({ call }: RuleTest): PolicyInput {
   const agent = { id: call.agent, name: call.agent, labels: call.labels };
@@ -42,7 +50,7 @@ function inputOf({ call }: RuleTest): PolicyInput {
     version: 1,
     subject: {
       agent,
-      principal: { id: call.principal, name: call.principal, type: "person" },
+      principal: principalOf(call),
       actorChain: [agent],
     },
     action: call.action,

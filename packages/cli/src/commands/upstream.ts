@@ -169,7 +169,7 @@ function defineAdd(group: Command, context: CliContext): void {
         ...limits,
         option(
           "--route <kind:match>",
-          `a route, such as "capability:GET,HEAD /v1/items/*" or "deny:* /v1/admin/**"; the first that matches counts; may be repeated`,
+          `a route, such as "capability:GET,HEAD /v1/items/*" "public:GET /v1/status" (no token needed) or "deny:* /v1/admin/**"; the first that matches counts; may be repeated`,
         ).argParser(readMany),
       ],
       run: (session, [name, url], { route = [], ...options }) => {
@@ -238,9 +238,14 @@ async function register(
     },
   });
   if (transport.type === "http_api") {
+    const isPublic = transport.routes.some(({ kind }) => kind === "public");
+    const id = isPublic ? (await client.call("tenants.get", { params: { tenant } })).id : "";
     await show(
       upstream,
-      () => `Registered ${name} (${upstream.id}). Agents reach it below /http/${name}/ of the gateway.\n`,
+      () =>
+        `Registered ${name} (${upstream.id}). Agents reach it below /http/${name}/ of the gateway.\n${
+          isPublic ? `Without a token its public routes are reached below /public/${id}/${name}/.\n` : ""
+        }`,
     );
     return;
   }

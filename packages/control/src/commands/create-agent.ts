@@ -3,6 +3,7 @@ import type { AgentCreate, AgentView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
 import { requireReference } from "./change-object.ts";
+import { requireName } from "./require-name.ts";
 
 export function createAgent(
   context: ControlContext,
@@ -10,6 +11,7 @@ export function createAgent(
   tenantId: string,
   input: AgentCreate,
 ): Promise<AgentView> {
+  requireName(input.name);
   const id = makeId(context);
   return context.store.command(actor, tenantId, async (transaction) => {
     const principalId = await requireReference(transaction, "principal", input.principal);

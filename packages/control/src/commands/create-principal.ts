@@ -2,6 +2,7 @@
 import type { PrincipalCreate, PrincipalView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
+import { requireName } from "./require-name.ts";
 
 export function createPrincipal(
   context: ControlContext,
@@ -9,6 +10,7 @@ export function createPrincipal(
   tenantId: string,
   input: PrincipalCreate,
 ): Promise<PrincipalView> {
+  requireName(input.name);
   const id = makeId(context);
   const value = { name: input.name, type: input.type, status: "active" } as const;
   return context.store.command(actor, tenantId, async (transaction) => {

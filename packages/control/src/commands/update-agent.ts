@@ -3,6 +3,7 @@ import type { AgentUpdate, AgentView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import type { ControlContext } from "../control-context.ts";
 import { applyChange, getForChange, requireTarget } from "./change-object.ts";
+import { requireName } from "./require-name.ts";
 
 export function updateAgent(
   context: ControlContext,
@@ -11,6 +12,7 @@ export function updateAgent(
   reference: string,
   input: AgentUpdate,
 ): Promise<AgentView> {
+  requireName(input.name);
   const { version: expected, ...change } = input;
   return context.store.command(actor, tenantId, async (transaction) => {
     const id = await requireTarget(transaction, "agent", reference);

@@ -3,6 +3,7 @@ import type { PrincipalUpdate, PrincipalView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import type { ControlContext } from "../control-context.ts";
 import { applyChange, getForChange, requireTarget } from "./change-object.ts";
+import { requireName } from "./require-name.ts";
 
 export function updatePrincipal(
   context: ControlContext,
@@ -11,6 +12,7 @@ export function updatePrincipal(
   reference: string,
   input: PrincipalUpdate,
 ): Promise<PrincipalView> {
+  requireName(input.name);
   const { version: expected, ...change } = input;
   return context.store.command(actor, tenantId, async (transaction) => {
     const id = await requireTarget(transaction, "principal", reference);

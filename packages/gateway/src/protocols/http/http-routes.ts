@@ -1,5 +1,5 @@
 /**
- * The HTTP door: `/http/<upstream>/<path>`. It reads a request into a call (method and target in their one spelling, the
+ * The HTTP door: `/http/<upstream>/<path>`, and for whoever has no token `/public/<tenant>/<upstream>/<path>`. It reads a request into a call (method and target in their one spelling, the
  * headers that go on, a JSON body as arguments), hands it to the gate and writes the answer as it comes. Whether a
  * request may be made is decided behind the gate.
  *
@@ -8,9 +8,10 @@
  */
 import { isJsonObject, type JsonObject, parseStrictJson, readHttpMethod, readHttpTarget } from "@writ/contract";
 import { writeBudgetHeader } from "../../budget-left.ts";
-import { encodeHttpDenial } from "../../encode-denial.ts";
-import type { Authenticated, CallSink, Gate } from "../../gate.ts";
-import { readKeyHeader } from "../../idempotency-key.ts";
+import type { Denial } from "../../denial.ts";
+import { encodeHttpDenial, encodePublicDenial } from "../../encode-denial.ts";
+import type { Authenticated, CallEnd, CallSink, Gate } from "../../gate.ts";
+import { type KeyReading, readKeyHeader } from "../../idempotency-key.ts";
 import type { AgentCall, HttpCall, HttpSink } from "../../ports.ts";
 import { type Exchange, type Route, streamHeaders } from "../../server/data-listener.ts";
 import { makeProblem, type Problem } from "../../server/problem.ts";
@@ -30,6 +31,7 @@ const WITHOUT_BODY: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 export function createHttpRoutes({ gate, publicUrl }: HttpRoutesOptions): readonly Route[] {
   return [
     { method: "*", pattern: "/http/:upstream/**", handle },
+    { method: "*", pattern: "/public/:tenant/:upstream/**", handle: handlePublic },
     { method: "GET", pattern: "/.well-known/oauth-protected-resource/http/:upstream", handle: describeResource },
   ];
 
@@ -50,37 +52,79 @@ export function createHttpRoutes({ gate, publicUrl }: HttpRoutesOptions): readon
       const denial = { reason: authentication.reason, detail: "", data: {} };
       return exchange.problem(encodeHttpDenial(denial, { callId: undefined, resourceMetadataUrl }));
     }
-    const read = await readCall(exchange, upstream);
-    if (read.kind === "fault") return exchange.problem(read.problem);
-    return pass(exchange, authentication, read.call, resourceMetadataUrl);
+    const address = `/http/${upstream}`;
+    const head = readHead(exchange, address);
+    if (head.kind === "fault") return exchange.problem(head.problem);
+    return pass(exchange, { authentication, upstream, address, head }, (denial, callId) =>
+      encodeHttpDenial(denial, { callId, resourceMetadataUrl }),
+    );
+  }
+
+  /**
+   * Read as far as that rests on nothing of ours before it is seen whether there is such an address at all. A credential
+   * is refused: whoever shows one means to be somebody here.
+   */
+  async function handlePublic(exchange: Exchange): Promise<void> {
+    const { tenant = "", upstream = "" } = exchange.params;
+    if (exchange.request.headers.authorization !== undefined) {
+      const detail = "an Authorization header is not taken at a public address";
+      return exchange.problem(makeProblem("fault_header", { data: { detail } }));
+    }
+    // It would be one among those of all strangers.
+    if (exchange.request.headers["idempotency-key"] !== undefined) {
+      const detail = "an idempotency key names a call of a token, and a public address takes none";
+      return exchange.problem(makeProblem("fault_header", { data: { detail } }));
+    }
+    const address = `/public/${tenant}/${upstream}`;
+    const head = readHead(exchange, address);
+    if (head.kind === "fault") return exchange.problem(head.problem);
+    const { method, path } = head.target;
+    const { remoteAddress } = exchange;
+    const asked = gate.admitPublic({ unverifiedTenantId: tenant, upstream, method, path, remoteAddress });
+    const authentication = "kind" in asked ? asked : await asked;
+    if (authentication.kind === "rejected") {
+      const denial = { reason: authentication.reason, detail: "", hidden: false, data: {} };
+      return exchange.problem(encodePublicDenial(denial, undefined));
+    }
+    return pass(exchange, { authentication, upstream, address, head }, encodePublicDenial);
   }
 
   async function pass(
     exchange: Exchange,
-    authentication: Authenticated,
-    call: AgentCall,
-    resourceMetadataUrl: string,
+    { authentication, upstream, address, head }: Asked,
+    encode: (denial: Denial, callId: string) => Problem,
   ): Promise<void> {
     const { response } = exchange;
-    const end = await gate.handleCall(authentication, call, makeSink(exchange, call), exchange.cut);
-    const { callId } = end;
+    const read = await readCall(exchange, upstream, head);
+    if (read.kind === "fault") return exchange.problem(read.problem);
+    const sink = makeSink(exchange, read.call, address);
+    const end: CallEnd = await gate.handleCall(authentication, read.call, sink, exchange.cut);
     switch (end.kind) {
       case "answered":
         response.end();
         return;
       case "denied":
-        return exchange.problem(encodeHttpDenial(end.denial, { callId, resourceMetadataUrl }));
+        return exchange.problem(encode(end.denial, end.callId));
       case "broken": {
         // Whoever has a part of the answer learns from the end of the connection that it is no more than that.
         if (response.headersSent) return void response.destroy();
         const { reason, detail } = end;
-        return exchange.problem(encodeHttpDenial({ reason, detail, data: {} }, { callId, resourceMetadataUrl }));
+        return exchange.problem(encode({ reason, detail, hidden: false, data: {} }, end.callId));
       }
     }
   }
 }
 
-function makeSink(exchange: Exchange, call: AgentCall): CallSink {
+/** A request of somebody, by what stands before its path. */
+interface Asked {
+  readonly authentication: Authenticated;
+  readonly upstream: string;
+  /** Below it are the upstream's paths. */
+  readonly address: string;
+  readonly head: RequestHead;
+}
+
+function makeSink(exchange: Exchange, call: AgentCall, address: string): CallSink {
   const { request, response } = exchange;
   const nothing = (): void => undefined;
   let callId = "";
@@ -88,7 +132,7 @@ function makeSink(exchange: Exchange, call: AgentCall): CallSink {
   const http: HttpSink = {
     head(status, headers) {
       const { location, ...rest } = headers;
-      const moved = location === undefined ? {} : { location: `/http/${call.upstream}${String(location)}` };
+      const moved = location === undefined ? {} : { location: `${address}${String(location)}` };
       const own = streamHeaders({ ...moved, "writ-call-id": callId, ...budget });
       // The listener's own headers are not the upstream's to change.
       response.writeHead(status, { ...rest, ...own });
@@ -119,28 +163,35 @@ function fault(...parts: Parameters<typeof makeProblem>): Fault {
   return { kind: "fault", problem: makeProblem(...parts) };
 }
 
-async function readCall(exchange: Exchange, upstream: string): Promise<CallReading> {
-  const { request } = exchange;
+interface RequestHead {
+  readonly kind: "head";
+  readonly target: HttpCall["target"];
+  readonly headers: readonly string[];
+  readonly key: Exclude<KeyReading, { kind: "fault" }>;
+}
+
+function readHead({ request }: Exchange, address: string): RequestHead | Fault {
   const { headers } = request;
   if (headers.upgrade !== undefined) return fault("fault_upgrade");
   const method = readHttpMethod(request.method ?? "");
   if (method.kind === "fault") return fault("fault_method", { status: 405, data: { detail: method.detail } });
-  const target = readHttpTarget(targetOf(request.url ?? "", upstream));
+  const target = readHttpTarget(targetOf(request.url ?? "", address));
   if (target.kind === "fault") return fault("fault_target", { data: { detail: target.detail } });
   const passed = readHeaders(request.rawHeaders);
   if (passed.kind === "fault") return fault("fault_header", { data: { detail: passed.detail } });
   const key = readKeyHeader(headers["idempotency-key"]);
   if (key.kind === "fault") return fault("fault_header", { data: { detail: key.detail } });
+  return { kind: "head", target: { method: method.method, ...target.target }, headers: passed.headers, key };
+}
+
+async function readCall(exchange: Exchange, upstream: string, head: RequestHead): Promise<CallReading> {
   const body = await readBody(exchange);
   if (body.kind === "fault") return body;
-  if (body.body !== undefined && WITHOUT_BODY.has(method.method)) {
-    return fault("fault_request", { data: { detail: `a ${method.method} request with a body is not passed on` } });
+  const { target, headers, key } = head;
+  if (body.body !== undefined && WITHOUT_BODY.has(target.method)) {
+    return fault("fault_request", { data: { detail: `a ${target.method} request with a body is not passed on` } });
   }
-  const http: HttpCall = {
-    target: { method: method.method, ...target.target },
-    headers: passed.headers,
-    body: body.body,
-  };
+  const http: HttpCall = { target, headers, body: body.body };
   const call: AgentCall = {
     protocol: "http",
     action: "http.request",
@@ -158,9 +209,9 @@ async function readCall(exchange: Exchange, upstream: string): Promise<CallReadi
   return { kind: "call", call };
 }
 
-/** What follows the upstream's name, which the listener has matched byte for byte. */
-function targetOf(url: string, upstream: string): string {
-  const rest = url.slice(`/http/${upstream}`.length);
+/** What follows the address, which the listener has matched byte for byte. */
+function targetOf(url: string, address: string): string {
+  const rest = url.slice(address.length);
   return rest === "" || rest.startsWith("?") ? `/${rest}` : rest;
 }
 

@@ -94,6 +94,7 @@ export function createOpenGate(options: OpenGateOptions): OpenGate {
       const tokenDigest = createHash("sha256").update(token).digest("hex");
       return { kind: "authenticated", tenantId: "t", tokenDigest, agentId: token, token };
     },
+    admitPublic: () => ({ kind: "rejected", reason: "upstream_unknown", detail: "" }),
     reachable: async () => Object.keys(options.upstream),
     remainingBudgets: async () => ({ kind: "read", budgets: [] }),
     authenticatePoint: () => ({ kind: "rejected", reason: "point_key_invalid", detail: "" }),
