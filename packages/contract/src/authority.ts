@@ -63,6 +63,7 @@ export interface HttpApiTransport {
   readonly url: string;
   /** The first that matches a request is the request's; one that none matches is refused. */
   readonly routes: readonly HttpRoute[];
+  readonly credentials?: readonly UpstreamCredential[];
 }
 
 export const HTTP_ROUTE_KINDS = ["public", "capability", "deny"] as const;

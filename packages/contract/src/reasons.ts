@@ -80,6 +80,11 @@ export const REASONS = {
   upstream_unknown: { http: 404, jsonRpc: null, sentence: "There is no such upstream." },
   route_unknown: { http: 404, jsonRpc: null, sentence: "No route of the upstream takes this method and path." },
   route_not_public: { http: 404, jsonRpc: null, sentence: "Only a route that is public takes calls without a token." },
+  route_parameter: {
+    http: 403,
+    jsonRpc: -32014,
+    sentence: "The query sets a parameter by which the upstream gets its credential.",
+  },
   route_denied: { http: 403, jsonRpc: -32014, sentence: "A route of the upstream refuses this method and path." },
   tool_quarantined: { http: 403, jsonRpc: -32013, sentence: "The tool's definition changed and awaits approval." },
   // Caveats.

@@ -65,6 +65,52 @@ rules:
   });
 });
 
+describe("an upstream that gets its credential as a parameter", () => {
+  const keyed: AuthorityObject = {
+    kind: "upstream",
+    id: "01970000-0000-7000-8000-0000000000aa",
+    version: 1,
+    value: {
+      name: "shop",
+      transport: {
+        type: "http_api",
+        url: "https://shop.example",
+        routes: [{ match: "* /**", kind: "capability" }],
+        credentials: [
+          { in: "query", name: "api_key", file: "shop" },
+          { in: "header", name: "token", file: "shop" },
+        ],
+      },
+      isolation: "shared",
+      status: "active",
+      timeoutMs: 60_000,
+      concurrencyMax: 4,
+    },
+  };
+  const rules = "version: 1\nrules:\n  - { id: api, effect: allow, match: { action: http.request, upstream: shop } }\n";
+  const api = makeTestWorld({ sha256, rules, objects: [keyed] });
+  const reason = (query: string): string => {
+    const http = { method: "GET", path: "/a", query };
+    const call = { action: "http.request", upstream: "shop", tool: "", protocol: "http", http } as const;
+    return judge(api.state, api.attempt(api.rootText, call)).decision.reasons.join();
+  };
+
+  test.each([
+    "api_key=x",
+    "a=1&API_KEY=x",
+    "a;api_key",
+    "api%20key=x",
+    "api.key=x",
+    "api+key=x",
+    "api_key[]=x",
+    "api_key%5B0%5D=x",
+  ])("takes no request that sets it, such as %s", (query) => expect(reason(query)).toBe("route_parameter"));
+
+  test.each(["", "a=api_key", "my_api_key=x", "token=x", "api_key2=x"])("takes every other, such as %j", (query) => {
+    expect(reason(query)).toBe("policy_allow");
+  });
+});
+
 describe("whoever presents no credential", () => {
   const RULES = `version: 1
 rules:

@@ -24,7 +24,7 @@ import { argumentConditions, type VerifiedToken } from "@writ/token";
 import { actorChain } from "./actor-chain.ts";
 import { callClaims, tokenClaims } from "./budget-claims.ts";
 import { incompleteness } from "./describe.ts";
-import { findHttpRoute } from "./http-routes.ts";
+import { findHttpRoute, setsCredential } from "./http-routes.ts";
 import {
   type Attempt,
   CHECKS,
@@ -519,7 +519,7 @@ function routeDenial({ transport }: Upstream, { name, http }: Resource, presente
   switch (route.kind) {
     case "public":
     case "capability":
-      return undefined;
+      return setsCredential(transport, http?.query ?? "") === "sets" ? no("route_parameter") : undefined;
     default:
       // Unknown kinds refuse as the one that says so.
       return no("route_denied");

@@ -140,15 +140,7 @@ function defineAdd(group: Command, context: CliContext): void {
   defineAdminCommand<UpstreamOptions & CredentialOptions>(add, context, {
     usage: "http <name> <url>",
     summary: "Register an MCP server by its URL: Streamable HTTP, or the older HTTP+SSE.",
-    options: [
-      ...common,
-      option("--bearer-from <file>", "send it `Authorization: Bearer` with the value of this credential file"),
-      option(
-        "--header-from <name=file>",
-        "send it a header with the value of a file in the gateway's upstreams.credentialsDir; may be repeated",
-      ).argParser(readPairs),
-      option("--query-from <name=file>", "the same as a parameter of its URL; may be repeated").argParser(readPairs),
-    ],
+    options: [...common, ...credentialOptions()],
     run(session, [name, url], options) {
       const credentials = readCredentials(options);
       const transport = {
@@ -159,26 +151,31 @@ function defineAdd(group: Command, context: CliContext): void {
       return register(session, given(name), transport, options);
     },
   });
-  defineAdminCommand<Omit<UpstreamOptions, "pin" | "isolation"> & { readonly route?: readonly string[] }>(
-    add,
-    context,
-    {
-      usage: "http-api <name> <url>",
-      summary: "Register a plain HTTP API by its base URL. What of it can be reached is what its routes say.",
-      options: [
-        ...limits,
-        option(
-          "--route <kind:match>",
-          `a route, such as "capability:GET,HEAD /v1/items/*" "public:GET /v1/status" (no token needed) or "deny:* /v1/admin/**"; the first that matches counts; may be repeated`,
-        ).argParser(readMany),
-      ],
-      run: (session, [name, url], { route = [], ...options }) => {
-        if (route.length === 0) throw refused('An HTTP API needs a route, such as --route "capability:GET /**".');
-        const transport = { type: "http_api", url: given(url), routes: route.map(readRoute) } as const;
-        return register(session, given(name), transport, { ...options, pin: false });
-      },
+  defineAdminCommand<
+    Omit<UpstreamOptions, "pin" | "isolation"> & CredentialOptions & { readonly route?: readonly string[] }
+  >(add, context, {
+    usage: "http-api <name> <url>",
+    summary: "Register a plain HTTP API by its base URL. What of it can be reached is what its routes say.",
+    options: [
+      ...limits,
+      option(
+        "--route <kind:match>",
+        `a route, such as "capability:GET,HEAD /v1/items/*" "public:GET /v1/status" (no token needed) or "deny:* /v1/admin/**"; the first that matches counts; may be repeated`,
+      ).argParser(readMany),
+      ...credentialOptions(),
+    ],
+    run: (session, [name, url], { route = [], ...options }) => {
+      if (route.length === 0) throw refused('An HTTP API needs a route, such as --route "capability:GET /**".');
+      const credentials = readCredentials(options);
+      const transport = {
+        type: "http_api",
+        url: given(url),
+        routes: route.map(readRoute),
+        ...(credentials.length === 0 ? {} : { credentials }),
+      } as const;
+      return register(session, given(name), transport, { ...options, pin: false });
     },
-  );
+  });
   defineAdminCommand<UpstreamOptions & { readonly env?: Readonly<Record<string, string>> }>(add, context, {
     usage: "stdio <name> <command> [args...]",
     summary: "Register an MCP server that is started as a child. Write -- before arguments that begin with a dash.",
@@ -196,6 +193,17 @@ function defineAdd(group: Command, context: CliContext): void {
       return register(session, given(name), transport, options);
     },
   });
+}
+
+function credentialOptions() {
+  return [
+    option("--bearer-from <file>", "send it `Authorization: Bearer` with the value of this credential file"),
+    option(
+      "--header-from <name=file>",
+      "send it a header with the value of a file in the gateway's upstreams.credentialsDir; may be repeated",
+    ).argParser(readPairs),
+    option("--query-from <name=file>", "the same as a parameter of its URL; may be repeated").argParser(readPairs),
+  ];
 }
 
 function readCredentials({ bearerFrom, headerFrom, queryFrom }: CredentialOptions): readonly UpstreamCredential[] {

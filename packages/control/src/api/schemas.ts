@@ -32,26 +32,28 @@ const window = oneOf(["minute", "hour", "day", "week", "month", "total"]);
 const mode = oneOf(["hard", "soft", "shadow"]);
 const timeMs = Type.Integer();
 
+const credentials = optional(
+  Type.Array(
+    object({
+      in: oneOf(["header", "query"]),
+      name: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$" }),
+      file: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$" }),
+      prefix: optional(Type.String({ pattern: "^[A-Za-z0-9][ -~]{0,31}$" })),
+    }),
+    { minItems: 1, maxItems: 8 },
+  ),
+);
 const transport = Type.Union([
   object({
     type: Type.Literal("http"),
     url: Type.String({ minLength: 1, maxLength: 2048, pattern: "^https?://" }),
-    credentials: optional(
-      Type.Array(
-        object({
-          in: oneOf(["header", "query"]),
-          name: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$" }),
-          file: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$" }),
-          prefix: optional(Type.String({ pattern: "^[A-Za-z0-9][ -~]{0,31}$" })),
-        }),
-        { minItems: 1, maxItems: 8 },
-      ),
-    ),
+    credentials,
   }),
   object({
     type: Type.Literal("http_api"),
     url: Type.String({ minLength: 1, maxLength: 2048, pattern: "^https?://" }),
     routes: Type.Array(object({ match: text(1024), kind: oneOf(HTTP_ROUTE_KINDS) }), { minItems: 1, maxItems: 256 }),
+    credentials,
   }),
   object({
     type: Type.Literal("stdio"),

@@ -46,7 +46,7 @@ export function checkTransport(transport: UpstreamCreate["transport"]): void {
     throw new Problem("fault_request", "transport.url must hold neither credentials nor a fragment");
   }
   if (transport.type === "http_api") checkRoutes(transport.routes, url);
-  else checkCredentials(transport.credentials ?? [], url);
+  checkCredentials(transport.credentials ?? [], url);
 }
 
 /** Headers that Writ writes itself, or that say how a message is framed or where it goes. */

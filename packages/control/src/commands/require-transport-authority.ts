@@ -14,8 +14,7 @@ import { Problem } from "../problem.ts";
  */
 export function requireTransportAuthority(actor: Actor, transport: UpstreamTransport | StoredTransport): void {
   if (isOfInstance(actor)) return;
-  if (transport.type === "http_api") return;
-  if (transport.type === "http") {
+  if (transport.type !== "stdio") {
     if (transport.credentials === undefined) return;
     throw new Problem(
       "permission_missing",

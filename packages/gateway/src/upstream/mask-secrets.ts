@@ -1,27 +1,28 @@
 /**
  * Takes secrets out of what an upstream sends back. Found are the value as it is, its base64 and base64url inside any
  * longer text (that of its form in a URL, too), and each of these escaped for JSON (also several times over) or for URLs, character by character or not
- * at all. Other encodings, and a value that comes in several pieces, are not found; docs/operations.md says so.
+ * at all. Other encodings are not found; docs/operations.md says so. What comes in pieces is mask-stream.ts's.
  */
 
 /** Secrets hold no backslash, quote or percent sign: credential-files.ts takes none that does. */
 export type MaskSecrets = (text: string) => string;
 
 const MASK = "***";
-/** Backslashes as JSON puts them, however often it was escaped, and percent signs as URLs have them. */
-const ESCAPE = /\\+u([0-9a-fA-F]{4})|\\+([^\\])|%([0-9a-fA-F]{2})/gs;
 const CONTROLS: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", b: "\b", f: "\f" };
 
 export function createMaskSecrets(secrets: readonly string[]): MaskSecrets {
   if (secrets.length === 0) return (text) => text;
-  const plain = [
-    ...new Set(secrets.flatMap((secret) => [secret, ...[secret, ...urlForms(secret)].flatMap(base64Forms)])),
-  ];
+  const needles = secretForms(secrets);
   return (text) => {
     let masked = text;
-    for (const needle of plain) if (masked.includes(needle)) masked = masked.replaceAll(needle, MASK);
-    return masked.includes("\\") || masked.includes("%") ? maskEscaped(masked, plain) : masked;
+    for (const needle of needles) if (masked.includes(needle)) masked = masked.replaceAll(needle, MASK);
+    return masked.includes("\\") || masked.includes("%") ? maskEscaped(masked, needles) : masked;
   };
+}
+
+/** What is looked for, before escapes: each secret, and the base64 of it and of its forms in URLs. */
+export function secretForms(secrets: readonly string[]): readonly string[] {
+  return [...new Set(secrets.flatMap((secret) => [secret, ...[secret, ...urlForms(secret)].flatMap(base64Forms)]))];
 }
 
 /** As the secret stands in a URL, which an upstream may encode whole. */
@@ -39,25 +40,66 @@ function base64Forms(secret: string): readonly string[] {
   });
 }
 
-interface Unescaped {
+export interface Unescaped {
   readonly text: string;
   /** Of each escape: its place here, and its beginning and end in what it was made of. */
   readonly escapes: readonly (readonly [at: number, from: number, to: number])[];
+  /** Where in the source an escape begins that its end cuts; the source's length when there is none. */
+  readonly cutFrom: number;
 }
 
-function removeEscapes(source: string): Unescaped {
+const HEX = /^[0-9a-fA-F]*$/;
+
+/**
+ * Undoes backslashes as JSON puts them, however often it was escaped, and percent signs as URLs have them. One pass,
+ * whatever the source is made of. More than `backslashesMax` in a row are no escape.
+ */
+export function removeEscapes(source: string, backslashesMax = Number.POSITIVE_INFINITY): Unescaped {
   const escapes: [number, number, number][] = [];
   let text = "";
   let from = 0;
-  for (const match of source.matchAll(ESCAPE)) {
-    const [whole, unicode, letter, percent] = match;
-    text += source.slice(from, match.index);
-    escapes.push([text.length, match.index, match.index + whole.length]);
-    const hex = unicode ?? percent;
-    text += hex === undefined ? (CONTROLS[letter ?? ""] ?? letter) : String.fromCharCode(Number.parseInt(hex, 16));
-    from = match.index + whole.length;
+  let cutFrom = source.length;
+  const take = (start: number, end: number, character: string): void => {
+    text += source.slice(from, start);
+    escapes.push([text.length, start, end]);
+    text += character;
+    from = end;
+  };
+  for (let at = nextEscape(source, 0); at < source.length; ) {
+    let letter = at;
+    if (source[at] === "%") {
+      const hex = source.slice(at + 1, at + 3);
+      if (hex.length === 2 && HEX.test(hex)) take(at, at + 3, String.fromCharCode(Number.parseInt(hex, 16)));
+      else if (hex.length < 2 && HEX.test(hex)) cutFrom = at;
+      at = nextEscape(source, Math.max(from, at + 1));
+      continue;
+    }
+    while (source[letter] === "\\") letter += 1;
+    if (letter - at > backslashesMax) {
+      at = nextEscape(source, letter);
+      continue;
+    }
+    const character = source[letter];
+    if (character === undefined) {
+      cutFrom = at;
+      break;
+    }
+    const hex = character === "u" ? source.slice(letter + 1, letter + 5) : "";
+    const isHex = HEX.test(hex);
+    if (character === "u" && hex.length < 4 && isHex && letter + 1 + hex.length === source.length) cutFrom = at;
+    if (hex.length === 4 && isHex) take(at, letter + 5, String.fromCharCode(Number.parseInt(hex, 16)));
+    else take(at, letter + 1, CONTROLS[character] ?? character);
+    at = nextEscape(source, from);
   }
-  return { text: text + source.slice(from), escapes };
+  return { text: text + source.slice(from), escapes, cutFrom };
+}
+
+function nextEscape(source: string, from: number): number {
+  for (let at = from; at < source.length; at += 1) {
+    const code = source.charCodeAt(at);
+    if (code === 0x5c || code === 0x25) return at;
+  }
+  return source.length;
 }
 
 function maskEscaped(source: string, needles: readonly string[]): string {
@@ -79,7 +121,7 @@ function maskEscaped(source: string, needles: readonly string[]): string {
 }
 
 /** Where in the source the character at `at` begins and ends. */
-function sourceOf(escapes: Unescaped["escapes"], at: number): readonly [number, number] {
+export function sourceOf(escapes: Unescaped["escapes"], at: number): readonly [number, number] {
   let low = 0;
   let high = escapes.length;
   while (low < high) {

@@ -15,6 +15,8 @@ export interface SendHttpOptions {
   readonly deadlineMs: number;
   /** Of a body that is passed on as a stream, and of every answer. */
   readonly bodyBytesMax: number;
+  /** An answer that is a part of another is refused. */
+  readonly wholeOnly: boolean;
 }
 
 /** Headers about a connection (RFC 9110 section 7.6.1), about the upstream's own origin, or for Writ alone to set. */
@@ -40,7 +42,7 @@ const ANSWER_PREFIXES_DROPPED = ["writ-", "access-control-"];
 
 /** Never rejects. */
 export function sendHttp(
-  dispatcher: Dispatcher,
+  dispatcher: Pick<Dispatcher, "dispatch">,
   { target, headers, body }: HttpCall,
   sink: HttpSink,
   options: SendHttpOptions,
@@ -90,7 +92,10 @@ export function sendHttp(
         if (state !== "sent" || code < 200) return;
         state = "answered";
         status = code;
-        const answer = readAnswer(code, fields, options.baseUrl);
+        const answer =
+          code === 206 && options.wholeOnly
+            ? "the answer is a part, and the whole was asked for"
+            : readAnswer(code, fields, options.baseUrl);
         if (typeof answer === "string") return stop(answer);
         sink.head(code, answer);
       },
@@ -153,6 +158,10 @@ function readAnswer(code: number, fields: Fields, baseUrl: URL): string | Readon
   const coding = fields["content-encoding"];
   // Nobody could look into it, and none was asked for.
   if (coding !== undefined && coding !== "identity") return "the answer is compressed though none was asked for";
+  const transfer = fields["transfer-encoding"];
+  if (transfer !== undefined && String(transfer).trim().toLowerCase() !== "chunked") {
+    return "the answer's transfer coding is none that can be undone";
+  }
   const named = new Set(
     String(fields["connection"] ?? "")
       .toLowerCase()

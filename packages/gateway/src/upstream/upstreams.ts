@@ -247,13 +247,14 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       forget(idle);
     }
     const url = upstream.transport.type === "http" ? new URL(upstream.transport.url) : undefined;
-    const bindings = upstream.transport.type === "http" ? (upstream.transport.credentials ?? []) : [];
+    const { transport: to } = upstream;
+    const bindings = to.type === "stdio" ? [] : (to.credentials ?? []);
     const credentials = createCredentials(bindings, options.credentialFiles);
     const connect = createGuardedConnector({
       rules: addressRules,
       resolve: options.resolve ?? resolveBySystem,
       timeoutMs: limits.openTimeoutMs,
-      listedOnly: url?.protocol === "http:" && bindings.length > 0,
+      listedOnly: to.type !== "stdio" && new URL(to.url).protocol === "http:" && bindings.length > 0,
       onJudged(refusal) {
         entry.refusal = refusal;
       },
@@ -523,8 +524,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
     let place: Place | undefined;
     try {
-      if (entry.api !== undefined) return await holdConnection(entry, entry.api, request, deadline, release);
       if (entry.credentials !== undefined) await entry.credentials.refresh();
+      if (entry.api !== undefined) return await holdConnection(entry, entry.api, request, deadline, release);
       place = placeForCall(entry, request);
       place.running += 1;
       const session = place.session ?? (await waitUntil(place, request.signal, deadline));
@@ -576,17 +577,22 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       async sendHttp(call, sink, cut) {
         if (state !== "held") return { kind: "aborted", detail: "the slot was used already" };
         state = "used";
+        const { credentials } = entry;
+        const begun = withHead(sink, () => settle("succeeded"));
+        const masked = credentials?.maskAnswer(begun);
         const outcome = await sendHttp(
-          client,
+          credentials === undefined ? client : credentials.over(client),
           call,
-          withHead(sink, () => settle("succeeded")),
+          masked ?? begun,
           {
             baseUrl: new URL(upstream.transport.type === "http_api" ? upstream.transport.url : ""),
             signals: [cut, ended.signal],
             deadlineMs: Math.min(upstream.timeoutMs, options.callDeadlineMs),
             bodyBytesMax: limits.httpBodyBytesMax,
+            wholeOnly: credentials !== undefined,
           },
         );
+        if (masked !== undefined && outcome.kind === "completed") await masked.end();
         if (outcome.kind === "unknown" && !cut.aborted && !ended.signal.aborted) {
           entry.failure = new Failure("upstream_unavailable", outcome.detail);
           settle("failed");

@@ -161,7 +161,7 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
       }),
       credentialsDir: text({
         description:
-          "A directory with one file for each credential that http upstreams are sent: one line, not accessible to everybody. A file that changes is read again within a second.",
+          "A directory with one file for each credential that upstreams are sent by HTTP: one line, not accessible to everybody. A file that changes is read again within a second.",
         defaultNote: "none: no upstream can have credentials",
       }),
       allowedAddresses: texts({

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import type { Reason } from "@writ/contract";
+import type { Reason, UpstreamCredential } from "@writ/contract";
 import { createDataListener } from "../../server/data-listener.ts";
 import { DATA_LISTENER_LIMITS, type ListenerLimits } from "../../server/limits.ts";
 import { createCredentialFiles } from "../../upstream/credential-files.ts";
@@ -38,7 +38,15 @@ export const hello: Answer = (_request, response) => void response.end("hello");
 /** The door before a real upstream, through a gate that lets everything pass but what `deny` says. */
 export async function openDoor(
   answer: Answer = hello,
-  options: { readonly limits?: Partial<ListenerLimits>; readonly deny?: Reason; readonly bodyBytesMax?: number } = {},
+  options: {
+    readonly limits?: Partial<ListenerLimits>;
+    readonly deny?: Reason;
+    readonly bodyBytesMax?: number;
+    readonly credentials?: readonly UpstreamCredential[];
+    /** Where their files are. */
+    readonly directory?: string;
+    readonly monotonicMs?: () => number;
+  } = {},
 ): Promise<Door> {
   const seen: Seen[] = [];
   const server = createServer(async (request, response) => {
@@ -59,7 +67,7 @@ export async function openDoor(
     server.close();
   });
   const { port } = server.address() as AddressInfo; // a TCP listener's address is this
-  const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+  const clock = { nowMs: () => Date.now(), monotonicMs: options.monotonicMs ?? (() => performance.now()) };
   const upstreams = createUpstreams({
     clock,
     random: { bytes: (length) => new Uint8Array(length) },
@@ -73,7 +81,7 @@ export async function openDoor(
     childEnvironment: { path: "", home: "" },
     openEnvironment: () => ({}),
     environmentFile: "",
-    credentialFiles: createCredentialFiles({ directory: undefined, clock }),
+    credentialFiles: createCredentialFiles({ directory: options.directory, clock }),
   });
   cleanups.push(() => upstreams.close());
   const { deny } = options;
@@ -86,6 +94,7 @@ export async function openDoor(
           type: "http_api",
           url: `http://127.0.0.1:${port}/base`,
           routes: [{ match: "* /**", kind: "capability" }],
+          ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
         },
         isolation: "shared",
         status: "active",
