@@ -145,8 +145,15 @@ test("a JSON body is sent byte for byte, and another one as a stream", async () 
   expect((await ask(token, "POST", "/v1/orders", body)).status).toBe(200);
   expect(seen.at(-1)).toMatchObject({ method: "POST", body });
   const large = new Uint8Array(6 * 1024 * 1024).fill(0x61);
-  expect((await ask(token, "PUT", "/v1/files/a", large, "application/octet-stream")).status).toBe(200);
-  expect(seen.at(-1)?.body.length).toBe(large.length);
+  const { status, callId } = await ask(token, "PUT", "/v1/files/a", large, "application/octet-stream");
+  expect([status, seen.at(-1)?.body.length]).toEqual([200, large.length]);
+  const completed = await eventually("its outcome is on record", async () =>
+    (await rig.events()).find(({ name, fields }) => name === "call.completed" && fields["callId"] === callId),
+  );
+  expect(completed.fields).toMatchObject({
+    requestBytes: large.length,
+    requestDigest: expect.stringMatching(/^[0-9a-f]{64}$/),
+  });
 });
 
 test("trap-07 a request under an idempotency key is made once, and the API is told a key of that agent alone", async () => {

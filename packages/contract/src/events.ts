@@ -71,6 +71,10 @@ const attemptOptional = [
   "upstream",
 ] as const;
 
+/** Of a request body that was passed on as a stream: the bytes that went by, and the digest when all of them did. */
+const streamed = { requestBytes: "integer", requestDigest: "string" } as const;
+const streamedOptional = ["requestBytes", "requestDigest"] as const;
+
 export const EVENTS = {
   "call.decided": {
     version: 1,
@@ -106,8 +110,9 @@ export const EVENTS = {
       digest: "string",
       durationMs: "integer",
       messages: "integer",
+      ...streamed,
     },
-    optional: ["digest", "messages"],
+    optional: ["digest", "messages", ...streamedOptional],
   },
   "call.failed": {
     version: 1,
@@ -120,8 +125,9 @@ export const EVENTS = {
       digest: "string",
       durationMs: "integer",
       messages: "integer",
+      ...streamed,
     },
-    optional: ["digest", "messages"],
+    optional: ["digest", "messages", ...streamedOptional],
   },
   "call.aborted": {
     version: 1,
@@ -133,7 +139,8 @@ export const EVENTS = {
     version: 1,
     category: "call",
     sentence: "An allowed call may have been sent; its reservations stay charged.",
-    fields: { callId: "string", status: "string" },
+    fields: { callId: "string", status: "string", ...streamed },
+    optional: streamedOptional,
   },
   "call.settled_late": {
     version: 1,

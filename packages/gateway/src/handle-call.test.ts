@@ -1,3 +1,4 @@
+import { saltedDigest, startSaltedDigest } from "@writ/audit";
 import { expect, test } from "vitest";
 import type { Delegations } from "./delegations.ts";
 import { createDenialLimit, DENIALS_RECORDED_MAX } from "./denial-limit.ts";
@@ -5,7 +6,7 @@ import type { Authenticated, CallSink } from "./gate.ts";
 import { type HandleCallDeps, handleCall } from "./handle-call.ts";
 import type { Judge, Judged, JudgedChild } from "./judge-call.ts";
 import { createOpenCalls } from "./open-calls.ts";
-import type { AgentCall, CommitResult, DecisionEntry, OutcomeEntry } from "./ports.ts";
+import type { AgentCall, CommitResult, DecisionEntry, HttpCall, OutcomeEntry } from "./ports.ts";
 
 const AGENT: Authenticated = { kind: "authenticated", tenantId: "t", tokenDigest: "d", agentId: "a" };
 const NOT_GONE = new AbortController();
@@ -46,6 +47,8 @@ function makeWorld(parts: {
   readonly committed?: () => void;
   /** What comes of putting a child on record, each time that it is tried. */
   readonly recording?: () => CommitResult;
+  /** How often an HTTP API asks for more of a body. */
+  readonly chunksTaken?: number;
 }): World {
   const sent: string[] = [];
   const committed: DecisionEntry[] = [];
@@ -53,6 +56,7 @@ function makeWorld(parts: {
   const judge = Object.assign((attempt: { call: AgentCall }) => parts.judge(attempt.call.tool), {
     answer: () => "the child",
     digest: () => "",
+    startDigest: () => startSaltedDigest(new Uint8Array(16)),
   });
   const state = { revision: 0 };
   const current = (): unknown => ({ ...state, revision: parts.revision?.() ?? 1 });
@@ -79,6 +83,12 @@ function makeWorld(parts: {
       hold: async () => ({
         async send(message: { name: string }) {
           sent.push(message.name);
+          return { kind: "completed", bytes: 0, notifications: 0, error: false };
+        },
+        async sendHttp({ body }: HttpCall) {
+          if (body?.kind !== "stream") throw new TypeError("a stream was to be sent");
+          const stream = body.stream[Symbol.asyncIterator]();
+          for (let taken = 0; taken < (parts.chunksTaken ?? 0); taken += 1) await stream.next();
           return { kind: "completed", bytes: 0, notifications: 0, error: false };
         },
         release() {},
@@ -141,6 +151,29 @@ test("a call is sent when authority moved behind its commit and still allows it"
   await handleCall(deps, AGENT, call("echo"), SINK, NOT_GONE);
   expect(sent).toEqual(["echo"]);
   expect(outcomes).toMatchObject([{ outcome: "completed" }]);
+});
+
+test("the outcome tells the digest of a body that was passed on as a stream, if all of it was", async () => {
+  const outcomeOf = async (chunksTaken: number): Promise<unknown> => {
+    const { deps, outcomes } = makeWorld({ judge: () => judged("allow", "policy_allow", 1), chunksTaken });
+    async function* stream(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("first;");
+      yield Buffer.from("second");
+    }
+    const http: HttpCall = {
+      target: { method: "PUT", path: "/a", query: "" },
+      headers: [],
+      body: { kind: "stream", stream: stream() },
+    };
+    const request: AgentCall = { ...call(""), protocol: "http", action: "http.request", message: undefined, http };
+    await handleCall(deps, AGENT, request, SINK, NOT_GONE);
+    return outcomes[0]?.event.fields;
+  };
+  const requestDigest = saltedDigest(new Uint8Array(16), "first;second");
+  expect(await outcomeOf(3)).toMatchObject({ status: "ok", requestBytes: 12, requestDigest });
+  expect(await outcomeOf(2)).not.toHaveProperty("requestDigest");
+  expect(await outcomeOf(2)).toMatchObject({ status: "ok", requestBytes: 12 });
+  expect(await outcomeOf(0)).toMatchObject({ status: "ok", requestBytes: 0 });
 });
 
 /** What the pure decision says of a delegation; its denials say what they are asked to. */

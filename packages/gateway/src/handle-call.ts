@@ -236,6 +236,26 @@ async function allow(
   }
 }
 
+/** Of a body that was passed on as a stream: what went by, and, when all of it did, its salted digest. */
+interface BodySent {
+  requestBytes: number;
+  requestDigest?: string;
+}
+
+/** The same stream, and into `sent` what of it has gone by. Nothing is kept of it. */
+async function* noteStream(
+  stream: AsyncIterable<Uint8Array>,
+  digest: ReturnType<Judge["startDigest"]>,
+  sent: BodySent,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) {
+    digest.update(chunk);
+    sent.requestBytes += chunk.length;
+    yield chunk;
+  }
+  sent.requestDigest = digest.end();
+}
+
 interface Held {
   readonly slot: Slot | undefined;
   readonly committed: Committed;
@@ -378,6 +398,8 @@ async function send(
   let digest = "";
   let answered = false;
   let outcome: SendOutcome;
+  const body = http?.body?.kind === "stream" ? http.body : undefined;
+  const sent: BodySent | undefined = body === undefined ? undefined : { requestBytes: 0 };
   try {
     sink.allowed(callId, result.left);
     const passMessage = (passed: UpstreamMessage): Promise<SendOutcome> =>
@@ -411,7 +433,9 @@ async function send(
     const passHttp = async (passed: HttpCall): Promise<SendOutcome> => {
       const told = deps.judge.startDigest(attempt);
       const end = await slot.sendHttp(
-        passed,
+        body === undefined || sent === undefined
+          ? passed
+          : { ...passed, body: { ...body, stream: noteStream(body.stream, deps.judge.startDigest(attempt), sent) } },
         {
           head: (status, headers) => (cutter.signal.aborted ? undefined : sink.http?.head(status, headers)),
           data(chunk) {
@@ -450,6 +474,7 @@ async function send(
           ...(digest === "" ? {} : { digest }),
           durationMs,
           ...(outcome.notifications === 0 ? {} : { messages: outcome.notifications }),
+          ...sent,
         },
       });
       break;
@@ -463,6 +488,7 @@ async function send(
           responseBytes: outcome.bytes,
           durationMs,
           ...(outcome.notifications === 0 ? {} : { messages: outcome.notifications }),
+          ...sent,
         },
       });
       break;
@@ -477,7 +503,7 @@ async function send(
       settle("unknown", {
         event: "call.unknown",
         ...eventBase(),
-        fields: { callId, status: cutReason ?? outcome.detail },
+        fields: { callId, status: cutReason ?? outcome.detail, ...sent },
       });
       break;
   }
