@@ -9,7 +9,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeUuidv7, parseStrictJsonText } from "@writ/contract";
+import { Readable } from "node:stream";
+import { ANONYMOUS, makeUuidv7, parseStrictJsonText } from "@writ/contract";
 import { createControl } from "@writ/control";
 import { type Database, DatabaseError, openPostgres, type Queryable } from "@writ/db";
 import { createGateway, createSystemRandom, systemClock } from "@writ/gateway";
@@ -17,6 +18,7 @@ import { createLogger, type Keyring, openKeyring } from "@writ/runtime";
 import { type AdminClient, createAdminClient } from "@writ/sdk/admin";
 import { freshDatabase, freshPglite, sharedPostgres, startMcpUpstream } from "@writ/testkit";
 import { makeTokenHash } from "@writ/token";
+import { createPublicDoor } from "../../packages/gateway/src/admit-public.ts";
 import { createAuthenticator } from "../../packages/gateway/src/authenticate.ts";
 import { createStateOptions } from "../../packages/gateway/src/compile-policy.ts";
 import { createCounterReadings } from "../../packages/gateway/src/counter-readings.ts";
@@ -57,6 +59,9 @@ rules:
   - id: closed
     effect: deny
     match: { action: tool.call, tool: "up/add" }
+  - id: open
+    effect: allow
+    match: { agent: anonymous, upstream: api, method: POST, path: /open }
 `;
 const AUDIENCE = "https://gateway.test";
 const CALLS_MAX = 1_000_000;
@@ -282,6 +287,18 @@ async function setUp(
     params,
     body: { name: "shop", transport: { type: "http_api", url: apiUrl, routes }, concurrencyMax: 8 },
   });
+  await admin.call("upstreams.create", {
+    params,
+    body: {
+      name: "api",
+      transport: { type: "http_api", url: apiUrl, routes: [{ match: "POST /open", kind: "public" }] },
+      concurrencyMax: 8,
+    },
+  });
+  await admin.call("budgets.create", {
+    params,
+    body: { scope: "upstream", scopeId: "api", unit: "calls", window: "total", limit: CALLS_MAX, mode: "hard" },
+  });
   const version = await admin.call("policy.versions.create", { params, body: { source: RULES, skipTests: true } });
   await admin.call("policy.versions.activate", {
     params: { tenant: tenantId, id: version.id },
@@ -430,6 +447,7 @@ async function makeCore(parts: {
     rejected() {},
   });
   const { tokenOf } = authenticator;
+  const publicDoor = createPublicDoor({ clock: systemClock, state: states, rejected() {} });
   const children = injector.wrap("ChildStore", history.children, {
     sync: [],
     async: ["record"],
@@ -448,7 +466,7 @@ async function makeCore(parts: {
       audience: AUDIENCE,
       gatewayId,
       tellsBudgets: false,
-      presenterOf: tokenOf,
+      presenterOf: (who) => (who.tokenDigest === ANONYMOUS ? publicDoor.subjectOf(who) : tokenOf(who)),
     }),
     openCalls: createOpenCalls(),
     denials: createDenialLimit(),
@@ -468,6 +486,7 @@ async function makeCore(parts: {
   return {
     gate: {
       authenticate: authenticator.authenticate,
+      admitPublic: publicDoor.admit,
       reachable: async (authenticated) => deps.judge.reachable(authenticated),
       remainingBudgets: createRemainingBudgets({
         clock,
@@ -548,6 +567,27 @@ export function httpCall(idempotencyKey: string): AgentCall {
 export function question(subject: string): AgentCall {
   const { message: _, ...rest } = toolCall("echo", '{"message":"would it"}');
   return { ...rest, protocol: "decision", message: undefined, subject };
+}
+
+/** A request of the public route, with a body that is passed on as a stream. */
+export function publicRequest(text: string): AgentCall {
+  return {
+    protocol: "http",
+    action: "http.request",
+    upstream: "api",
+    tool: "",
+    http: {
+      target: { method: "POST", path: "/open", query: "" },
+      headers: ["content-type", "text/plain"],
+      body: { kind: "stream", stream: Readable.from([Buffer.from(text)]) },
+    },
+    arguments: Object.create(null) as AgentCall["arguments"], // nobody has read any
+    argumentsUnseen: true,
+    argumentsText: "",
+    message: undefined,
+    child: undefined,
+    mcpSession: undefined,
+  };
 }
 
 /** An action that Writ answers by itself. */

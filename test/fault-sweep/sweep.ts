@@ -6,7 +6,7 @@
 import type { CallSink } from "../../packages/gateway/src/gate.ts";
 import type { AgentCall } from "../../packages/gateway/src/ports.ts";
 import { createInjector, FAULTS, type Fault } from "./fault-injector.ts";
-import { type Core, delegation, httpCall, localCall, question, toolCall, type World } from "./rig.ts";
+import { type Core, delegation, httpCall, localCall, publicRequest, question, toolCall, type World } from "./rig.ts";
 
 export const OPERATIONS = [
   "a call that is allowed",
@@ -17,6 +17,7 @@ export const OPERATIONS = [
   "an attenuation",
   "an HTTP request under a key",
   "a question",
+  "a public request",
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
@@ -117,7 +118,16 @@ async function runOnce(world: World, operation: Operation, fault: Fault, at: num
 async function attempt(world: World, core: Core, operation: Operation, at: number, fault?: Fault): Promise<Told> {
   let given = false;
   let whole = false;
+  const http = core.wrapHttpSink({
+    head() {
+      given = true;
+    },
+    data() {
+      given = true;
+    },
+  });
   const sink: CallSink = core.wrapSink({
+    http,
     allowed() {
       given = true;
     },
@@ -132,20 +142,13 @@ async function attempt(world: World, core: Core, operation: Operation, at: numbe
       given = true;
       whole = true;
     },
-    http: core.wrapHttpSink({
-      head() {
-        given = true;
-      },
-      data() {
-        given = true;
-      },
-    }),
   });
   try {
-    const authenticated = await core.gate.authenticate({
-      authorization: `Bearer ${world.token}`,
-      remoteAddress: "127.0.0.1",
-    });
+    const remoteAddress = "127.0.0.1";
+    const asked = { unverifiedTenantId: world.tenantId, upstream: "api", method: "POST", path: "/open", remoteAddress };
+    const authenticated = await (operation === "a public request"
+      ? core.gate.admitPublic(asked)
+      : core.gate.authenticate({ authorization: `Bearer ${world.token}`, remoteAddress }));
     if (authenticated.kind === "rejected") {
       return { verdict: `denied, ${authenticated.reason}`, callId: "", given, whole };
     }
@@ -173,6 +176,8 @@ function callOf(world: World, operation: Operation, name: string): AgentCall {
       return localCall("mcp.session");
     case "an attenuation":
       return delegation(world.token);
+    case "a public request":
+      return publicRequest(`${world.engine} ${name}`);
     case "a call that is denied":
       return toolCall("add", '{"a":1,"b":2}');
     case "a call that is allowed":
