@@ -72,6 +72,11 @@ describe("an HTTP API with credentials", () => {
     expect(Buffer.from(words.at(-2) ?? "", "base64").toString("latin1")).not.toContain(SECRET.slice(2, -2));
   });
 
+  test("has its answers passed on to the last byte, also where that could begin a credential", async () => {
+    const door = await open((_request, response) => void response.end(`ends with ${SECRET.slice(0, 6)}`));
+    expect(bodyOf(await get(door, "/a"))).toBe("ends with sk-liv");
+  });
+
   test("trap-42 has every representation looked into or refused", async () => {
     const coded = await open((_request, response) => {
       response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync(SECRET));
