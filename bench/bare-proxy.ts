@@ -15,9 +15,9 @@ const server = createServer((request, response) => {
     pool.dispatch(
       {
         path: request.url ?? "/",
-        method: "POST",
+        method: request.method ?? "POST",
         headers: { ...headers, authorization: "Bearer upstream" },
-        body: Buffer.concat(chunks),
+        body: chunks.length === 0 ? null : Buffer.concat(chunks),
       },
       {
         onRequestStart() {},

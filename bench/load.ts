@@ -2,7 +2,7 @@
  * The load generator, a process of its own: `node bench/load.ts '<JSON of LoadPlan>'` prints one JSON LoadResult.
  * Closed loop measures capacity: each connection sends its next call when the last was answered. Open loop measures
  * latency: calls are due at fixed times and timed from when they were due, so that a slow answer delays no other
- * call's clock. An answer counts as allowed only when it holds a JSON-RPC result; denials are counted apart. Sends to
+ * call's clock. An answer counts as allowed only when it holds what an allow is answered with; denials are counted apart. Sends to
  * loopback only and stops by itself.
  */
 import { readFileSync } from "node:fs";
@@ -15,6 +15,10 @@ export interface LoadPlan {
   readonly headers: Readonly<Record<string, string>>;
   /** Sent in turn instead of the Authorization header's token, each with `Bearer`; a file with one token a line. */
   readonly tokensFile?: string;
+  /** POST unless given. */
+  readonly method?: "GET" | "POST";
+  /** What the body of an allowed answer holds; a JSON-RPC result unless given. */
+  readonly expects?: string;
   /** The body of each call; `{{n}}` is replaced by the call's number (fixed width, so the length is constant). */
   readonly body: string;
   readonly mode: "closed" | "open";
@@ -67,7 +71,7 @@ async function runLoad(plan: LoadPlan): Promise<LoadResult> {
     const nowMs = performance.now();
     tally.answered += 1;
     if (dueMs < measureFromMs || nowMs > endMs + 5_000) return;
-    switch (classify(answer)) {
+    switch (classify(answer, plan.expects ?? '"result"')) {
       case "allowed":
         tally.allowed += 1;
         latencies.push(Math.round((nowMs - dueMs) * 1000));
@@ -166,9 +170,9 @@ function makeRequest(plan: LoadPlan): (number: number) => Buffer {
   const headers = Object.entries({
     host: `${plan.host}:${plan.port}`,
     ...plan.headers,
-    "content-length": String(length),
+    ...(plan.body === "" ? {} : { "content-length": String(length) }),
   });
-  const head = `POST ${plan.path} HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
+  const head = `${plan.method ?? "POST"} ${plan.path} HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
   const [before = "", after] = plan.body.split(marker);
   if (plan.tokensFile !== undefined) {
     const tokens = readFileSync(plan.tokensFile, "utf8").trim().split("\n");
@@ -184,8 +188,9 @@ function makeRequest(plan: LoadPlan): (number: number) => Buffer {
     );
 }
 
-function classify(answer: Answer): "allowed" | "denied" | "error" {
-  if (answer.status === 200 && answer.body.includes('"result"')) return "allowed";
+function classify(answer: Answer, expects: string): "allowed" | "denied" | "error" {
+  if (answer.status === 200 && answer.body.includes(expects)) return "allowed";
+  if (answer.status === 200 && answer.body.includes('"decision":false')) return "denied";
   // A denial is an answer of the gate; an unavailable journal or upstream is an error of the system under test.
   if (answer.status === 402 || answer.status === 403 || answer.status === 401 || answer.status === 429) return "denied";
   if (answer.status === 200 && answer.body.includes('"error"') && !answer.body.includes("-32019")) return "denied";

@@ -3,13 +3,16 @@
  *   --quick   short phases, under 50 s in all
  *   --json    prints one object and nothing else
  *   --base    the three columns only
- * A full run draws docs/pictures/bench.svg, and also measures many tenants, several gateways, cold tokens and an export.
+ *   --doors   the doors only: lists, streams, plain HTTP and decisions for others, beside the bare proxy
+ *   --planes  a gateway by itself beside one with the control plane in its process, only
+ * A full run draws docs/pictures/bench.svg, and also measures the doors, many tenants, several gateways, cold tokens and an
+ * export.
  * Every process (generator, upstream, what is measured, database) shares this machine's cores, and traffic stays on
  * loopback. Raw latencies are kept in bench/results/.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { availableParallelism, cpus, tmpdir } from "node:os";
+import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { startPostgres, startWrit, type WritProcess } from "@writ/testkit";
@@ -17,7 +20,9 @@ import { drawChart } from "./chart.ts";
 import { type ExtraColumn, measureColumns } from "./columns.ts";
 import { measureCommit } from "./commit-time.ts";
 import { cpuTimeUs, postgresPids } from "./cpu-time.ts";
+import { type DoorColumn, measureDoors } from "./doors.ts";
 import type { LoadPlan, LoadResult } from "./load.ts";
+import { measurePlanes, type PlanesColumn } from "./planes.ts";
 import { CALL_BODY, CALL_HEADERS, type Scenario, setUpScenario } from "./scenario.ts";
 
 interface Phases {
@@ -59,6 +64,39 @@ process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL");
 });
 
+/** A part of the benchmark by itself, on Postgres. */
+async function measureAlone(part: "doors" | "planes", phases: Phases, say: (text: string) => void): Promise<string> {
+  const upstream = await startScript("upstream.ts", []);
+  const bare = bareTarget(await startScript("bare-proxy.ts", [String(upstream.port)]));
+  const postgres = await startPostgres({ fsync: true });
+  const tools = { postgres, bare, upstreamPort: upstream.port, load, say, phases };
+  const started = { load: loadavg()[0] ?? 0, machine: machine() };
+  try {
+    if (part === "planes") return print({ planes: await measurePlanes(tools), ...started }, planesTable);
+    const writ = await startWrit({ command: "serve", databaseUrl: await postgres.createDatabase("bench_doors") });
+    try {
+      return print({ doors: await measureDoors({ ...tools, writ }), ...started }, doorsTable);
+    } finally {
+      await writ.dispose();
+    }
+  } finally {
+    await postgres.stop();
+  }
+}
+
+function print<T extends object>(report: T, table: (report: T) => string): string {
+  return process.argv.includes("--json") ? `${JSON.stringify(report)}\n` : table(report);
+}
+
+function machine(): object {
+  return { cores: availableParallelism(), cpu: cpus()[0]?.model ?? "", node: process.version };
+}
+
+function bareTarget(bare: { readonly child: ChildProcess; readonly port: number }): Target {
+  const headers = { ...CALL_HEADERS, authorization: "Bearer agent" };
+  return { port: bare.port, pid: bare.child.pid ?? 0, scenario: { path: "/mcp", headers, body: CALL_BODY } };
+}
+
 async function main(): Promise<void> {
   const quick = process.argv.includes("--quick");
   const json = process.argv.includes("--json");
@@ -67,14 +105,16 @@ async function main(): Promise<void> {
     if (!json) process.stderr.write(`${text}\n`);
   };
   const started = performance.now();
+  for (const part of ["doors", "planes"] as const) {
+    if (!process.argv.includes(`--${part}`)) continue;
+    process.stdout.write(await measureAlone(part, phases, say));
+    for (const child of children) child.kill("SIGTERM");
+    return;
+  }
 
   const upstream = await startScript("upstream.ts", []);
   const bare = await startScript("bare-proxy.ts", [String(upstream.port)]);
-  const bareTarget: Target = {
-    port: bare.port,
-    pid: bare.child.pid ?? 0,
-    scenario: { path: "/mcp", headers: { ...CALL_HEADERS, authorization: "Bearer agent" }, body: CALL_BODY },
-  };
+  const beside = bareTarget(bare);
 
   say("starting Writ on the embedded database");
   const firstStart = await startWrit({ command: "serve" });
@@ -111,7 +151,7 @@ async function main(): Promise<void> {
   };
   const port = (url: string): number => Number(new URL(url).port);
   const targets: Record<keyof typeof results, Target> = {
-    bare: bareTarget,
+    bare: beside,
     writ_pglite: { port: port(embedded.gatewayUrl), pid: embedded.pid, scenario: embeddedScenario },
     writ_postgres: { port: port(onServer.gatewayUrl), pid: onServer.pid, scenario: serverScenario },
   };
@@ -142,20 +182,22 @@ async function main(): Promise<void> {
     gateway_rss_mb: gatewayRssMb,
     cold_start_ms: coldStartMs,
     first_start_ms: Math.round(firstStart.startedInMs),
-    machine: { cores: availableParallelism(), cpu: cpus()[0]?.model ?? "", node: process.version },
+    machine: machine(),
     quick,
     seconds: Math.round((performance.now() - started) / 1000),
   };
-  await Promise.all([embedded.dispose(), onServer.dispose()]);
-  const further =
-    quick || process.argv.includes("--base")
-      ? []
-      : await measureColumns({ postgres, upstreamPort: upstream.port, load, say, durationMs: phases.closedMs });
-  await keepRaw({ ...report, further }, results);
+  await embedded.dispose();
+  const isWhole = !quick && !process.argv.includes("--base");
+  const shared = { upstreamPort: upstream.port, load, say };
+  const doors = isWhole ? await measureDoors({ ...shared, bare: beside, writ: onServer, phases }) : [];
+  await onServer.dispose();
+  const further = isWhole ? await measureColumns({ ...shared, postgres, durationMs: phases.closedMs }) : [];
+  await keepRaw({ ...report, doors, further }, results);
   if (!quick) await writeChart(report);
   await postgres.stop();
   for (const child of children) child.kill("SIGTERM");
-  process.stdout.write(json ? `${JSON.stringify({ ...report, further })}\n` : table(report) + furtherTable(further));
+  const tables = (): string => table(report) + (isWhole ? doorsTable({ doors }) : "") + furtherTable(further);
+  process.stdout.write(json ? `${JSON.stringify({ ...report, doors, further })}\n` : tables());
 }
 
 interface Target {
@@ -295,6 +337,28 @@ async function writeChart(report: Record<"bare" | "writ_pglite" | "writ_postgres
     path.join(here, "../docs/pictures/bench.svg"),
     drawChart("An authorized call beside a bare proxy", machine, columns),
   );
+}
+
+function doorsTable({ doors }: { readonly doors: readonly DoorColumn[] }): string {
+  const row = (cells: readonly (string | number)[]): string =>
+    `${String(cells[0]).padEnd(24)}${cells
+      .slice(1)
+      .map((cell) => String(cell).padStart(12))
+      .join("")}\n`;
+  const head = row(["door", "bare rps", "writ rps", "ratio", "p50 ms", "p99 ms", "denied", "errors"]);
+  const rows = doors.map(({ name, bare, writ, ratio: of }) =>
+    row([name, bare?.rps ?? "–", writ.rps, of ?? "–", writ.p50_ms, writ.p99_ms, writ.denied, writ.errors]),
+  );
+  return head + rows.join("");
+}
+
+function planesTable({ planes }: { readonly planes: readonly PlanesColumn[] }): string {
+  return planes
+    .map(({ name, rps, ratio: of, rounds }) => {
+      const each = rounds.map((one) => `${one.rps} (${one.proxy_us} + ${one.database_us} + ${one.control_us} µs)`);
+      return `${name.padEnd(24)}${String(rps).padStart(12)}${String(of).padStart(8)}   ${each.join(", ")}\n`;
+    })
+    .join("");
 }
 
 function furtherTable(columns: readonly ExtraColumn[]): string {
