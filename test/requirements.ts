@@ -146,6 +146,11 @@ export const REQUIREMENTS: readonly Requirement[] = [
       "A tool that a caller could not call with any arguments is not listed, and calling it is answered like one that does not exist.",
   },
   {
+    id: "R-PUBLIC-1",
+    sentence:
+      "A request without a token reaches routes that are declared public, where a rule names who has none, and learns of nothing else.",
+  },
+  {
     id: "R-PLANE-1",
     sentence: "Agents' tokens do not work on the control plane, nor administrators' keys on the gateway.",
   },

@@ -115,7 +115,7 @@ test("a redirect stays at the public address", async () => {
   expect([response.status, response.headers.get("location")]).toEqual([302, `/public/${tenantId}/news/open/here`]);
 });
 
-test("R-TENANT-1 trap-33 whatever is not public is answered like what does not exist, to the byte", async () => {
+test("R-PUBLIC-1 R-TENANT-1 trap-33 whatever is not public is answered like what does not exist, to the byte", async () => {
   const before = seen.length;
   const nothing = await ask("/none/open/a", {}, "01970000-0000-7000-8000-0000000000ff");
   expect([nothing.status, nothing.reason, nothing.callId]).toEqual([404, "upstream_unknown", ""]);

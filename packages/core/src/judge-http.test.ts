@@ -176,7 +176,7 @@ rules:
     expect(reason({ path: "/news/internal" })).toBe("policy_denied");
   });
 
-  test("reaches public routes and nothing else, and learns of nothing else", () => {
+  test("R-PUBLIC-1 reaches public routes and nothing else, and learns of nothing else", () => {
     for (const asked of [
       { path: "/items" },
       { path: "/news/closed" },
