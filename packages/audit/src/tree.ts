@@ -33,7 +33,8 @@ export function appendLeaves(frontier: Uint8Array, size: number, leaves: Uint8Ar
     end += 32;
     for (let rest = count; rest % 2 === 1; rest = Math.floor(rest / 2)) {
       pair.set(subtrees.subarray(end - 64, end), 1);
-      subtrees.set(hash("sha256", pair, "buffer"), end - 64);
+      // As text a digest needs no buffer of its own, which takes longer than the digest.
+      subtrees.write(hash("sha256", pair, "binary"), end - 64, "latin1");
       end -= 32;
     }
     count += 1;
