@@ -12,9 +12,13 @@ CREATE TABLE idempotency_key (
   taken_us int8 NOT NULL,
   PRIMARY KEY (tenant_id, key)
 ) WITH (fillfactor = 70);
-CREATE INDEX idempotency_key_call ON idempotency_key (tenant_id, call_id);
+-- Without tenant_id in front: an index that a look for a key could use as well might be used, at the cost of all rows of the
+-- tenant.
+CREATE INDEX idempotency_key_call ON idempotency_key (call_id);
 ALTER TABLE idempotency_key ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenants ON idempotency_key USING (tenant_id = ANY ((SELECT writ_tenants())::uuid[]));
+CREATE POLICY instance_wide ON idempotency_key TO CURRENT_USER
+  USING ((SELECT current_setting('writ.instance_wide', true)) = 'on');
 REVOKE ALL ON idempotency_key FROM PUBLIC;
 
 -- The journal's commit as 0002_history.sql has it, with keys:
@@ -22,6 +26,8 @@ REVOKE ALL ON idempotency_key FROM PUBLIC;
 --         then: the entry of each, and the place of the first in the batch that names the same key of the same tenant.
 --   Another status: 8, the key is taken. Another part of the answer: for such an entry, the call that has it.
 -- A batch without keys makes no statement more than before.
+-- Counters are found by their index now, however many a tenant has: no index serves a comparison with substr below
+-- row-level security, since substr might leak what it is given.
 DROP FUNCTION writ_journal_commit(uuid, uuid, int8, uuid[], int4[], int8[], int8[], int8[], int8[], bytea, int4[], text, bytea, bytea,
     int4[], uuid[], int4[], boolean, int4[], uuid[], int4[], int4[], bytea, int8[], int8[], int4[], bytea, bytea, int8[],
     int8[], int8[], int4[], int4[], text);
@@ -43,6 +49,8 @@ AS $$
 DECLARE
   no_root constant bytea := '\x00000000000000000000000000000000';
   setting text;
+  slot_counters bytea[] := '{}';
+  call_keys bytea[] := '{}';
   ids uuid[];
   epochs int8[];
   revisions int8[];
@@ -99,6 +107,10 @@ DECLARE
   gained int4;
 BEGIN
   setting := set_config('writ.tenants', array_to_string(t_ids, ','), true);
+  -- Under row-level security an index is of use only for a comparison that leaks nothing, as substr might.
+  FOR s IN 1..cardinality(s_tenants) LOOP
+    slot_counters[s] := substr(s_counters, s * 16 - 15, 16);
+  END LOOP;
   IF cardinality(t_ids) = 1 THEN
     SELECT ARRAY[h.tenant_id], ARRAY[h.epoch], ARRAY[h.revision], ARRAY[h.sequence], ARRAY[h.hash], ARRAY[h.frontier],
         ARRAY[h.last_committed_us]
@@ -176,9 +188,9 @@ BEGIN
       DELETE FROM open_call c USING generate_series(1, cardinality(o_calls)) AS o
       WHERE o_outcomes[o] IN (3, 8) AND c.tenant_id = t_ids[e_tenants[o_entries[o]]] AND c.call_id = o_calls[o]
         AND c.state = CASE o_outcomes[o] WHEN 3 THEN 'open' ELSE 'unknown' END::call_state
-      RETURNING o_entries[o] AS entry, c.tenant_id, c.call_id, c.counters, c.window_starts, c.amounts
+      RETURNING o_entries[o] AS entry, c.call_id, c.tenant_id, c.counters, c.window_starts, c.amounts
     ), freed AS (
-      DELETE FROM idempotency_key k USING undone u WHERE k.tenant_id = u.tenant_id AND k.call_id = u.call_id
+      DELETE FROM idempotency_key k USING undone u WHERE k.call_id = u.call_id
     ), given_back AS (
       UPDATE budget_charge b SET charged = b.charged - g.amount
       FROM (
@@ -205,7 +217,7 @@ BEGIN
         AND s_windows[s] >= b.window_start AND s_windows[s] <= now_ms + 60000, false))
       INTO ends, fits
       FROM generate_series(1, cardinality(s_tenants)) AS s
-      LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16);
+      LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = slot_counters[s];
     ends := ends || rare_ends;
     IF fits IS FALSE THEN
       IF EXISTS (SELECT FROM unnest(s_windows) AS w(at) WHERE w.at > now_ms + 60000) THEN
@@ -218,7 +230,7 @@ BEGIN
             AND s_windows[s] >= b.window_start END)
         INTO fits
         FROM generate_series(1, cardinality(s_tenants)) AS s
-        LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16);
+        LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = slot_counters[s];
       IF fits THEN
         SELECT coalesce(bool_and(f.fresh <= f.most - (
             SELECT count(*) FROM budget_charge b WHERE b.tenant_id = f.tenant_id AND b.root = f.root)), true)
@@ -228,13 +240,13 @@ BEGIN
               min(s_nodes_max[s]) AS most
             FROM generate_series(1, cardinality(s_tenants)) AS s
             WHERE substr(s_roots, s * 16 - 15, 16) <> no_root AND NOT EXISTS (SELECT FROM budget_charge b
-              WHERE b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16))
+              WHERE b.tenant_id = t_ids[s_tenants[s]] AND b.counter = slot_counters[s])
             GROUP BY 1, 2
           ) AS f;
       END IF;
       IF plain AND fits THEN
         INSERT INTO budget_charge (tenant_id, counter, root, window_start)
-          SELECT t_ids[s_tenants[s]], substr(s_counters, s * 16 - 15, 16),
+          SELECT t_ids[s_tenants[s]], slot_counters[s],
             nullif(substr(s_roots, s * 16 - 15, 16), no_root), s_windows[s]
           FROM generate_series(1, cardinality(s_tenants)) AS s
         ON CONFLICT DO NOTHING;
@@ -244,9 +256,12 @@ BEGIN
   END IF;
 
   IF y_calls IS NOT NULL THEN
+    FOR y IN 1..cardinality(y_calls) LOOP
+      call_keys[y] := substr(y_keys, y * 32 - 31, 32);
+    END LOOP;
     SELECT array_agg(k.call_id ORDER BY y), count(k.call_id) = 0 INTO holders, unheld
       FROM generate_series(1, cardinality(y_calls)) AS y
-      LEFT JOIN idempotency_key k ON k.tenant_id = t_ids[y_tenants[y]] AND k.key = substr(y_keys, y * 32 - 31, 32)
+      LEFT JOIN idempotency_key k ON k.tenant_id = t_ids[y_tenants[y]] AND k.key = call_keys[y]
         AND k.taken_us > now_us - writ_keys_kept_us();
     plain := plain AND unheld;
   END IF;
@@ -307,7 +322,7 @@ BEGIN
           array_agg(b.tenant_id IS NOT NULL ORDER BY s), array_agg(greatest(b.window_start, s_windows[s]) ORDER BY s)
         INTO slot_totals, slot_known, s_windows
         FROM generate_series(1, cardinality(s_tenants)) AS s
-        LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16);
+        LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[s]] AND b.counter = slot_counters[s];
       SELECT array_agg((SELECT count(*) FROM budget_charge b
           WHERE b.tenant_id = t_ids[s_tenants[r.slot]] AND b.root = substr(s_roots, r.slot * 16 - 15, 16)) ORDER BY r.root)
         INTO root_counts
@@ -366,16 +381,15 @@ BEGIN
 
     -- What is left is a batch of which nothing is refused.
     IF y_calls IS NOT NULL THEN
-      SELECT array_agg(y_tenants[y] ORDER BY y), string_agg(substr(y_keys, y * 32 - 31, 32), ''::bytea ORDER BY y),
-          array_agg(y_calls[y] ORDER BY y)
-        INTO y_tenants, y_keys, y_calls
+      SELECT array_agg(y_tenants[y] ORDER BY y), array_agg(call_keys[y] ORDER BY y), array_agg(y_calls[y] ORDER BY y)
+        INTO y_tenants, call_keys, y_calls
         FROM generate_series(1, cardinality(y_calls)) AS y WHERE statuses[key_entries[y]] = 0;
     END IF;
     SELECT coalesce(array_agg(CASE WHEN slot_taken[s] > 0 THEN s_tenants[s] ELSE 0 END ORDER BY s), '{}')
       INTO s_tenants FROM generate_series(1, cardinality(s_tenants)) AS s;
     s_amounts := slot_taken;
     INSERT INTO budget_charge (tenant_id, counter, root, window_start)
-      SELECT t_ids[s_tenants[s]], substr(s_counters, s * 16 - 15, 16),
+      SELECT t_ids[s_tenants[s]], slot_counters[s],
         nullif(substr(s_roots, s * 16 - 15, 16), no_root), s_windows[s]
       FROM generate_series(1, cardinality(s_tenants)) AS s WHERE s_tenants[s] > 0
     ON CONFLICT DO NOTHING;
@@ -430,7 +444,7 @@ BEGIN
       window_start = s_windows[s],
       charged = s_amounts[s] + CASE WHEN b.window_start = s_windows[s] THEN b.charged ELSE 0 END
     FROM generate_series(1, cardinality(s_tenants)) AS s
-    WHERE b.tenant_id = t_ids[s_tenants[s]] AND b.counter = substr(s_counters, s * 16 - 15, 16)
+    WHERE b.tenant_id = t_ids[s_tenants[s]] AND b.counter = slot_counters[s]
   ), opened AS (
     INSERT INTO open_call (tenant_id, call_id, gateway_id, opened_us, state, counters, window_starts, amounts)
       SELECT t_ids[a_tenants[a]], a_calls[a], p_gateway, now_ms * 1000, 'open',
@@ -452,7 +466,7 @@ BEGIN
 
   IF y_calls IS NOT NULL THEN
     INSERT INTO idempotency_key AS k (tenant_id, key, call_id, taken_us)
-      SELECT t_ids[y_tenants[y]], substr(y_keys, y * 32 - 31, 32), y_calls[y], now_us
+      SELECT t_ids[y_tenants[y]], call_keys[y], y_calls[y], now_us
       FROM generate_series(1, cardinality(y_calls)) AS y
     ON CONFLICT (tenant_id, key) DO UPDATE SET call_id = excluded.call_id, taken_us = excluded.taken_us;
   END IF;
@@ -461,7 +475,7 @@ BEGIN
       INTO soft_totals, soft_windows
       FROM generate_series(1, cardinality(p_soft)) AS p
       LEFT JOIN budget_charge b ON b.tenant_id = t_ids[s_tenants[p_soft[p]]]
-        AND b.counter = substr(s_counters, p_soft[p] * 16 - 15, 16);
+        AND b.counter = slot_counters[p_soft[p]];
   END IF;
   RETURN concat(now_ms, '|', epochs, '|', revisions, '|', sequences, '|', committed, '|', hashes, '|', statuses, '|',
     refused_claims, '|', remaining, '|', soft_totals, '|', soft_windows, '|', first_calls);
@@ -481,30 +495,46 @@ BEGIN
     RETURN false;
   END IF;
   IF NOT p_ran THEN
-    DELETE FROM idempotency_key k WHERE k.tenant_id = p_tenant AND k.call_id = p_call;
-    UPDATE budget_charge b SET charged = b.charged - ended.amounts[p]
-      FROM generate_series(1, cardinality(ended.amounts)) AS p
-      WHERE b.tenant_id = p_tenant AND b.counter = substr(ended.counters, p * 16 - 15, 16)
-        AND b.window_start = ended.window_starts[p];
+    DELETE FROM idempotency_key k WHERE k.call_id = p_call;
+    UPDATE budget_charge b SET charged = b.charged - ended.amounts[c.p]
+      FROM (
+        SELECT p, substr(ended.counters, p * 16 - 15, 16) AS counter
+        FROM generate_series(1, cardinality(ended.amounts)) AS p OFFSET 0
+      ) AS c
+      WHERE b.tenant_id = p_tenant AND b.counter = c.counter AND b.window_start = ended.window_starts[c.p];
   END IF;
   RETURN true;
 END $$;
 
--- Removes keys that are not kept any more, at most so many; found by the time in their call's id, looked at by when they
--- were taken. It needs no head: such a row counts as none, and one that is taken over meanwhile stays.
-CREATE FUNCTION writ_prune_keys(p_tenant uuid, p_limit int4) RETURNS int4
+-- As before, by the index.
+CREATE OR REPLACE FUNCTION writ_counter_totals(p_tenant uuid, p_counters bytea, p_window_start int8[]) RETURNS int8[]
+  LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+  SELECT array_agg(coalesce(b.carved
+      + CASE WHEN b.window_start >= w.window_start THEN b.charged ELSE 0 END, 0) ORDER BY w.ordinal)
+  FROM (
+    SELECT u.window_start, u.ordinal, substr(p_counters, u.ordinal::int4 * 16 - 15, 16) AS counter
+    FROM unnest(p_window_start) WITH ORDINALITY AS u(window_start, ordinal) OFFSET 0
+  ) AS w
+  LEFT JOIN budget_charge b ON b.tenant_id = p_tenant AND b.counter = w.counter
+$$;
+
+-- Removes keys of all tenants that are not kept any more, at most so many; found by the time in their call's id, looked at
+-- by when they were taken. It needs no head: such a row counts as none, and one that is taken over meanwhile stays.
+CREATE FUNCTION writ_prune_keys(p_limit int4) RETURNS int4
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp SET jit = off
 AS $$
 DECLARE
   over_us int8 := writ_now_us() - writ_keys_kept_us();
   pruned int4;
 BEGIN
-  DELETE FROM idempotency_key k WHERE k.tenant_id = p_tenant AND k.taken_us <= over_us AND k.key = ANY (ARRAY(
-    SELECT o.key FROM idempotency_key o
-    WHERE o.tenant_id = p_tenant AND o.taken_us <= over_us
-      AND o.call_id < (lpad(to_hex(over_us / 1000), 12, '0') || repeat('0', 20))::uuid
+  PERFORM set_config('writ.instance_wide', 'on', true);
+  DELETE FROM idempotency_key k WHERE k.taken_us <= over_us AND k.call_id = ANY (ARRAY(
+    SELECT o.call_id FROM idempotency_key o
+    WHERE o.taken_us <= over_us AND o.call_id < (lpad(to_hex(over_us / 1000), 12, '0') || repeat('0', 20))::uuid
     ORDER BY o.call_id LIMIT p_limit));
   GET DIAGNOSTICS pruned = ROW_COUNT;
+  PERFORM set_config('writ.instance_wide', '', true);
   RETURN pruned;
 END $$;
 
@@ -513,7 +543,7 @@ REVOKE ALL ON FUNCTION
     int4[], uuid[], int4[], boolean, int4[], uuid[], int4[], int4[], bytea, int8[], int8[], int4[], bytea, bytea, int8[],
     int8[], int8[], int4[], int4[], text,
     int4[], uuid[], bytea),
-  writ_keys_kept_us(), writ_prune_keys(uuid, int4)
+  writ_keys_kept_us(), writ_prune_keys(int4)
   FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   writ_journal_commit(uuid, uuid, int8, uuid[], int4[], int8[], int8[], int8[], int8[], bytea, int4[], text, bytea, bytea,
@@ -521,4 +551,4 @@ GRANT EXECUTE ON FUNCTION
     int8[], int8[], int4[], int4[], text,
     int4[], uuid[], bytea)
   TO writ_gateway;
-GRANT EXECUTE ON FUNCTION writ_prune_keys(uuid, int4) TO writ_control;
+GRANT EXECUTE ON FUNCTION writ_prune_keys(int4) TO writ_control;

@@ -22,6 +22,7 @@ import {
 } from "./history.contract.ts";
 import type { JournalBatch, JournalBatchResult, JournalEntry } from "./journal-entry.ts";
 import { listenAuthority, readHeads, readSnapshot } from "./read-authority.ts";
+import { counterTotalsIn } from "./read-counters.ts";
 import { createTenant, ensureInstance, runCommand } from "./run-command.ts";
 
 describeHistory("history on Postgres", async () => {
@@ -76,6 +77,45 @@ describe("history between concurrent connections", () => {
       if ((rows[0]?.n ?? 0) > 0) return;
     }
   };
+
+  test("a batch looks at the counters and keys that it names, however many the tenant has", async () => {
+    const tenantId = await makeTenant(control);
+    const rows = 3_000;
+    await migrate.transaction({ tenants: [tenantId] }, async (q) => {
+      await q.query(
+        `INSERT INTO budget_charge (tenant_id, counter, window_start)
+          SELECT $1::uuid, substr(sha256(n::text::bytea), 1, 16), 0 FROM generate_series(1, $2::int4) AS n`,
+        [tenantId, rows],
+      );
+      await q.query(
+        `INSERT INTO idempotency_key (tenant_id, key, call_id, taken_us)
+          SELECT $1::uuid, sha256(n::text::bytea), gen_random_uuid(), writ_now_us() FROM generate_series(1, $2::int4) AS n`,
+        [tenantId, rows],
+      );
+    });
+    const claim = makeClaim(newNode());
+    const known = makeAllow(tenantId, { claims: [claim], key: randomBytes(32) });
+    await commit(gateway, [known]);
+    const looked = async (entries: readonly JournalEntry[]): Promise<number> =>
+      gateway.transaction({ tenants: [tenantId] }, async (q) => {
+        await commitIn(q, { id: newId(), gatewayId: newId(), marks: new Map(), entries });
+        await counterTotalsIn(q, tenantId, [claim]);
+        const fetched = await q.query<{ n: number }>(
+          `SELECT (pg_stat_get_xact_tuples_fetched('budget_charge'::regclass)
+            + pg_stat_get_xact_tuples_fetched('idempotency_key'::regclass))::int4 AS n`,
+        );
+        return fetched[0]?.n ?? Number.NaN;
+      });
+    const key = randomBytes(32);
+    const fits = makeAllow(tenantId, { claims: [claim], key });
+    const refused = makeAllow(tenantId, { claims: [{ ...claim, amount: 11 }], key: randomBytes(32) });
+    const fresh = makeAllow(tenantId, { claims: [makeClaim(newNode())], key });
+    for (const entries of [[fits], [refused, fresh], [makeOutcome(known, "aborted")]]) {
+      const count = await looked(entries);
+      expect(count).toBeGreaterThan(0);
+      expect(count).toBeLessThan(30);
+    }
+  });
 
   test("trap-07 two gateways that name one key at once make one call of it", async () => {
     const tenantId = await makeTenant(control);

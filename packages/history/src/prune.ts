@@ -118,16 +118,11 @@ export interface PrunedRows {
 const KEYS_PAGE_MAX = 2_000;
 
 /**
- * Removes one page of idempotency keys that are not kept any more (`migrations/0005_idempotency_keys.sql`), without
- * taking the head. Resolves to how many went, and whether there may be more.
+ * Removes one page of the idempotency keys of all tenants that are not kept any more
+ * (`migrations/0005_idempotency_keys.sql`), without taking a head. Resolves to how many went, and whether there may be more.
  */
-export async function pruneKeys(
-  db: Database,
-  tenantId: string,
-): Promise<{ readonly keys: number; readonly more: boolean }> {
-  const rows = await db.transaction({ tenants: [tenantId] }, (q) =>
-    q.query<{ keys: number }>("SELECT writ_prune_keys($1::uuid, $2::int4) AS keys", [tenantId, KEYS_PAGE_MAX]),
-  );
+export async function pruneKeys(db: Database): Promise<{ readonly keys: number; readonly more: boolean }> {
+  const rows = await db.query<{ keys: number }>("SELECT writ_prune_keys($1::int4) AS keys", [KEYS_PAGE_MAX]);
   const keys = rows[0]?.keys ?? 0;
   return { keys, more: keys === KEYS_PAGE_MAX };
 }

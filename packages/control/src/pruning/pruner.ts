@@ -25,7 +25,7 @@ const EVERY_MS = 60 * 60_000;
 const TENANTS_PER_READ = 100;
 /** Pages of one tenant in one round; what is left waits for the next. */
 const PAGES_MAX = 50;
-/** The same of idempotency keys, of which each call may leave one, and whose pages hold nobody up. */
+/** Pages of idempotency keys in one round: each call may leave one, and no page holds anybody up. */
 const KEY_PAGES_MAX = 20_000;
 
 export function createPruner({ store, log }: { store: ControlStore; log: Logger }): Pruner {
@@ -44,11 +44,9 @@ export function createPruner({ store, log }: { store: ControlStore; log: Logger 
     for (let at = 0; at < tenantIds.length && !stopped; at += TENANTS_PER_READ) {
       const some = tenantIds.slice(at, at + TENANTS_PER_READ);
       for (const tenantId of await store.tenantsWithExpired(some)) pruned += await quietly(tenantId, endAll);
-      for (const tenantId of some) {
-        pruned += await quietly(tenantId, removeAll);
-        pruned += await quietly(tenantId, removeKeys);
-      }
+      for (const tenantId of some) pruned += await quietly(tenantId, removeAll);
     }
+    pruned += await quietly(INSTANCE_TENANT, removeKeys);
     return pruned;
   }
 
@@ -86,10 +84,10 @@ export function createPruner({ store, log }: { store: ControlStore; log: Logger 
     return removed;
   }
 
-  async function removeKeys(tenantId: string): Promise<number> {
+  async function removeKeys(): Promise<number> {
     let removed = 0;
     for (let page = 0; page < KEY_PAGES_MAX && !stopped; page += 1) {
-      const { keys, more } = await store.pruneKeys(tenantId);
+      const { keys, more } = await store.pruneKeys();
       removed += keys;
       if (!more) break;
     }

@@ -78,8 +78,8 @@ export interface ControlStore {
   endExpired(actor: Actor, tenantId: string): Promise<number>;
   /** Removes what of one page of a tenant's rows has no effect any more. */
   pruneRows(tenantId: string, from: PruneCursor | undefined): Promise<PrunedRows>;
-  /** One page of idempotency keys that are not kept any more. */
-  pruneKeys(tenantId: string): Promise<{ readonly keys: number; readonly more: boolean }>;
+  /** One page of the idempotency keys of all tenants that are not kept any more. */
+  pruneKeys(): Promise<{ readonly keys: number; readonly more: boolean }>;
   /** Asks the gateways to read a catalogue; resolves to what `served` of its observation will reach. 0 when there is none yet. */
   wantReading(tenantId: string, upstreamId: string): Promise<number>;
   snapshot(tenantId: string): Promise<AuthoritySnapshot | undefined>;

@@ -114,7 +114,7 @@ export function createHistoryStore({ db, clock, random }: HistoryStoreOptions): 
     tenantsWithExpired: (tenants) => tenantsWithExpired(db, tenants),
     endExpired: (actor, tenantId) =>
       inTurn(tenantId, () => endExpired(db, { tenantId, nowMs: clock.nowMs(), newId, by: actor.by })),
-    pruneKeys: (tenantId) => pruneKeys(db, tenantId),
+    pruneKeys: () => pruneKeys(db),
     pruneRows: (tenantId, from) => inTurn(tenantId, () => pruneRows(db, tenantId, from)),
     async wantReading(tenantId, upstreamId) {
       const rows = await db.transaction({ tenants: [tenantId] }, (transaction) =>
