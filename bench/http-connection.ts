@@ -20,6 +20,8 @@ export function openConnection(host: string, port: number): Promise<Connection> 
   return new Promise((resolve, reject) => {
     const socket: Socket = connect({ host, port, noDelay: true });
     let buffered = "";
+    /** Characters of the answer under way, once its head says so: before that many are there nobody looks at them. */
+    let wanted = 0;
     let pending: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
     let broken: Error | undefined;
 
@@ -33,8 +35,13 @@ export function openConnection(host: string, port: number): Promise<Connection> 
     socket.on("close", () => fail(broken ?? new Error("the connection was closed")));
     socket.on("data", (chunk: Buffer) => {
       buffered += chunk.toString("latin1");
+      if (buffered.length < wanted) return;
       const answer = takeAnswer(buffered);
-      if (answer === undefined) return;
+      if (typeof answer === "number") {
+        wanted = answer;
+        return;
+      }
+      wanted = 0;
       buffered = buffered.slice(answer.length);
       const done = pending;
       pending = undefined;
@@ -58,10 +65,10 @@ export function openConnection(host: string, port: number): Promise<Connection> 
   });
 }
 
-/** The first whole answer in `text` and how many characters it took; undefined while it is incomplete. */
-function takeAnswer(text: string): (Answer & { readonly length: number }) | undefined {
+/** The first whole answer in `text` and how many characters it took; while it is incomplete, how many it has at least. */
+function takeAnswer(text: string): (Answer & { readonly length: number }) | number {
   const headEnd = text.indexOf("\r\n\r\n");
-  if (headEnd < 0) return undefined;
+  if (headEnd < 0) return 0;
   const head = text.slice(0, headEnd).toLowerCase();
   const status = Number(head.slice(9, 12));
   const start = headEnd + 4;
@@ -69,7 +76,7 @@ function takeAnswer(text: string): (Answer & { readonly length: number }) | unde
   if (lengthAt >= 0) {
     const lineEnd = head.indexOf("\r\n", lengthAt + 2);
     const length = Number(head.slice(lengthAt + 17, lineEnd < 0 ? undefined : lineEnd));
-    if (text.length < start + length) return undefined;
+    if (text.length < start + length) return start + length;
     return { status, body: text.slice(start, start + length), length: start + length };
   }
   if (!head.includes("\r\ntransfer-encoding: chunked")) return { status, body: "", length: start };
@@ -77,9 +84,9 @@ function takeAnswer(text: string): (Answer & { readonly length: number }) | unde
   let at = start;
   for (;;) {
     const lineEnd = text.indexOf("\r\n", at);
-    if (lineEnd < 0) return undefined;
+    if (lineEnd < 0) return 0;
     const size = Number.parseInt(text.slice(at, lineEnd), 16);
-    if (text.length < lineEnd + 2 + size + 2) return undefined;
+    if (text.length < lineEnd + 2 + size + 2) return lineEnd + 2 + size + 2;
     body += text.slice(lineEnd + 2, lineEnd + 2 + size);
     at = lineEnd + 2 + size + 2;
     if (size === 0) return { status, body, length: at };

@@ -69,7 +69,8 @@ async function measureAlone(part: "doors" | "planes", phases: Phases, say: (text
   const upstream = await startScript("upstream.ts", []);
   const bare = bareTarget(await startScript("bare-proxy.ts", [String(upstream.port)]));
   const postgres = await startPostgres({ fsync: true });
-  const tools = { postgres, bare, upstreamPort: upstream.port, load, say, phases };
+  // Always in turns: what the machine does besides falls on all of them.
+  const tools = { postgres, bare, upstreamPort: upstream.port, load, say, phases: { ...phases, rounds: FULL.rounds } };
   const started = { load: loadavg()[0] ?? 0, machine: machine() };
   try {
     if (part === "planes") return print({ planes: await measurePlanes(tools), ...started }, planesTable);
