@@ -15,7 +15,16 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Fixture, startFixture } from "../conformance/start-fixture.ts";
-import { applyRules, EVERYTHING, eventually, type Rig, startEverything, startRig, TENANT } from "./rig.ts";
+import {
+  applyRules,
+  EVERYTHING,
+  eventually,
+  type Rig,
+  startEverything,
+  startRig,
+  statelessCall,
+  TENANT,
+} from "./rig.ts";
 import { connectV1, connectV2 } from "./sdk-clients.ts";
 
 const RULES = `version: 1
@@ -375,6 +384,7 @@ describe("between revisions", () => {
 rules:
   - { id: connect, effect: allow, match: { ${questions}, upstream: newest } }
   - { id: tools, effect: allow, match: { tool: newest/* } }
+  - { id: no-regions, effect: deny, match: { tool: newest/test_x_mcp_header }, when: { args: { /region: { prefix: no } } } }
   - { id: resources, effect: allow, match: { action: resource.read, resource: newest/* } }
   - { id: prompts, effect: allow, match: { prompt: newest/* } }
 `,
@@ -412,6 +422,27 @@ rules:
     const call = client.callTool({ name: "test_input_required_result_elicitation", arguments: {} });
     await expect(call).rejects.toMatchObject({ code: -32021 });
     await client.close();
+  });
+
+  test("I6 a header that repeats an argument must say the same, and is compared only once the call is allowed", async () => {
+    const refused = async (region: string, header: Readonly<Record<string, string>>) => {
+      const { body, headers } = statelessCall("test_x_mcp_header", { region, query: "q" });
+      const answer = await rig.post("newest", token, body, { ...headers, ...header });
+      const { error } = JSON.parse(answer.text) as { error?: { code: number; data: { reason: string } } }; // JSON-RPC
+      return [answer.status, error?.code, error?.data.reason];
+    };
+    const mismatch = [400, -32020, "fault_header"];
+    expect(await refused("eu", { "mcp-param-region": "us" })).toEqual(mismatch);
+    expect(await refused("eu", { "mcp-param-region": "=?base64?ZXU?=" })).toEqual(mismatch);
+    expect(await refused("eu", {})).toEqual(mismatch);
+    const last = (await rig.events()).findLast(({ name }) => name === "call.decided");
+    expect(last?.fields).toMatchObject({ decision: "deny", reasons: ["fault_header"], tool: "test_x_mcp_header" });
+    expect(await refused("eu", { "mcp-param-region": "=?base64?ZXU=?=", "mcp-param-other": "x" })).toEqual([
+      200,
+      undefined,
+      undefined,
+    ]);
+    expect(await refused("nowhere", { "mcp-param-region": "us" })).toEqual([200, -32014, "policy_denied"]);
   });
 
   async function connectNewest(): Promise<{ client: ClientV2; readonly asked: string[] }> {

@@ -35,6 +35,8 @@ const PUBLIC_HIDDEN: ReadonlySet<Reason> = new Set(["upstream_unknown", "tenant_
 
 const STATUS_AREAS = /^(?:rate|fault)_/;
 const UNAVAILABLE = -32019;
+/** What MCP 2026-07-28 says where a header disagrees with the body. */
+const HEADER_MISMATCH = -32020;
 
 function mannerOf(reason: Reason, hidden: boolean): Manner {
   if (reason === "upstream_unknown") return "hidden_upstream";
@@ -57,7 +59,7 @@ export interface DenialContext {
   readonly tool: string;
   /** The resource or prompt as the agent named it, where the attempt is about one. */
   readonly named?: { readonly kind: "resource" | "prompt"; readonly name: string } | undefined;
-  /** Whether the agent speaks MCP 2026-07-28, which has another code for a resource that does not exist. */
+  /** Whether the agent speaks MCP 2026-07-28, which has codes of its own for some faults. */
   readonly stateless?: boolean;
   /** Whether the endpoint leads to all upstreams: there an unknown one is an unknown name of something. */
   readonly all?: boolean;
@@ -207,8 +209,9 @@ function explained(
   if (data["retryAfterSeconds"] !== undefined) data["retryAfterSeconds"] = seconds(data["retryAfterSeconds"]);
   if (context.callId !== undefined) data["callId"] = context.callId;
   data["help"] = help(reason);
+  const isMismatch = reason === "fault_header" && context.stateless === true;
   return jsonRpcError(status, headers, context.idText, {
-    code: REASONS[reason].jsonRpc,
+    code: isMismatch ? HEADER_MISMATCH : REASONS[reason].jsonRpc,
     message: REASONS[reason].sentence,
     data,
   });

@@ -12,6 +12,7 @@ import {
   makeUuidv7,
   REASONS,
   type Reason,
+  type Tool,
 } from "@writ/contract";
 import {
   type AttenuationJudgement,
@@ -39,6 +40,7 @@ import { filterList } from "./filter-list.ts";
 import type { Authenticated } from "./gate.ts";
 import { idempotencyDigest } from "./idempotency-key.ts";
 import type { Child } from "./make-child.ts";
+import { findDisagreement, type MirroredArgument, readMirroredArguments } from "./mirrored-arguments.ts";
 import {
   type AgentCall,
   type Clock,
@@ -166,6 +168,10 @@ export function createJudge(options: JudgeOptions): Judge {
     if (child?.kind === "refused") {
       const { reason, detail } = child;
       return denial(attempt, state, token, nowMs, reason, "clear", detail, false, { check: "clear" }, judgement);
+    }
+    // Likewise: of a tool that somebody may not call, nothing is told about its arguments.
+    if (call.mirroredHeader !== undefined && disagrees(state, call, call.mirroredHeader)) {
+      return denial(attempt, state, token, nowMs, "fault_header", "headers", "", false, {}, judgement);
     }
     const upstream = state.upstreamByName(call.upstream);
     const event = decided(attempt, state, token, nowMs, {
@@ -446,6 +452,22 @@ export function createJudge(options: JudgeOptions): Judge {
     },
     startDigest: (attempt: Attempt) => startSaltedDigest(attempt.salt),
   });
+}
+
+/** What a pinned definition wants repeated in headers; a definition is read once. */
+const mirroredOf = new WeakMap<Tool, readonly MirroredArgument[]>();
+
+/** Whether the headers that repeat arguments say something else than the arguments do (MCP 2026-07-28). */
+function disagrees(state: TenantState, call: AgentCall, headerOf: NonNullable<AgentCall["mirroredHeader"]>): boolean {
+  const tool = state.get("tool", `${call.upstream}/${call.tool}`);
+  if (tool === undefined) return false;
+  let mirrored = mirroredOf.get(tool);
+  if (mirrored === undefined) {
+    const read = readMirroredArguments(tool.definition);
+    mirrored = read.kind === "valid" ? read.mirrored : [];
+    mirroredOf.set(tool, mirrored);
+  }
+  return mirrored.length > 0 && findDisagreement(mirrored, call.arguments, headerOf) !== undefined;
 }
 
 /** Whether an allowed attempt goes to an upstream; the others are answered by Writ itself. */

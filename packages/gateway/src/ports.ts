@@ -272,6 +272,8 @@ export interface AgentCall {
   readonly argumentsUnseen?: true;
   /** JSON text of the arguments exactly as received, for the salted digest; "" where there are none. */
   readonly argumentsText: string;
+  /** By name, a header that may repeat an argument, of revisions whose tools ask for such. */
+  readonly mirroredHeader?: (name: string) => MirroredHeader;
   /** What goes upstream once allowed; undefined where Writ answers by itself. */
   readonly message: UpstreamMessage | undefined;
   /** For token.attenuate: the child that is asked for. */
@@ -287,6 +289,11 @@ export interface AgentCall {
   /** What is forwarded is forwarded once under it; absent where the agent gave none. */
   readonly idempotencyKey?: string;
 }
+
+/** A header that repeats an argument, as it came. */
+export type MirroredHeader =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "absent" | "unreadable" };
 
 /** A child of the presented token, as a holder asks for it. */
 export interface ChildRequest {

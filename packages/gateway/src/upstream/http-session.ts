@@ -4,6 +4,7 @@
  * caller opens another for later calls; the call that found out is not repeated.
  */
 import { findMember, membersOf, valueText } from "../json-members.ts";
+import { type MirroredArgument, mirrorArguments } from "../mirrored-arguments.ts";
 import { type AnswerSink, Failure, LISTEN_METHOD, type SendOutcome, type UpstreamMessage } from "../ports.ts";
 import type { UpstreamConnection } from "./credentials.ts";
 import { createEars } from "./ears.ts";
@@ -27,7 +28,6 @@ import {
   SESSION_REVISIONS,
   STATELESS_REVISION,
 } from "./messages.ts";
-import { type MirroredArgument, mirrorArguments } from "./mirrored-arguments.ts";
 import type { SendOptions, SessionContext, UpstreamSession } from "./session.ts";
 
 export interface HttpSessionOptions extends SessionContext {
@@ -53,7 +53,11 @@ interface Answer {
 export async function openHttpSession(options: HttpSessionOptions): Promise<UpstreamSession> {
   const { limits, client } = options;
   if (options.era !== "session") {
-    const probe = await ask(options, "server/discover", ownParams(client), 1, statelessHeaders("server/discover", ""));
+    const discover = (id: number): Promise<Answer> =>
+      ask(options, "server/discover", ownParams(client), id, statelessHeaders("server/discover", ""));
+    let probe = await discover(1);
+    // It refuses a version and names ours among those that it has: such a server is asked again, and no older way.
+    if (isVersionRefused(probe)) probe = await discover(2);
     const versions = probe.member === "result" ? strings(probe.json, "supportedVersions") : [];
     if (versions.includes(STATELESS_REVISION)) return makeSession(options, STATELESS_REVISION, undefined, probe.json);
     if (probe.exchange.kind !== "answered") throw unavailable(probe);
@@ -99,6 +103,17 @@ function isOlder({ exchange: end, member }: Answer): boolean {
   return member === undefined && end.kind === "answered" && [400, 404, 405].includes(end.status);
 }
 
+/** MCP 2026-07-28, Streamable HTTP, "Backward Compatibility". */
+function isVersionRefused({ member, json }: Answer): boolean {
+  if (member !== "error") return false;
+  const members = membersOf(json);
+  const code = findMember(members, "code");
+  const data = findMember(members, "data");
+  const dataText = data === undefined ? "" : valueText(json, data);
+  if (code === undefined || valueText(json, code) !== UNSUPPORTED_VERSION || !dataText.startsWith("{")) return false;
+  return strings(dataText, "supported").includes(STATELESS_REVISION);
+}
+
 /** Names and values in turn, as everything that becomes headers here. */
 function statelessHeaders(method: string, name: string): readonly string[] {
   const headers = ["mcp-protocol-version", STATELESS_REVISION, "mcp-method", method];
@@ -131,6 +146,8 @@ function pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
   });
 }
 
+/** The code of an error, as JSON text. */
+const UNSUPPORTED_VERSION = "-32022";
 /** How often one answer is fetched from where it stopped. */
 const RESUMED_MAX = 32;
 /** Before a stream is opened again, where its server does not say. */

@@ -12,6 +12,7 @@
 import type { Upstream } from "@writ/contract";
 import { makeAddressRules } from "@writ/runtime";
 import { type Client, Pool } from "undici";
+import { type MirroredArgument, readMirroredArguments } from "../mirrored-arguments.ts";
 import {
   type Clock,
   Failure,
@@ -32,7 +33,6 @@ import { type AddressRefused, createGuardedConnector, type Resolve, resolveBySys
 import { openHttpSession } from "./http-session.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
 import { type Implementation, STATELESS_REVISION } from "./messages.ts";
-import { type MirroredArgument, readMirroredArguments } from "./mirrored-arguments.ts";
 import type { OpenEnvironment } from "./open-environment.ts";
 import { type Catalogue, readCatalogue } from "./read-catalogue.ts";
 import { sendHttp } from "./send-http.ts";
@@ -649,6 +649,19 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     };
   }
 
+  /** Learns which arguments are mirrored; a tool that annotates them wrongly does not exist (MCP 2026-07-28, Tools). */
+  function withMirrored(entry: Entry, upstream: string, catalogue: Catalogue): Catalogue {
+    const mirrored = new Map<string, readonly MirroredArgument[]>();
+    const tools = catalogue.tools.filter(({ name, definition }) => {
+      const read = readMirroredArguments(definition);
+      if (read.kind === "invalid") log("upstream.tool_refused", { upstream, tool: name, detail: read.detail });
+      else if (read.mirrored.length > 0) mirrored.set(name, read.mirrored);
+      return read.kind === "valid";
+    });
+    entry.mirrored = mirrored;
+    return { ...catalogue, tools };
+  }
+
   return {
     hold,
     async capabilities(request) {
@@ -679,11 +692,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         const session = await waitFor(place, signal);
         if (session === undefined) throw new Failure("upstream_unavailable", "no session was ready in time");
         const catalogue = await readCatalogue(session, limits, { signal, deadlineMs: upstream.timeoutMs });
-        if (session.revision === STATELESS_REVISION) {
-          const all = catalogue.tools.map((tool) => [tool.name, readMirroredArguments(tool.definition)] as const);
-          entry.mirrored = new Map(all.filter(([, mirrored]) => mirrored.length > 0));
-        }
-        return catalogue;
+        return entry.pool !== undefined && session.revision === STATELESS_REVISION
+          ? withMirrored(entry, upstream.name, catalogue)
+          : catalogue;
       } finally {
         giveBack(entry, place);
         // Read once in a while, and each time over a session of its own: an upstream says its instructions when one opens.

@@ -466,6 +466,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         argumentsText,
         message,
         ...(key.kind === "none" ? {} : { idempotencyKey: key.key }),
+        ...(stateless && action === "tool.call" ? { mirroredHeader: headersOf(turn.exchange) } : {}),
       });
     }
     notFound(turn, request, stateless);
@@ -940,6 +941,18 @@ function checkStateless(headers: IncomingHttpHeaders, request: McpRequest): obje
     if (typeof name !== "string" || decodeHeaderValue(name) !== request.params[source]) return mismatch("Mcp-Name");
   }
   return undefined;
+}
+
+/** Headers that may repeat arguments. */
+function headersOf({ request }: Exchange): NonNullable<AgentCall["mirroredHeader"]> {
+  return (name) => {
+    const value = request.headers[name];
+    if (value === undefined) return { kind: "absent" };
+    // The parser takes bytes that no text of a header has.
+    const isText = typeof value === "string" && /^[\t\x20-\x7e]*$/.test(value);
+    const text = isText ? decodeHeaderValue(value) : undefined;
+    return text === undefined ? { kind: "unreadable" } : { kind: "text", text };
+  };
 }
 
 function isJson(contentType: string | undefined): boolean {
