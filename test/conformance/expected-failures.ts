@@ -22,8 +22,15 @@ export const EXPECTED_FAILURES: Reasons = {
 const RESUMED =
   "Writ takes up the server's stream itself and breaks off none towards the agent, so there is nothing to come back for.";
 
-/** What is otherwise through Writ than directly; none of it is a failure. */
+const COMPARED = "Writ compares the headers that repeat arguments with the arguments, whatever its upstream does.";
+
+/** What is otherwise through Writ than directly; none of it is a failure of Writ's. */
 export const EXPECTED_DIFFERENCES: Reasons = {
+  "2026-07-28": {
+    "http-custom-header-server-validation/sep-2243-server-reject-invalid-param-chars": COMPARED,
+    "http-custom-header-server-validation/sep-2243-server-reject-param-mismatch": COMPARED,
+    "http-custom-header-server-validation/sep-2243-server-validate-param-match": COMPARED,
+  },
   "2025-11-25": {
     "server-sse-multiple-streams/server-sse-streams-functional":
       "The suite only remarks that no answer was a stream: Writ answers in JSON what needs none.",
@@ -33,5 +40,17 @@ export const EXPECTED_DIFFERENCES: Reasons = {
     "server-sse-polling/server-sse-priming-event": RESUMED,
     "server-sse-polling/server-sse-retry-field": RESUMED,
     "server-sse-polling/stream-closed": RESUMED,
+  },
+};
+
+const NOTHING_TO_CALL =
+  "What an agent can be asked for goes along with its calls, and the suite's server has nothing that could be called.";
+
+/** Of Writ as a client of the suite's own servers: whatever is neither a success nor a remark. */
+export const EXPECTED_CLIENT_FINDINGS: Reasons = {
+  "2026-07-28": {
+    "request-metadata/sep-2575-client-declares-elicitation-capability": NOTHING_TO_CALL,
+    "request-metadata/sep-2575-client-declares-roots-capability": NOTHING_TO_CALL,
+    "request-metadata/sep-2575-client-declares-sampling-capability": NOTHING_TO_CALL,
   },
 };
