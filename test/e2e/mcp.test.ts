@@ -45,13 +45,16 @@ rules:
 
 let rig: Rig;
 let everything: Awaited<ReturnType<typeof startEverything>>;
+let older: Awaited<ReturnType<typeof startEverything>>;
 let token: string;
 
 beforeAll(async () => {
-  everything = await startEverything();
+  [everything, older] = await Promise.all([startEverything(), startEverything("sse")]);
   rig = await startRig();
   await rig.addUpstream("remote", everything.url);
   await rig.addUpstream("strict", everything.url);
+  await rig.addUpstream("older-alone", older.url, { isolation: "session" });
+  await rig.addUpstream("older-together", older.url, { isolation: "principal" });
   const params = { tenant: TENANT };
   const transport = { type: "stdio", command: process.execPath, args: [EVERYTHING], env: {} } as const;
   for (const name of ["alone", "together"]) {
@@ -65,6 +68,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await rig?.close();
   await everything?.close();
+  await older?.close();
 });
 
 const clients = [
@@ -166,7 +170,7 @@ const ASKING = `version: 1
 rules:
   - { id: connect, effect: allow, match: { action: [mcp.session, tool.list] } }
   - { id: tools, effect: allow, match: { tool: "*/*" } }
-  - { id: questions, effect: allow, match: { action: [client.sample, client.elicit, client.roots], upstream: [remote, alone] } }
+  - { id: questions, effect: allow, match: { action: [client.sample, client.elicit, client.roots], upstream: [remote, alone, older-alone, older-together] } }
 `;
 
 describe("what a server asks its client", () => {
@@ -175,7 +179,7 @@ describe("what a server asks its client", () => {
   });
   afterAll(() => applyRules(rig.admin, TENANT, RULES));
 
-  test.each(["remote", "alone"])("reaches it from %s, and its answer goes back", async (upstream) => {
+  test.each(["remote", "alone", "older-alone"])("reaches it from %s, and its answer goes back", async (upstream) => {
     const { client, asked } = await connectAnswering(rig.url(upstream), token);
     const sampled = await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "why" } });
     expect(JSON.stringify(sampled.content)).toContain("sampled here");
@@ -201,13 +205,16 @@ describe("what a server asks its client", () => {
     expect(last?.fields).toMatchObject({ decision: "deny", upstream: "strict" });
   });
 
-  test("trap-40 does not reach it where the pipe of a child is shared: it might be another agent's", async () => {
-    const { client, asked } = await connectAnswering(rig.url("together"), token);
-    const sampled = await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "why" } });
-    expect(sampled.isError).toBe(true);
-    expect(asked).toEqual([]);
-    await client.close();
-  });
+  test.each(["together", "older-together"])(
+    "trap-40 does not reach it where the channel of %s is shared: it might be another agent's",
+    async (upstream) => {
+      const { client, asked } = await connectAnswering(rig.url(upstream), token);
+      const sampled = await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "why" } });
+      expect(sampled.isError).toBe(true);
+      expect(asked).toEqual([]);
+      await client.close();
+    },
+  );
 });
 
 const LISTENING = `version: 1

@@ -132,10 +132,12 @@ export async function applyRules(admin: AdminClient, tenant: string, source: str
   await admin.call("policy.versions.activate", { params: { tenant, id }, body: { expectedActive: active } });
 }
 
-/** The reference server over Streamable HTTP, in a process of its own. */
-export async function startEverything(): Promise<{ readonly url: string; close(): Promise<void> }> {
+/** The reference server over HTTP, in a process of its own; `sse` as revision 2024-11-05 has it. */
+export async function startEverything(
+  transport: "streamableHttp" | "sse" = "streamableHttp",
+): Promise<{ readonly url: string; close(): Promise<void> }> {
   const port = await freePort();
-  const child: ChildProcess = spawn(process.execPath, [EVERYTHING, "streamableHttp"], {
+  const child: ChildProcess = spawn(process.execPath, [EVERYTHING, transport], {
     env: { PATH: process.env["PATH"] ?? "", PORT: String(port) },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -146,12 +148,12 @@ export async function startEverything(): Promise<{ readonly url: string; close()
     let said = "";
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       said += text;
-      if (said.includes("listening")) resolve();
+      if (/listening|is running/.test(said)) resolve();
     });
     void exited.then(() => reject(new Error(`the reference server ended: ${said}`)));
   });
   return {
-    url: `http://127.0.0.1:${port}/mcp`,
+    url: `http://127.0.0.1:${port}/${transport === "sse" ? "sse" : "mcp"}`,
     async close() {
       process.off("exit", end);
       end();

@@ -5,7 +5,14 @@
  * end of the session; a call is never repeated.
  */
 import { findMember, membersOf, valueText } from "../json-members.ts";
-import { type AnswerSink, Failure, LISTEN_METHOD, type SendOutcome, type UpstreamMessage } from "../ports.ts";
+import {
+  type AnswerSink,
+  type ClientAnswer,
+  Failure,
+  LISTEN_METHOD,
+  type SendOutcome,
+  type UpstreamMessage,
+} from "../ports.ts";
 import { createCallAnswer } from "./call-answer.ts";
 import type { UpstreamConnection } from "./credentials.ts";
 import { createEars } from "./ears.ts";
@@ -13,7 +20,10 @@ import { type Exchange, exchange } from "./http-exchange.ts";
 import type { UpstreamLimits } from "./limits.ts";
 import { answerLocally, createLogLevels } from "./log-levels.ts";
 import {
+  answerText,
+  CLIENT_METHODS,
   cancelledText,
+  METHOD_NOT_FOUND,
   readNotification,
   readOpening,
   readServerMessage,
@@ -43,6 +53,8 @@ const IGNORED: AnswerSink = { notification: () => undefined, response: () => und
 interface Flight {
   /** Whether the upstream can have read the request; whatever it says before that is none of its answers. */
   sent(): boolean;
+  /** Asks the agent whose call it is; undefined where nobody can be asked. */
+  readonly ask: AnswerSink["request"];
   message(part: ServerMessage, bytes: number): void;
   broken(detail: string): void;
 }
@@ -136,7 +148,12 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
       flight.message(part, text.length);
       return;
     }
-    if (part.kind === "request") answerServer(part.idText, part.method);
+    if (part.kind === "request" && serverRequests < limits.serverRequestsMax) {
+      const ask = part.method === "ping" ? undefined : askedBy(part.method);
+      // What it is answered nobody waits for; it never rejects.
+      void answerServer(part, ask);
+      if (ask !== undefined) return;
+    }
     if (part.kind === "notification" && ears.hear(part) === "heard" && ears.listening() > 0) return;
     if (!stray.add()) end("the upstream sends messages that belong to no call");
   }
@@ -145,22 +162,31 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
     if (part.kind === "response") return flights.get(part.id);
     if (part.kind !== "notification") return undefined;
     const about = readNotification(part);
+    if (about.kind === "log" && options.alone) return [...flights.values()].findLast((flight) => flight.sent());
     if (about.kind !== "progress" || !/^[1-9][0-9]{0,15}$/.test(about.token)) return undefined;
     return flights.get(Number(about.token));
   }
 
-  /** Only a ping has an answer that needs no decision. */
-  function answerServer(idText: string, method: string): void {
-    if (serverRequests >= limits.serverRequestsMax) return;
+  /**
+   * Who is asked: nothing on the stream says for which call the server asks. In a session that one agent has for itself
+   * it is that agent, on the call that it made last; elsewhere one agent might be asked another's question.
+   */
+  function askedBy(method: string): AnswerSink["request"] {
+    if (!options.alone || !CLIENT_METHODS.has(method)) return undefined;
+    const flight = [...flights.values()].findLast((one) => one.sent() && one.ask !== undefined);
+    return flight?.ask ?? ears.asked();
+  }
+
+  /** Never rejects: neither the agent's answer nor `post` does. */
+  async function answerServer(
+    { idText, method, params }: { readonly idText: string; readonly method: string; readonly params: string },
+    ask: AnswerSink["request"],
+  ): Promise<void> {
     serverRequests += 1;
-    const answer =
-      method === "ping"
-        ? `{"jsonrpc":"2.0","id":${idText},"result":{}}`
-        : `{"jsonrpc":"2.0","id":${idText},"error":{"code":-32601,"message":"Method not found"}}`;
-    // Nobody waits for it; `post` never rejects.
-    void post(answer, { signals: [closing.signal], deadlineMs: limits.probeTimeoutMs }).then(() => {
-      serverRequests -= 1;
-    });
+    let answer: ClientAnswer = method === "ping" ? { member: "result", json: "{}" } : METHOD_NOT_FOUND;
+    if (ask !== undefined) answer = await ask(method, params);
+    await post(answerText(idText, answer), { signals: [closing.signal], deadlineMs: limits.probeTimeoutMs });
+    serverRequests -= 1;
   }
 
   function post(
@@ -212,6 +238,7 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
         limits,
         read(part) {
           const about = readNotification(part);
+          if (about.kind === "log") return options.alone ? part.params : undefined;
           return call.progress && about.kind === "progress" ? about.params : undefined;
         },
         lasts: false,
@@ -247,7 +274,7 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
         return answer.end({ kind: "aborted", detail: ended ?? "the call was cut" });
       }
       signal.addEventListener("abort", onAbort, { once: true });
-      flights.set(id, { broken, sent: () => sent, message: answer.message });
+      flights.set(id, { broken, ask: sink.request, sent: () => sent, message: answer.message });
       const posted = post(body, {
         signals: [over.signal],
         deadlineMs: call.deadlineMs,
@@ -276,7 +303,7 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
   const id = nextId++;
   const outcome = await fly(
     id,
-    `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{"protocolVersion":"${LEGACY_REVISION}","capabilities":{},"clientInfo":${JSON.stringify(client)}}}`,
+    `{"jsonrpc":"2.0","id":${id},"method":"initialize","params":{"protocolVersion":"${LEGACY_REVISION}","capabilities":${options.clientCapabilities},"clientInfo":${JSON.stringify(client)}}}`,
     {
       sink: {
         notification: () => undefined,
