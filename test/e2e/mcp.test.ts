@@ -370,6 +370,28 @@ describe("the endpoint of all upstreams", () => {
     await client.close();
   });
 
+  test("tells a client of the stateless revision by a request that listens at all of them", async () => {
+    const client = await connectV2(url(), token, "auto");
+    const updated: string[] = [];
+    client.setNotificationHandler("notifications/resources/updated", ({ params }) => void updated.push(params.uri));
+    const uris = ["everything", "remote", "nowhere"].map((upstream) => `${upstream}+${ARCHITECTURE}`);
+    const unlisted = `remote+${STARTUP}`;
+    const listening = await client.listen({ toolsListChanged: true, resourceSubscriptions: [...uris, unlisted] });
+    expect(listening.honoredFilter).toEqual({
+      toolsListChanged: true,
+      resourceSubscriptions: expect.arrayContaining(uris.slice(0, 2)),
+    });
+    expect(listening.honoredFilter.resourceSubscriptions).toHaveLength(2);
+    await client.callTool({ name: "remote__toggle-subscriber-updates", arguments: {} });
+    await eventually("an update", async () => updated[0]);
+    expect(new Set(updated)).toEqual(new Set([`remote+${ARCHITECTURE}`]));
+    await client.callTool({ name: "remote__toggle-subscriber-updates", arguments: {} });
+    await applyRules(rig.admin, TENANT, EVERYWHERE.replace("mcp.session, ", ""));
+    await listening.closed;
+    await applyRules(rig.admin, TENANT, EVERYWHERE);
+    await client.close();
+  });
+
   test("has metadata and a challenge of its own", async () => {
     const answer = await fetch(url(), { method: "POST", body: "{}" });
     expect(answer.status).toBe(401);

@@ -43,6 +43,7 @@ import {
   type McpSession,
   type McpSessionLimits,
 } from "./mcp-sessions.ts";
+import { createMergedListening } from "./merged-listening.ts";
 import { isUri, readMethod } from "./read-method.ts";
 import { offers, passedCapabilities } from "./server-capabilities.ts";
 import { createSessionEar } from "./session-ear.ts";
@@ -225,6 +226,61 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     );
   }
 
+  /**
+   * The same on the endpoint of all upstreams: a call at each that the agent may reach, and one stream for all of them. The
+   * stream tells of everything that it has promised, or ends: the first part that ends ends the others.
+   */
+  async function listenToAll(turn: Turn, request: McpRequest, accepts: Accepts): Promise<void> {
+    const { exchange, authenticated: agent, resourceMetadataUrl } = turn;
+    const { idText } = request;
+    const wants = readListening(request.params);
+    if (wants === undefined || wants.uris.length > limits.subscriptionsMax) return fault(turn, "fault_params", idText);
+    if (!accepts.stream) return fault(turn, "fault_media_type", "null");
+    const inFlight = inFlightOf(exchange);
+    if (inFlight.has(request.idKey)) return fault(turn, "duplicate_in_flight", idText);
+    if (inFlight.size >= limits.inFlightMax) return fault(turn, "gateway_overloaded", idText);
+    inFlight.set(request.idKey, { cut: exchange.cut, callId: undefined });
+    const level = logLevelOf(request);
+    const shared = { exchange, idText, progressToken: undefined, stateless: true, streams: true } as const;
+    const stream = createAnswerStream({ ...shared, logLevel: level, accepts, keepAlive });
+    const names = await gate.reachable(agent);
+    const say = (method: string, params: string) => stream.notification(method, withSubscription(params, idText));
+    const merged = createMergedListening({ upstreams: names, say });
+    const late = setTimeout(() => {
+      if (stream.begun()) merged.acknowledge();
+    }, ACKNOWLEDGED_WITHIN_MS);
+    const listenAt = async (upstream: string): Promise<CallEnd> => {
+      const granted: string[] = [];
+      for (const whole of wants.uris) {
+        const uri = uriOf(upstream, whole);
+        if (uri !== undefined && (await subscribe({ ...turn, upstream }, uri)).kind === "answered") granted.push(uri);
+      }
+      const call = listenCall(upstream, undefined, wants.changes, granted, undefined);
+      const nothing = (): void => undefined;
+      const sink: CallSink = {
+        allowed: (callId) => stream.allowed({ "writ-call-id": callId }),
+        notification: (method, params) => merged.hear(upstream, method, params),
+        response: nothing,
+        local: nothing,
+      };
+      const end = await gate.handleCall(agent, call, sink, exchange.cut);
+      if (merged.over(upstream) === "granted") exchange.cut.abort();
+      return end;
+    };
+    try {
+      const ends = await Promise.all((names.length === 0 ? [NO_UPSTREAM] : names).map(listenAt));
+      const [first] = ends;
+      if (stream.begun()) exchange.response.end();
+      else if (first?.kind === "denied") {
+        exchange.problem(encodeDenial(first.denial, { callId: first.callId, idText, tool: "", resourceMetadataUrl }));
+      } else fault(turn, "upstream_unavailable", idText);
+    } finally {
+      clearTimeout(late);
+      stream.end();
+      inFlight.delete(request.idKey);
+    }
+  }
+
   /** Whether this agent may hear of updates of a resource: an attempt of its own, on record. */
   async function subscribe(turn: Turn, uri: string): Promise<CallEnd> {
     const nothing = (): void => undefined;
@@ -369,7 +425,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         return dispatch({ ...turn, upstream: target.upstream, sent: request }, target.request, accepts, era);
       }
       if (Object.hasOwn(LISTS, request.method)) return listAll(turn, request, era);
-      if (stateless && request.method === LISTEN_METHOD) return notFound(turn, request, stateless);
+      if (stateless && request.method === LISTEN_METHOD) return listenToAll(turn, request, accepts);
     }
     const mcpSession = era.kind === "session" ? era.session?.id : undefined;
     const capabilities = era.kind === "session" ? era.session?.clientCapabilities : undefined;
@@ -873,6 +929,9 @@ function logLevelOf({ params }: McpRequest): string {
   const level = isObject(meta) ? meta[LOG_LEVEL] : undefined;
   return isLogLevel(level) ? level : "none";
 }
+
+/** How long a listening at all upstreams waits for those that do not answer. */
+const ACKNOWLEDGED_WITHIN_MS = 10_000;
 
 /** Pages of one upstream's list, on the endpoint of all. */
 const LIST_PAGES_MAX = 100;
