@@ -4,12 +4,14 @@
  */
 import { soakCrash } from "./crash.ts";
 import { soakInput } from "./input.ts";
+import { soakSessions } from "./sessions.ts";
 import { soakTwoGateways } from "./two-gateways.ts";
 
 /** One line a proof. */
 const SOAKS: Readonly<Record<string, (say: (line: string) => void) => Promise<void>>> = {
   crash: soakCrash,
   input: soakInput,
+  sessions: soakSessions,
   "two-gateways": soakTwoGateways,
 };
 

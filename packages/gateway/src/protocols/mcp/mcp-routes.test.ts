@@ -307,6 +307,21 @@ describe("the MCP adapter", () => {
     expect((await post(url, ping, third)).status).toBe(200);
   });
 
+  test("refuses another session while every one that it keeps is in use", async () => {
+    const { url, fake } = await start({ routes: { sessionLimits: { ...MCP_SESSION_LIMITS, sessionsMax: 1 } } });
+    const headers = await openSession(url);
+    const slow =
+      '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"slow","arguments":{"steps":1,"wait":true}}}';
+    const running = post(url, slow, headers);
+    await expect.poll(() => fake.calls.length).toBe(1);
+    const refused = await post(url, INITIALIZE, {});
+    expect(refused.status).toBe(503);
+    expect(refused.text).toContain("gateway_overloaded");
+    fake.step();
+    await running;
+    expect((await post(url, INITIALIZE, {})).status).toBe(200);
+  });
+
   test("trap-07 a request whose id is in flight in its session is not forwarded again", async () => {
     const { url, fake } = await start();
     const headers = await openSession(url);

@@ -36,3 +36,26 @@ test("trap-28 a session's id is 128 random bits and nothing else", () => {
   expect(ids).toEqual(bytes.map((drawn) => Buffer.from(drawn).toString("base64url")));
   expect(bytes.every(({ length }) => length === 16)).toBe(true);
 });
+
+test("a session that is idle for too long is gone, and one that is in use is not", () => {
+  let nowMs = 0;
+  const sessions = createMcpSessions({
+    clock: { nowMs: () => 0, monotonicMs: () => nowMs },
+    random: { bytes: (length) => randomBytes(length) },
+    limits: { ...MCP_SESSION_LIMITS, sessionIdleMs: 1_000 },
+  });
+  const owner = { tokenDigest: "t", upstream: "up" };
+  const open = () => {
+    const shared = { agent: "a", revision: "2025-11-25", clientCapabilities: undefined, capabilities: "{}" } as const;
+    return sessions.open({ ...owner, ...shared, id: sessions.makeId() });
+  };
+  const [idle, busy, forgotten] = [open(), open(), open()];
+  busy?.inFlight.set("n1", { cut: new AbortController(), callId: undefined });
+  nowMs = 1_000;
+  expect(sessions.find(idle?.id ?? "", owner)).toBeUndefined();
+  expect(sessions.find(busy?.id ?? "", owner)).toBe(busy);
+  // Nobody asks for it again: it goes when another is opened.
+  open();
+  expect(sessions.find(forgotten?.id ?? "", owner)).toBeUndefined();
+  expect(sessions.size()).toBe(2);
+});
