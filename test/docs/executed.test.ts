@@ -1,8 +1,9 @@
-/** The commands of README, quickstart and the page on HTTP, run in their order against a Writ of each page's own, with what they promise. */
+/** The commands of README, quickstart and the pages on clients and HTTP, run in their order against a Writ of each page's own, with what they promise. */
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile } from "node:fs/promises";
+import { mkdtemp, readFile, symlink } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pathWithCurl, startWrit } from "@writ/testkit";
 import { describe, expect, test } from "vitest";
@@ -10,13 +11,23 @@ import { readFencedBlocks } from "./fenced-blocks.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 const BIN = join(REPOSITORY, "packages/cli/bin/writ.mjs");
+const INSPECTOR = join(
+  dirname(createRequire(import.meta.url).resolve("@modelcontextprotocol/inspector/package.json")),
+  "clients/launcher/build/index.js",
+);
 
 async function shell(
   script: string,
   options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
 ): Promise<{ readonly code: number | null; readonly stdout: string; readonly said: string }> {
   // What npx would run: the command that npm ci links.
-  const prelude = `set -e\nnpx() { shift; "${process.execPath}" "${BIN}" "$@"; }\n`;
+  const prelude = `set -e
+npx() {
+  if [ "$1" = writ ]; then program="${BIN}"; else program="${INSPECTOR}"; fi
+  shift
+  "${process.execPath}" "$program" "$@"
+}
+`;
   const child = spawn("sh", ["-c", prelude + script], { ...options, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let said = "";
@@ -39,6 +50,7 @@ function withoutCallId(json: string): unknown {
 describe.each([
   { page: "README.md", blocksMin: 3 },
   { page: "docs/quickstart.md", blocksMin: 15 },
+  { page: "docs/clients.md", blocksMin: 5 },
   { page: "docs/http.md", blocksMin: 6 },
   { page: "docs/decision-api.md", blocksMin: 7 },
 ])("the commands of $page", ({ page, blocksMin }) => {
@@ -47,6 +59,8 @@ describe.each([
     const commands = blocks.filter(({ language, info }) => language === "sh" && info.has("run"));
     expect(commands.length).toBeGreaterThanOrEqual(blocksMin);
     const directory = await mkdtemp(join(tmpdir(), "writ-docs-"));
+    // What the page has installed with npm.
+    await symlink(join(REPOSITORY, "node_modules"), join(directory, "node_modules"));
     const writ = await startWrit({ command: "serve", directory, env: { WRIT_DATA_DIR: join(directory, ".writ") } });
     try {
       const env = {
