@@ -7,6 +7,7 @@ import { open } from "node:fs/promises";
 import { platform } from "node:os";
 import { join } from "node:path";
 import { type Clock, Failure } from "../ports.ts";
+import { SECRET_LENGTH_MIN } from "./mask-secrets.ts";
 
 export interface CredentialFiles {
   /** Failure `upstream_unavailable`; its message names the file and never what is in it. */
@@ -22,8 +23,6 @@ export interface CredentialFilesOptions {
 const LOOK_EVERY_MS = 1000;
 const FILES_MAX = 1000;
 const VALUE_BYTES_MAX = 8192;
-/** A shorter value could not be masked where it is reflected without masking what is none. */
-const VALUE_BYTES_MIN = 8;
 
 interface Known {
   readonly value: string;
@@ -79,7 +78,8 @@ export function createCredentialFiles({ directory, clock }: CredentialFilesOptio
 
 function readValue(file: string, text: string): string {
   const value = text.replace(/[\r\n]+$/, "");
-  if (value.length < VALUE_BYTES_MIN) throw unusable(file, `its value is shorter than ${VALUE_BYTES_MIN} characters`);
+  if (value.length < SECRET_LENGTH_MIN)
+    throw unusable(file, `its value is shorter than ${SECRET_LENGTH_MIN} characters`);
   if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])$/.test(value)) {
     throw unusable(file, "its value is not one line of printable ASCII");
   }

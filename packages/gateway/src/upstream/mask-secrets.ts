@@ -4,25 +4,57 @@
  * at all. Other encodings are not found; docs/operations.md says so. What comes in pieces is mask-stream.ts's.
  */
 
-/** Secrets hold no backslash, quote or percent sign: credential-files.ts takes none that does. */
 export type MaskSecrets = (text: string) => string;
 
 const MASK = "***";
 const CONTROLS: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", b: "\b", f: "\f" };
 
+/** What is shorter could not be masked without masking what is no secret. */
+export const SECRET_LENGTH_MIN = 8;
+
+/** White space around a secret is none of it, as whoever uses it may leave it out. */
 export function createMaskSecrets(secrets: readonly string[]): MaskSecrets {
-  if (secrets.length === 0) return (text) => text;
   const needles = secretForms(secrets);
+  if (needles.length === 0) return (text) => text;
   return (text) => {
     let masked = text;
-    for (const needle of needles) if (masked.includes(needle)) masked = masked.replaceAll(needle, MASK);
+    for (const needle of needles) if (masked.includes(needle)) masked = maskPlain(masked, needle);
     return masked.includes("\\") || masked.includes("%") ? maskEscaped(masked, needles) : masked;
   };
 }
 
 /** What is looked for, before escapes: each secret, and the base64 of it and of its forms in URLs. */
 export function secretForms(secrets: readonly string[]): readonly string[] {
-  return [...new Set(secrets.flatMap((secret) => [secret, ...[secret, ...urlForms(secret)].flatMap(base64Forms)]))];
+  const needles = new Set(secrets.flatMap((secret) => formsOf(secret.trim())));
+  return [...needles].filter((needle) => needle.length >= SECRET_LENGTH_MIN);
+}
+
+function formsOf(secret: string): readonly string[] {
+  // Of a secret that itself holds what looks like an escape: also as it is left where escapes are taken away, and from
+  // what it is in JSON; and read byte by byte, as URLs spell what is not ASCII.
+  const read = [secret, secret.replaceAll(" ", "+")]
+    .flatMap((form) => [form, JSON.stringify(form).slice(1, -1), Buffer.from(form, "utf8").toString("latin1")])
+    .flatMap((form) => [form, removeEscapes(form).text]);
+  // A backslash at its beginning or end is escaped together with what stands beside it.
+  return [...read.map(trimBackslashes), ...[secret, ...urlForms(secret)].flatMap(base64Forms)];
+}
+
+function trimBackslashes(text: string): string {
+  return text.replace(/^\\+|\\+$/g, "");
+}
+
+/** Not where its first character belongs to an escape: that is another text, and half an escape is no JSON. */
+function maskPlain(text: string, needle: string): string {
+  let out = "";
+  let from = 0;
+  for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) {
+    let backslashes = 0;
+    while (at - backslashes > from && text[at - backslashes - 1] === "\\") backslashes += 1;
+    if (at < from || backslashes % 2 === 1) continue;
+    out += text.slice(from, at) + MASK;
+    from = at + needle.length;
+  }
+  return out + text.slice(from);
 }
 
 /** As the secret stands in a URL, which an upstream may encode whole. */

@@ -1,4 +1,7 @@
-/** Opens the stored values of a child's environment, for each child that starts; keeps none of them. */
+/**
+ * Opens the stored values of a child's environment, for each child that starts, and says which of them are secrets. Keeps
+ * none of them.
+ */
 import type { WrappedSecret } from "@writ/contract";
 import { type Keyring, openEnvironmentValue, type UpstreamPlace } from "@writ/runtime";
 import { Failure } from "../ports.ts";
@@ -22,4 +25,16 @@ export function createOpenEnvironment(keyring: Pick<Keyring, "unwrap">): OpenEnv
     });
     return Object.fromEntries(entries);
   };
+}
+
+/** By what every system means by them these hold no secret, and a child may have to tell them. */
+const PLAIN_NAMES =
+  /^(?:PATH|HOME|USER|LOGNAME|SHELL|TERM|TZ|TMPDIR|PWD|LANG|LANGUAGE|LC_[A-Z]+|XDG_[A-Z_]+|NODE_ENV|NODE_PATH|PYTHONPATH|LOG_LEVEL)$/;
+
+/**
+ * Which values are masked in what the child says. An environment is where a child gets its keys, so all of it is secret
+ * but for variables of a few names; what is neither secret nor one of those belongs among its arguments.
+ */
+export function secretsOf(environment: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(environment).flatMap(([name, value]) => (PLAIN_NAMES.test(name) ? [] : [value]));
 }

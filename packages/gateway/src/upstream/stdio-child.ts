@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import type { UpstreamLimits } from "./limits.ts";
+import type { MaskSecrets } from "./mask-secrets.ts";
 import type { UpstreamLog } from "./session.ts";
 
 export interface ChildOptions {
@@ -17,6 +18,8 @@ export interface ChildOptions {
   readonly cwd: string | undefined;
   readonly limits: UpstreamLimits;
   readonly log: UpstreamLog;
+  /** Of each line and of what it writes to stderr, before anybody reads it. */
+  readonly mask: MaskSecrets;
   readonly onLine: (line: string) => void;
   /** Once, when it can be spoken to no longer. `detail` is safe to record; `wanted` when `end` was called before. */
   readonly onEnd: (detail: string, wanted: boolean) => void;
@@ -154,7 +157,7 @@ export function startChild(options: ChildOptions): Child {
       parts = [];
       held = 0;
       from = at + 1;
-      if (line !== "") options.onLine(line);
+      if (line !== "") options.onLine(options.mask(line));
     }
   });
 
@@ -171,7 +174,7 @@ export function startChild(options: ChildOptions): Child {
       dropped = 0;
     }
     const room = Math.max(0, limits.stderrBytesPerSecond - logged);
-    const text = chunk.subarray(0, room).toString("utf8");
+    const text = options.mask(chunk.subarray(0, room).toString("utf8"));
     logged += Math.min(room, chunk.length);
     dropped += Math.max(0, chunk.length - room);
     if (text !== "") log("upstream.stderr", { pid: child.pid ?? 0, text });

@@ -16,6 +16,7 @@ import { createCallAnswer } from "./call-answer.ts";
 import { createEars } from "./ears.ts";
 import type { UpstreamLimits } from "./limits.ts";
 import { answerLocally, createLogLevels } from "./log-levels.ts";
+import type { MaskSecrets } from "./mask-secrets.ts";
 import {
   answerText,
   CLIENT_METHODS,
@@ -40,6 +41,8 @@ export interface StdioSessionOptions extends SessionContext {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | undefined;
+  /** Of each text that the child sends, before anybody reads it. */
+  readonly mask: MaskSecrets;
   readonly limits: UpstreamLimits;
   readonly era: "stateless" | "session" | undefined;
   readonly signal: AbortSignal;
@@ -89,6 +92,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     cwd: options.cwd,
     limits,
     log,
+    mask: options.mask,
     onLine,
     onEnd(detail, wanted) {
       ended = detail;

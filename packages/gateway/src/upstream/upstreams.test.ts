@@ -1079,6 +1079,41 @@ describe("upstreams over stdio", () => {
     );
   });
 
+  test.each(["session", "stateless"])(
+    "R-SECRET-4 give back no value of their environment, in whatever it comes (%s)",
+    async (era) => {
+      const pem = `-----BEGIN KEY-----\n${randomBytes(24).toString("base64")}\n-----END KEY-----\n`;
+      const values = {
+        API_KEY: "sk-0123456789",
+        DATABASE: 'postgres://u:p\u00e4ss%41\\w"d@db/x',
+        PEM: pem,
+        MODE: "debug",
+      };
+      const env = Object.fromEntries(
+        Object.entries({ ...values, NODE_ENV: "production" }).map(([name, value]) => [
+          name,
+          wrapEnvironmentValue(keyring, { ...PLACE, name }, value, randomBytes(12)),
+        ]),
+      );
+      const upstream = makeStdio(era);
+      if (upstream.transport.type !== "stdio") throw new TypeError("a child was made");
+      const told = await call(
+        makeUpstreams(),
+        { ...upstream, transport: { ...upstream.transport, env } },
+        makeMessage("environment"),
+      );
+      expect(JSON.parse(textOf(told.json))).toMatchObject({
+        API_KEY: "***",
+        DATABASE: "***",
+        PEM: "***\n",
+        // Too short to be told from other text, and by its name none.
+        MODE: "debug",
+        NODE_ENV: "production",
+        HOME: "/nonexistent",
+      });
+    },
+  );
+
   test("are not started in production without a runner", async () => {
     const upstreams = makeUpstreams({}, { mode: "production" });
     await expect(call(upstreams, makeStdio("session"), makeMessage("echo"))).rejects.toThrow(/through a runner/);

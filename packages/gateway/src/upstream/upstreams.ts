@@ -32,8 +32,9 @@ import { type Credentials, createCredentials, type UpstreamConnection } from "./
 import { type AddressRefused, createGuardedConnector, type Resolve, resolveBySystem } from "./guarded-connector.ts";
 import { openHttpSession } from "./http-session.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
+import { createMaskSecrets } from "./mask-secrets.ts";
 import { type Implementation, STATELESS_REVISION } from "./messages.ts";
-import type { OpenEnvironment } from "./open-environment.ts";
+import { type OpenEnvironment, secretsOf } from "./open-environment.ts";
 import { type Catalogue, readCatalogue } from "./read-catalogue.ts";
 import { sendHttp } from "./send-http.ts";
 import type { UpstreamLog, UpstreamSession } from "./session.ts";
@@ -475,7 +476,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       log("upstream.child_unconfined", { upstream: upstream.name });
     } else if (options.mode === "production") await runnerChecked();
     const { path: PATH, home: HOME } = options.childEnvironment;
-    const env = { PATH, HOME, ...options.openEnvironment(entry, transport.env) };
+    const configured = options.openEnvironment(entry, transport.env);
+    const env = { PATH, HOME, ...configured };
     let ready = false;
     countChild(entry.tenantId, 1);
     return openStdioSession({
@@ -483,6 +485,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       command,
       args,
       env,
+      mask: createMaskSecrets(secretsOf(configured)),
       cwd: options.childDirectory,
       onEnd(detail, wanted) {
         countChild(entry.tenantId, -1);
