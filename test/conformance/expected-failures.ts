@@ -24,12 +24,17 @@ const RESUMED =
 
 const COMPARED = "Writ compares the headers that repeat arguments with the arguments, whatever its upstream does.";
 
+const UNASKED =
+  "The suite only remarks that answers are refused: it gives them without having been asked, and Writ passes on only what was.";
+
 /** What is otherwise through Writ than directly; none of it is a failure of Writ's. */
 export const EXPECTED_DIFFERENCES: Reasons = {
   "2026-07-28": {
     "http-custom-header-server-validation/sep-2243-server-reject-invalid-param-chars": COMPARED,
     "http-custom-header-server-validation/sep-2243-server-reject-param-mismatch": COMPARED,
     "http-custom-header-server-validation/sep-2243-server-validate-param-match": COMPARED,
+    "input-required-result-ignore-extra-params/sep-2322-ignore-unexpected-params": UNASKED,
+    "input-required-result-missing-input-response/sep-2322-missing-response-rerequests": UNASKED,
   },
   "2025-11-25": {
     "server-sse-multiple-streams/server-sse-streams-functional":

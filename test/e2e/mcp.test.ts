@@ -19,6 +19,7 @@ import {
   applyRules,
   EVERYTHING,
   eventually,
+  postMcp,
   type Rig,
   startEverything,
   startRig,
@@ -41,6 +42,17 @@ rules:
   - id: prompts
     effect: allow
     match: { prompt: ["*/simple-prompt", "*/completable-prompt"] }
+`;
+
+const QUESTIONS = "action: [mcp.session, tool.list, resource.list, prompt.list, resource.subscribe, client.elicit]";
+/** For a server of the stateless revision that asks for input. */
+const NEWEST_RULES = `version: 1
+rules:
+  - { id: connect, effect: allow, match: { ${QUESTIONS}, upstream: newest } }
+  - { id: tools, effect: allow, match: { tool: newest/* } }
+  - { id: no-regions, effect: deny, match: { tool: newest/test_x_mcp_header }, when: { args: { /region: { prefix: no } } } }
+  - { id: resources, effect: allow, match: { action: resource.read, resource: newest/* } }
+  - { id: prompts, effect: allow, match: { prompt: newest/* } }
 `;
 
 let rig: Rig;
@@ -405,19 +417,7 @@ describe("between revisions", () => {
   beforeAll(async () => {
     fixture = await startFixture("stateless");
     await rig.addUpstream("newest", fixture.url);
-    const questions = "action: [mcp.session, tool.list, resource.list, prompt.list, resource.subscribe, client.elicit]";
-    await applyRules(
-      rig.admin,
-      TENANT,
-      `version: 1
-rules:
-  - { id: connect, effect: allow, match: { ${questions}, upstream: newest } }
-  - { id: tools, effect: allow, match: { tool: newest/* } }
-  - { id: no-regions, effect: deny, match: { tool: newest/test_x_mcp_header }, when: { args: { /region: { prefix: no } } } }
-  - { id: resources, effect: allow, match: { action: resource.read, resource: newest/* } }
-  - { id: prompts, effect: allow, match: { prompt: newest/* } }
-`,
-    );
+    await applyRules(rig.admin, TENANT, NEWEST_RULES);
   });
   afterAll(async () => {
     fixture?.end();
@@ -504,6 +504,39 @@ rules:
     const decided = (await rig.events()).slice(before).filter(({ name }) => name === "call.decided");
     expect(decided.map(({ fields }) => fields["action"])).toEqual(["tool.call", "client.elicit", "tool.call"]);
     await client.close();
+  });
+
+  test("what it answers passes only where it was asked, as long as it may be", async () => {
+    const elicitation = "test_input_required_result_elicitation";
+    const post = async (members: object, tool = elicitation) => {
+      const { body, headers } = statelessCall(tool, {});
+      const message = JSON.parse(body) as { params: { _meta: Record<string, unknown> } };
+      message.params._meta["io.modelcontextprotocol/clientCapabilities"] = { elicitation: {} };
+      Object.assign(message.params, members);
+      const { text } = await postMcp(rig.url("newest"), token, { body: JSON.stringify(message), headers });
+      const json = text.startsWith("{") ? text : (/^data: (.*)$/m.exec(text)?.[1] ?? "");
+      const { result, error } = JSON.parse(json) as {
+        result?: { resultType: string; requestState?: string; content?: object };
+        error?: { code: number; data?: { reason?: string } };
+      };
+      return { result, reason: error?.data?.reason };
+    };
+    const inputResponses = { user_name: { action: "accept", content: { name: "Ada" } } };
+    const asked = await post({});
+    expect(asked.result).toMatchObject({ resultType: "input_required" });
+    const { requestState } = asked.result ?? {};
+
+    expect((await post({ inputResponses })).reason).toBe("access_input_unasked");
+    expect((await post({ inputResponses, requestState: "mine" })).reason).toBe("access_input_unasked");
+    expect((await post({ inputResponses, requestState }, "test_simple_text")).reason).toBe("access_input_unasked");
+    expect((await post({ inputResponses, requestState })).result).toMatchObject({ resultType: "complete" });
+
+    await applyRules(rig.admin, TENANT, NEWEST_RULES.replace("client.elicit", "client.sample"));
+    try {
+      expect((await post({ inputResponses, requestState })).reason).toBe("policy_default_deny");
+    } finally {
+      await applyRules(rig.admin, TENANT, NEWEST_RULES);
+    }
   });
 
   test("it is asked for nothing that no rule allows, not even beside what one allows", async () => {

@@ -26,6 +26,7 @@ import { createDelegations } from "../../packages/gateway/src/delegations.ts";
 import { createDenialLimit } from "../../packages/gateway/src/denial-limit.ts";
 import type { CallSink, Gate } from "../../packages/gateway/src/gate.ts";
 import { handleCall } from "../../packages/gateway/src/handle-call.ts";
+import { createInputStates } from "../../packages/gateway/src/input-state.ts";
 import { createJournal, type Journal } from "../../packages/gateway/src/journal/journal.ts";
 import { createJudge } from "../../packages/gateway/src/judge-call.ts";
 import { createOpenCalls } from "../../packages/gateway/src/open-calls.ts";
@@ -479,6 +480,7 @@ async function makeCore(parts: {
       record: journal.record,
       tokenOf,
     }),
+    inputStates: createInputStates({ clock, keyOf: keyring.inputStateKey }),
     gatewayId,
     log: quiet,
     closedReason: () => undefined,

@@ -104,6 +104,12 @@ export const REASONS = {
     sentence: "The access request lacks a fact that the decision needs.",
   },
   access_subject: { http: 403, jsonRpc: -32014, sentence: "The credential does not speak for this subject." },
+  access_input_unasked: {
+    http: 403,
+    jsonRpc: -32014,
+    sentence:
+      "The request carries answers for its upstream that were not asked for through this gateway, or too long ago.",
+  },
   policy_allow: { http: 200, jsonRpc: null, sentence: "A rule allows the call and none denies it." },
   policy_denied: { http: 403, jsonRpc: -32014, sentence: "A rule denies the call." },
   policy_default_deny: { http: 403, jsonRpc: -32014, sentence: "No rule allows the call." },

@@ -17,6 +17,7 @@ import { createDelegations } from "./delegations.ts";
 import { createDenialLimit, type DenialSummary } from "./denial-limit.ts";
 import type { Gate } from "./gate.ts";
 import { handleCall } from "./handle-call.ts";
+import { createInputStates } from "./input-state.ts";
 import type { Head } from "./journal/batch-store.ts";
 import { createJournal } from "./journal/journal.ts";
 import { createJudge } from "./judge-call.ts";
@@ -211,6 +212,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     openCalls,
     denials,
     delegations,
+    inputStates: createInputStates({ clock, keyOf: keyring.inputStateKey }),
     gatewayId,
     log,
     closedReason: notReady,

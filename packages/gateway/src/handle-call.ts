@@ -10,21 +10,14 @@
  *
  * A delegation waits for its turn before it is judged, and commits together with the child that it puts on record.
  */
-import {
-  type AuditEvent,
-  type BudgetClaim,
-  isJsonObject,
-  makeUuidv7,
-  parseStrictJsonText,
-  REASONS,
-  type Reason,
-} from "@writ/contract";
+import { type AuditEvent, type BudgetClaim, makeUuidv7, REASONS, type Reason } from "@writ/contract";
 import type { Delegations } from "./delegations.ts";
 import type { Denial } from "./denial.ts";
 import type { DenialLimit } from "./denial-limit.ts";
 import { encodeBroken } from "./encode-denial.ts";
 import type { Authenticated, CallEnd, CallSink } from "./gate.ts";
-import { type Question, readInputRequests } from "./input-requests.ts";
+import { type AskedQuestion, type Question, questionCall, readInputRequests } from "./input-requests.ts";
+import type { InputStates } from "./input-state.ts";
 import { type Attempt, isForwarded, type Judge, type Judged } from "./judge-call.ts";
 import type { OpenCall, OpenCalls } from "./open-calls.ts";
 import {
@@ -49,6 +42,7 @@ export interface HandleCallDeps extends Ports {
   readonly openCalls: OpenCalls;
   readonly denials: DenialLimit;
   readonly delegations: Delegations;
+  readonly inputStates: InputStates;
   /** Names this process in events. */
   readonly gatewayId: string;
   readonly log: { error(fields: object, message: string): void };
@@ -73,7 +67,7 @@ const ROUNDS_MAX = 8;
 export async function handleCall(
   deps: HandleCallDeps,
   authenticated: Authenticated,
-  call: AgentCall,
+  attempted: AgentCall,
   sink: CallSink,
   cut: AbortController,
 ): Promise<CallEnd> {
@@ -86,6 +80,8 @@ export async function handleCall(
     const state =
       deps.state.current(authenticated.tenantId) ?? (await deps.state.load(authenticated.tenantId, cut.signal));
     if (state === undefined) return denied(callId, "state_unavailable", "", false, {});
+    const call =
+      attempted.resumes === undefined ? attempted : deps.inputStates.open({ ...authenticated, call: attempted });
     const attempt: Attempt = { authenticated, call, callId, salt, notBeforeMs: 0, child: undefined };
     return call.action === "token.attenuate"
       ? await delegate(deps, attempt, sink, cut)
@@ -529,13 +525,6 @@ function mayHear(deps: HandleCallDeps, attempt: Attempt, method: string, params:
   return deps.judge({ ...attempt, call }).kind === "allow";
 }
 
-/** What an upstream asks an agent for, as actions. */
-const CLIENT_ACTIONS: ReadonlyMap<string, AgentCall["action"]> = new Map([
-  ["sampling/createMessage", "client.sample"],
-  ["elicitation/create", "client.elicit"],
-  ["roots/list", "client.roots"],
-]);
-
 const NOT_ALLOWED: ClientAnswer = { member: "error", json: '{"code":-32601,"message":"Method not found"}' };
 
 /**
@@ -561,7 +550,7 @@ async function askAgent(
 async function passInputRequests(
   deps: HandleCallDeps,
   attempt: Attempt,
-  { asked, json }: { readonly asked: readonly Question[]; readonly json: string },
+  { asked, json }: { readonly asked: readonly AskedQuestion[]; readonly json: string },
   sink: CallSink,
   signal: AbortSignal,
 ): Promise<void> {
@@ -572,31 +561,21 @@ async function passInputRequests(
       return sink.response("error", encodeBroken("upstream_input_refused", attempt.callId));
     }
   }
-  return sink.response("result", json);
+  const told = deps.inputStates.seal({ ...attempt.authenticated, call: attempt.call }, asked, json);
+  if (told === undefined) return sink.response("error", encodeBroken("upstream_input_refused", attempt.callId));
+  return sink.response("result", told);
 }
 
 /** Decides about one question, has it asked when it is allowed, and looks again before the answer is used. */
 async function decideQuestion(
   deps: HandleCallDeps,
   { authenticated, call }: Attempt,
-  { method, params }: Question,
+  asked: Question,
   signal: AbortSignal,
   ask: () => Promise<void>,
 ): Promise<"allowed" | "refused"> {
-  const action = CLIENT_ACTIONS.get(method);
-  const read = parseStrictJsonText(params);
-  if (action === undefined || read.kind === "fault" || !isJsonObject(read.value)) return "refused";
-  const question: AgentCall = {
-    protocol: call.protocol,
-    action,
-    upstream: call.upstream,
-    tool: "",
-    arguments: read.value,
-    argumentsText: params,
-    message: undefined,
-    child: undefined,
-    mcpSession: call.mcpSession,
-  };
+  const question = questionCall(call, asked);
+  if (question === undefined) return "refused";
   const cut = new AbortController();
   const onAbort = (): void => cut.abort();
   signal.addEventListener("abort", onAbort, { once: true });

@@ -39,6 +39,7 @@ import type { Denial } from "./denial.ts";
 import { filterList } from "./filter-list.ts";
 import type { Authenticated } from "./gate.ts";
 import { idempotencyDigest } from "./idempotency-key.ts";
+import { questionCall } from "./input-requests.ts";
 import type { Child } from "./make-child.ts";
 import { findDisagreement, type MirroredArgument, readMirroredArguments } from "./mirrored-arguments.ts";
 import {
@@ -172,6 +173,13 @@ export function createJudge(options: JudgeOptions): Judge {
     // Likewise: of a tool that somebody may not call, nothing is told about its arguments.
     if (call.mirroredHeader !== undefined && disagrees(state, call, call.mirroredHeader)) {
       return denial(attempt, state, token, nowMs, "fault_header", "headers", "", false, {}, judgement);
+    }
+    if (call.resumes !== undefined) {
+      const refused = refusedAnswer(state, { token, audience, nowMs }, attempt);
+      if (refused !== undefined) {
+        const { reason, check } = refused;
+        return denial(attempt, state, token, nowMs, reason, check, "", false, { check }, judgement);
+      }
     }
     const upstream = state.upstreamByName(call.upstream);
     const event = decided(attempt, state, token, nowMs, {
@@ -528,6 +536,26 @@ function judgeWith(
     return judgeAttenuation(state, { ...attempt, token, child: child.judged });
   }
   return judge(state, attempt);
+}
+
+/** Why what an agent answers to its upstream must not go there: nobody asked, or it may not be asked any more. */
+function refusedAnswer(
+  state: TenantState,
+  presented: Pick<CoreAttempt, "token" | "audience" | "nowMs">,
+  { call, callId }: Attempt,
+): { readonly reason: Reason; readonly check: string } | undefined {
+  const { resumes } = call;
+  if (resumes?.kind !== "asked") return { reason: "access_input_unasked", check: "describe" };
+  for (const asked of resumes.questions) {
+    const question = questionCall(call, asked);
+    if (question === undefined) return { reason: "access_input_unasked", check: "describe" };
+    const { action, upstream, tool, protocol, arguments: args } = question;
+    const { token, nowMs } = presented;
+    const request = describe(state, { token, action, upstream, tool, protocol, arguments: args, callId, nowMs });
+    const { decision, check } = judge(state, { ...presented, request });
+    if (decision.kind !== "allow") return { reason: decision.reasons[0] ?? "internal_error", check };
+  }
+  return undefined;
 }
 
 /** What the child sets aside, out of which counters. */

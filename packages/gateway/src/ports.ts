@@ -276,6 +276,8 @@ export interface AgentCall {
   readonly mirroredHeader?: (name: string) => MirroredHeader;
   /** What goes upstream once allowed; undefined where Writ answers by itself. */
   readonly message: UpstreamMessage | undefined;
+  /** Of a request that goes on where its upstream asked for input (MCP 2026-07-28). */
+  readonly resumes?: Resumption;
   /** For token.attenuate: the child that is asked for. */
   readonly child: ChildRequest | undefined;
   /** The MCP session, where the revision has one; for isolation "session". */
@@ -294,6 +296,14 @@ export interface AgentCall {
 export type MirroredHeader =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "absent" | "unreadable" };
+
+/** What a request says of the input that its upstream asked for, and what is known of that. */
+export type Resumption =
+  /** As it came: the names of the answers, and the state that they came with. */
+  | { readonly kind: "claimed"; readonly answers: readonly string[]; readonly state: string | undefined }
+  /** Answers to these questions, which this agent was asked for this request; what else it gave is not sent. */
+  | { readonly kind: "asked"; readonly questions: readonly { readonly method: string; readonly params: string }[] }
+  | { readonly kind: "unasked" };
 
 /** A child of the presented token, as a holder asks for it. */
 export interface ChildRequest {

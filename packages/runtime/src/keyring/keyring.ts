@@ -26,6 +26,8 @@ export interface Keyring {
   unwrap(place: SecretPlace, wrapped: string): Uint8Array;
   /** The key of a tenant's seals: derived, not stored, so it lives exactly as long as the master key. */
   chainKey(tenantId: string): ChainKey;
+  /** The key of the states that agents give back with answers to a tenant's upstreams: the same in every gateway. */
+  inputStateKey(tenantId: string): KeyObject;
 }
 
 /** A stored secret does not open: another master key, another place, or changed bytes; GCM cannot say which. */
@@ -81,6 +83,9 @@ export function openKeyring(masterKey: Uint8Array): Keyring {
     },
     chainKey(tenantId) {
       return derive("writ chain key v1", tenantId);
+    },
+    inputStateKey(tenantId) {
+      return derive("writ input state v1", tenantId).key;
     },
   };
 }

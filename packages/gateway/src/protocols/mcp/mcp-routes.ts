@@ -44,7 +44,7 @@ import {
   type McpSessionLimits,
 } from "./mcp-sessions.ts";
 import { createMergedListening } from "./merged-listening.ts";
-import { isUri, readMethod } from "./read-method.ts";
+import { INPUT_METHODS, isUri, readMethod } from "./read-method.ts";
 import { offers, passedCapabilities } from "./server-capabilities.ts";
 import { createSessionEar } from "./session-ear.ts";
 
@@ -485,7 +485,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const reading = readMethod(request, { input: stateless });
     if (reading.kind === "fault") return fault(turn, "fault_params", request.idText);
     if (reading.kind === "call") {
-      const { action, tool, named, arguments: args, argumentsText, name } = reading;
+      const { action, tool, named, arguments: args, argumentsText, name, resumes } = reading;
       const progress = request.progressToken !== undefined && accepts.stream;
       if (action === "resource.subscribe" && session !== undefined) {
         if (session.subscriptions.size >= limits.subscriptionsMax) {
@@ -523,6 +523,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         message,
         ...(key.kind === "none" ? {} : { idempotencyKey: key.key }),
         ...(stateless && action === "tool.call" ? { mirroredHeader: headersOf(turn.exchange) } : {}),
+        ...(resumes === undefined ? {} : { resumes }),
       });
     }
     notFound(turn, request, stateless);
@@ -950,9 +951,6 @@ function namesOf({ all, sent }: Turn, { tool, named }: AgentCall): Pick<DenialCo
   const own = isObject(ref) ? (ref["name"] ?? ref["uri"]) : (uri ?? name);
   return { tool, named: { kind: named.kind, name: String(own) }, all };
 }
-
-/** Requests that may be answered by asking for input. */
-const INPUT_METHODS: ReadonlySet<string> = new Set(["tools/call", "resources/read", "prompts/get"]);
 
 /** To an upstream: the agent does not have this method, or cannot be asked now. */
 const NOT_OFFERED: ClientAnswer = { member: "error", json: '{"code":-32601,"message":"Method not found"}' };

@@ -4,7 +4,7 @@
  * A fault is a value.
  */
 import { foldName, type JsonObject } from "@writ/contract";
-import type { AgentAction } from "../../ports.ts";
+import type { AgentAction, Resumption } from "../../ports.ts";
 import { isObject, type McpRequest } from "./decode.ts";
 import { isLogLevel } from "./log-filter.ts";
 
@@ -17,6 +17,8 @@ export interface MethodCall {
   readonly arguments: JsonObject;
   readonly argumentsText: string;
   readonly name: string;
+  /** What it gives its upstream that asked for input. */
+  readonly resumes?: Resumption;
 }
 
 export type MethodReading = MethodCall | { readonly kind: "unknown" } | { readonly kind: "fault" };
@@ -65,11 +67,21 @@ const REFUSED: ReadonlySet<string> = new Set(["task"].map(foldName));
 const ANSWERS: ReadonlySet<string> = new Set(["inputResponses", "requestState"]);
 const ANSWERS_FOLDED: ReadonlySet<string> = new Set([...ANSWERS].map(foldName));
 
+/** Requests that may be answered by asking for input. */
+export const INPUT_METHODS: ReadonlySet<string> = new Set(["tools/call", "resources/read", "prompts/get"]);
+
 /** `input`: whether the agent may send what an upstream asked it for. */
 export function readMethod(request: McpRequest, { input = false }: { readonly input?: boolean } = {}): MethodReading {
   const members = Object.hasOwn(MEMBERS, request.method) ? MEMBERS[request.method as keyof typeof MEMBERS] : undefined;
   if (members === undefined) return { kind: "unknown" };
-  if (!isReadable(request.params, members, input)) return FAULT;
+  if (!isReadable(request.params, members, input && INPUT_METHODS.has(request.method))) return FAULT;
+  const reading = readCall(request);
+  const resumes = readAnswers(request.params);
+  if (resumes === undefined || reading.kind !== "call") return reading;
+  return resumes.kind === "fault" ? FAULT : { ...reading, resumes };
+}
+
+function readCall(request: McpRequest): MethodReading {
   switch (request.method as keyof typeof MEMBERS) {
     case "tools/call":
       return readToolCall(request);
@@ -89,6 +101,17 @@ export function readMethod(request: McpRequest, { input = false }: { readonly in
     case "completion/complete":
       return readCompletion(request);
   }
+}
+
+/** What a request goes on with; undefined for one that was asked for nothing. */
+function readAnswers({
+  inputResponses,
+  requestState,
+}: JsonObject): Resumption | { readonly kind: "fault" } | undefined {
+  if (inputResponses === undefined && requestState === undefined) return undefined;
+  if (inputResponses !== undefined && !isObject(inputResponses)) return FAULT;
+  if (requestState !== undefined && typeof requestState !== "string") return FAULT;
+  return { kind: "claimed", answers: Object.keys(inputResponses ?? NOTHING), state: requestState };
 }
 
 /** Whether every reader takes the same members for the ones that name what is done. */
