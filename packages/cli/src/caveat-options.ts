@@ -1,4 +1,5 @@
 /** The options that become caveats: JSON where exact words matter, shorthands for what is wanted most. */
+import { isLeftOut, parseCaveatText } from "@writ/token";
 import type { Option } from "commander";
 import { option } from "./define-command.ts";
 import { readCount, readDuration, readMany } from "./read-values.ts";
@@ -17,6 +18,14 @@ export function caveatOptions(): readonly Option[] {
     option("--tools <patterns>", `only these tools, such as "files/read*,everything/echo"`),
     option("--calls <count>", "at most so many calls in all").argParser(readCount(0)),
   ];
+}
+
+/** What whoever made a token with these caveats may not expect of it; "" when there is nothing. */
+export function noteOn(caveats: readonly string[]): string {
+  const read = caveats.map((text) => parseCaveatText(text).meaning);
+  if (!isLeftOut(read, "http.request")) return "";
+  const isLate = read.some(({ kind }) => kind === "http");
+  return `It names tools, so it makes no requests of HTTP APIs${isLate ? ": an http caveat has to come before the tools" : ""}.\n`;
 }
 
 export function expiryOption(): Option {

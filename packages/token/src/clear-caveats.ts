@@ -111,6 +111,23 @@ export function remainingDepth(token: VerifiedToken): number | undefined {
   return least;
 }
 
+/** Actions that reach an upstream by another door than its tools. */
+const BESIDE_TOOLS: ReadonlySet<Action> = new Set(["http.request", "model.generate"]);
+
+/**
+ * Whether caveats in this order leave an action out by naming tools: a `tools` caveat says what may be used, so other doors
+ * are closed unless the token named them before it. What stands behind it opens none, because any holder can append.
+ */
+export function isLeftOut(caveats: Iterable<CaveatMeaning>, action: Action): boolean {
+  if (!BESIDE_TOOLS.has(action)) return false;
+  for (const meaning of caveats) {
+    if (meaning.kind === "tools") return true;
+    if (meaning.kind === "actions" && meaning.actions.has(action)) return false;
+    if (meaning.kind === "http" && action === "http.request") return false;
+  }
+  return false;
+}
+
 function* meanings(token: VerifiedToken): Generator<CaveatMeaning> {
   for (const segment of token.segments) for (const caveat of segment.caveats) yield caveat.meaning;
 }
@@ -152,7 +169,8 @@ function clearWholeToken(token: VerifiedToken, attempt: ClearingAttempt): Cleari
   if (!(nowMs >= startsAtMs)) return prohibited("token_not_yet", "the token is not valid yet");
   if (audiences === "unnamed") return prohibited("token_audience", "the token names no audience");
   if (audiences === "differs") return prohibited("token_audience", "the token is meant for another audience");
-  if (!actionPermitted) return prohibited("caveat_action", `the token does not permit ${request.action}`);
+  if (!actionPermitted || isLeftOut(meanings(token), request.action))
+    return prohibited("caveat_action", `the token does not permit ${request.action}`);
   return undefined;
 }
 

@@ -4,6 +4,7 @@ export {
   type Clearing,
   type ClearingAttempt,
   clearCaveats,
+  isLeftOut,
   listsAction,
   listsTool,
   remainingDepth,

@@ -4,7 +4,7 @@ import type { TokenView } from "@writ/contract/admin";
 import { attenuateToken } from "@writ/token";
 import type { Command } from "commander";
 import { readUrl } from "../admin-session.ts";
-import { type CaveatOptions, caveatOptions, caveatsOf, expiryOption } from "../caveat-options.ts";
+import { type CaveatOptions, caveatOptions, caveatsOf, expiryOption, noteOn } from "../caveat-options.ts";
 import type { CliContext } from "../cli-context.ts";
 import { defineAdminCommand, defineCommand, defineGroup, given, option } from "../define-command.ts";
 import type { DefineCommands } from "../define-commands.ts";
@@ -83,7 +83,9 @@ function defineMint(group: Command, context: CliContext): void {
           },
         });
         const { token, ...about } = minted;
-        context.note(`Minted node ${minted.node}; it expires ${formatTime(minted.expiresAtMs)}.\n`);
+        context.note(
+          `Minted node ${minted.node}; it expires ${formatTime(minted.expiresAtMs)}.\n${noteOn(minted.caveats)}`,
+        );
         if (options.out === undefined) return show(minted, () => `${token}\n`);
         const file = await writeSecretFile(context, options.out, token);
         await show({ file, ...about }, () => `The token is in ${file} (mode 0600).\n`);
