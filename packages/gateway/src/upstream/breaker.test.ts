@@ -21,7 +21,7 @@ function makeBreaker() {
       nowMs += ms;
     },
     fail(times: number) {
-      for (let n = 0; n < times; n += 1) breaker.failed();
+      for (let n = 0; n < times; n += 1) breaker.failed("upstream");
     },
   };
 }
@@ -58,7 +58,7 @@ describe("a breaker", () => {
     for (let n = 0; n < 5; n += 1) {
       pass(waits.at(-1) ?? 0);
       breaker.begin();
-      breaker.failed();
+      breaker.failed("upstream");
       waits.push(breaker.waitMs());
     }
     expect(waits).toEqual([100, 200, 400, 800, 1000, 1000]);
@@ -85,6 +85,59 @@ describe("a breaker", () => {
     expect(breaker.begin()).toBe("probe");
   });
 
+  test("does not open for what one agent's calls alone end in, while others use the upstream", () => {
+    const { breaker, changes } = makeBreaker();
+    for (let n = 0; n < 100; n += 1) breaker.failed({ agentKey: "slow", isAlone: false });
+    expect(breaker.waitMs()).toBeUndefined();
+    breaker.failed({ agentKey: "other", isAlone: false });
+    expect(breaker.waitMs()).toBe(100);
+    expect(changes).toEqual(["open"]);
+  });
+
+  test("opens for an agent that has the upstream for itself", () => {
+    const { breaker } = makeBreaker();
+    for (let n = 0; n < 3; n += 1) breaker.failed({ agentKey: "only", isAlone: true });
+    expect(breaker.waitMs()).toBe(100);
+  });
+
+  test("opens exactly when enough failed in a row and not all of it by one agent among several", () => {
+    const who = fc.constantFrom("a", "a", "a", "b", "c");
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ by: who, isAlone: fc.constantFrom(false, false, true) }) },
+      fc.constantFrom("upstream" as const, "answer" as const),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const { breaker } = makeBreaker();
+        let row: (string | undefined)[] = [];
+        for (const each of steps) {
+          if (each === "answer") {
+            breaker.succeeded();
+            row = [];
+            continue;
+          }
+          const by = each === "upstream" ? undefined : each.by;
+          breaker.failed(each === "upstream" ? each : { agentKey: each.by, isAlone: each.isAlone });
+          row.push(by);
+          const isOfOne = by !== undefined && row.every((one) => one === by);
+          const isOpen = row.length >= LIMITS.breakerFailures && (!isOfOne || (each !== "upstream" && each.isAlone));
+          expect(breaker.waitMs() !== undefined).toBe(isOpen);
+          if (isOpen) return;
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("takes no second probe, nor one before its time", () => {
+    const { breaker, pass, fail } = makeBreaker();
+    fail(3);
+    expect(() => breaker.begin()).toThrow(TypeError);
+    pass(100);
+    breaker.begin();
+    expect(() => breaker.begin()).toThrow(TypeError);
+  });
+
   test("never holds two probes at once, and is never shut for longer than the longest wait, whatever happens", () => {
     const step = fc.constantFrom("fail", "succeed", "begin", "withdraw", "pass");
     fc.assert(
@@ -98,7 +151,7 @@ describe("a breaker", () => {
             probing = isProbe;
           } else if (each !== "begin") {
             if (each === "pass") pass(90);
-            else if (each === "fail") breaker.failed();
+            else if (each === "fail") breaker.failed("upstream");
             else if (each === "succeed") breaker.succeeded();
             else if (probing) breaker.withdraw();
             if (each !== "pass") probing = false;

@@ -5,6 +5,9 @@
  *      ▲                                                                     │
  *      └───────────────────── anything that the upstream answers ◀──────────┘
  *
+ * Failures of which all are one agent's calls open nothing while others use the upstream: what an agent asks for decides
+ * how long its calls take and what they do to their session, and it must not be able to shut others out.
+ *
  * The probe is a session that the gateway opens for itself to be sure, and no agent's call: a call that is slow by
  * nature would hold all others up. What counts as a failure is its caller's business, and who waits for it.
  */
@@ -14,14 +17,20 @@ import type { UpstreamLimits } from "./limits.ts";
 export interface Breaker {
   /** Milliseconds until a try makes sense; undefined when it does now. */
   waitMs(): number | undefined;
-  /** The caller is about to open a session. `probe`: nobody else does until `succeeded`, `failed` or `withdraw`. */
+  /**
+   * The caller is about to open a session, having asked `waitMs` since it waited last. `probe`: nobody else does until
+   * `succeeded`, `failed` or `withdraw`.
+   */
   begin(): "try" | "probe";
   /** The probe was not made after all. */
   withdraw(): void;
   /** The upstream answered. */
   succeeded(): void;
-  failed(): void;
+  failed(of: FailureOf): void;
 }
+
+/** Of the upstream itself (it opened no session), or of an agent's call. `isAlone`: nobody else has used it lately. */
+export type FailureOf = "upstream" | { readonly agentKey: string; readonly isAlone: boolean };
 
 export interface BreakerOptions {
   readonly clock: Clock;
@@ -36,6 +45,8 @@ export function createBreaker(options: BreakerOptions): Breaker {
   let state: "closed" | "open" | "half-open" = "closed";
   /** In a row, since the last answer. */
   let failures = 0;
+  /** Whose they all are, since the last answer; undefined when they are of several, or of the upstream. */
+  let onlyBy: string | undefined;
   /** How often it opened without closing. */
   let opened = 0;
   let notBeforeMs = 0;
@@ -58,6 +69,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       return left > 0 ? left : undefined;
     },
     begin() {
+      if (this.waitMs() !== undefined) throw new TypeError("an upstream that is given time is not tried");
       if (state === "closed") return "try";
       state = "half-open";
       return "probe";
@@ -72,11 +84,14 @@ export function createBreaker(options: BreakerOptions): Breaker {
       opened = 0;
       options.onChange("closed", 0);
     },
-    failed() {
+    failed(of) {
       // What was under way when it opened says nothing new.
       if (state === "open") return;
+      const by = of === "upstream" ? undefined : of.agentKey;
+      onlyBy = failures === 0 || onlyBy === by ? by : undefined;
       failures += 1;
-      if (state === "half-open" || failures >= limits.breakerFailures) open();
+      const isOfOne = onlyBy !== undefined && !(of !== "upstream" && of.isAlone);
+      if (state === "half-open" || (failures >= limits.breakerFailures && !isOfOne)) open();
     },
   };
 }

@@ -96,6 +96,7 @@ interface Told {
 
 interface CallOptions {
   readonly isolationKey?: string;
+  readonly agentKey?: string;
   readonly signal?: AbortSignal;
   readonly waitMs?: number;
   readonly onNotification?: (params: string) => void;
@@ -115,7 +116,7 @@ async function call(
     ...PLACE,
     upstream,
     isolationKey: options.isolationKey ?? "",
-    agentKey: "",
+    agentKey: options.agentKey ?? "",
     waitMs: options.waitMs ?? 10_000,
     signal: never,
   });
@@ -635,6 +636,60 @@ describe("upstreams over HTTP", () => {
     expect(health).toEqual(["unavailable"]);
     await expect(call(upstreams, upstream, makeMessage("echo"))).rejects.toThrow(/given time/);
     expect(fake.calls.length).toBe(4);
+  });
+
+  test.each([
+    ["time out", "silent", 50],
+    ["break the connection", "die", 5000],
+  ])("are not given up for one agent's calls that %s, while another uses them", async (_name, tool, timeoutMs) => {
+    const fake = await startFake("stateless");
+    const upstreams = makeUpstreams({ breakerFailures: 2, backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const upstream = makeHttp(fake.url, { timeoutMs });
+    const echo = () => call(upstreams, upstream, makeMessage("echo"), { agentKey: "other" });
+    const fail = (agentKey: string) => call(upstreams, upstream, makeMessage(tool), { agentKey });
+    await echo();
+    for (let n = 0; n < 4; n += 1) await fail("one");
+    expect((await echo()).outcome.kind).toBe("completed");
+    await fail("one");
+    await fail("other");
+    await expect(echo()).rejects.toThrow(/given time/);
+  });
+
+  test("are not given up for one agent whose calls end their child, while another uses them", async () => {
+    const upstreams = makeUpstreams({ breakerFailures: 2, backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const upstream = makeStdio("session");
+    const echo = (agentKey: string, isolationKey: string) =>
+      call(upstreams, upstream, makeMessage("echo"), { agentKey, isolationKey });
+    const places = ["1", "2", "3"];
+    await echo("other", "4");
+    await Promise.all(places.map((place) => echo("one", place)));
+    await Promise.all(
+      places.map((isolationKey) => call(upstreams, upstream, makeMessage("die"), { agentKey: "one", isolationKey })),
+    );
+    expect((await echo("other", "4")).outcome.kind).toBe("completed");
+  });
+
+  test("are tried by nobody who waited while they were given up", async () => {
+    let answered = 0;
+    const server = createHttpServer((_request, response) => {
+      answered += 1;
+      response.destroy();
+    });
+    const transport = { type: "http_api", url: await listenOn(server), routes: [] } as const;
+    const upstream = makeHttp("", { transport, concurrencyMax: 1 });
+    const upstreams = makeUpstreams({ breakerFailures: 1, backoffFirstMs: 60_000, backoffLastMs: 60_000 });
+    const hold = () =>
+      upstreams.hold({ ...PLACE, upstream, isolationKey: "", agentKey: "", waitMs: 10_000, signal: never });
+    const first = await hold();
+    const waiting = Promise.allSettled([hold(), hold()]);
+    const target = { method: "GET", path: "/", query: "" };
+    const sink = { head: () => undefined, data: () => undefined };
+    await first.sendHttp({ target, headers: [], body: undefined }, sink, never);
+    first.release();
+    for (const held of await waiting) {
+      expect(held).toMatchObject({ status: "rejected", reason: { message: expect.stringContaining("given time") } });
+    }
+    expect(answered).toBe(1);
   });
 
   test("are not given up for calls that the gateway cut, or that failed with an answer", async () => {

@@ -25,7 +25,7 @@ import {
   type UpstreamPort,
 } from "../ports.ts";
 import { type ApiConnections, createApiConnections } from "./api-connections.ts";
-import { type Breaker, createBreaker } from "./breaker.ts";
+import { type Breaker, createBreaker, type FailureOf } from "./breaker.ts";
 import { checkRunner } from "./check-runner.ts";
 import type { CredentialFiles } from "./credential-files.ts";
 import { type Credentials, createCredentials, type UpstreamConnection } from "./credentials.ts";
@@ -103,6 +103,8 @@ const SPARE_CONNECTIONS = 4;
 const LISTEN_MS = 2_147_483_647;
 const SWEEP_MS = 10_000;
 const HEALTH_EVERY_MS = 10_000;
+/** Whoever used an upstream so long ago uses it no more, as far as giving it up is concerned. */
+const USED_WITHIN_MS = 600_000;
 
 interface Place {
   readonly opening: Promise<UpstreamSession>;
@@ -110,6 +112,8 @@ interface Place {
   running: number;
   lastUsedMs: number;
   readonly openedMs: number;
+  /** Whose call came to it last; undefined until one did. */
+  lastAgent: string | undefined;
 }
 
 interface Entry {
@@ -143,6 +147,9 @@ interface Entry {
   /** What `onHealth` was told last, and when. */
   told: { readonly state: UpstreamHealth["state"]; readonly atMs: number };
   lastUsedMs: number;
+  /** Who used it last, and when that was somebody else than before, on the monotonic clock. */
+  lastAgent: string | undefined;
+  changedAgentMs: number;
 }
 
 /** A sink that says when the answer begins. */
@@ -310,6 +317,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       failure: undefined,
       told: { state: "available", atMs: Number.NEGATIVE_INFINITY },
       lastUsedMs: clock.nowMs(),
+      lastAgent: undefined,
+      changedAgentMs: Number.NEGATIVE_INFINITY,
     };
     entries.set(key, entry);
     return entry;
@@ -350,13 +359,14 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       if (isProbe) entry.breaker.withdraw();
       throw error;
     }
-    const opening = open(entry, upstream, clientCapabilities);
+    const opening = open(entry, upstream, clientCapabilities, () => place.lastAgent);
     const place: Place = {
       opening,
       session: undefined,
       running: 0,
       lastUsedMs: clock.nowMs(),
       openedMs: clock.nowMs(),
+      lastAgent: undefined,
     };
     entry.places.set(key, place);
     opening.then(
@@ -371,7 +381,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         // Told to everyone who waits for `opening`; here it only counts.
         if (entry.places.get(key) === place) entry.places.delete(key);
         entry.era = undefined;
-        fail(entry, error instanceof Failure ? error : new Failure("upstream_unavailable", "it opened no session"));
+        const failure = error instanceof Failure ? error : new Failure("upstream_unavailable", "it opened no session");
+        fail(entry, failure, "upstream");
       },
     );
     return place;
@@ -383,17 +394,34 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     return placeFor(entry, upstream, `${isolationKey}\u0000${clientCapabilities}`, clientCapabilities);
   }
 
-  function fail(entry: Entry, failure: Failure): void {
+  function fail(entry: Entry, failure: Failure, of: FailureOf): void {
     if (ended.signal.aborted) return;
     entry.failure = failure;
-    entry.breaker.failed();
+    entry.breaker.failed(of);
+  }
+
+  function noteUse(entry: Entry, agentKey: string): void {
+    if (entry.lastAgent === agentKey) return;
+    if (entry.lastAgent !== undefined) entry.changedAgentMs = clock.monotonicMs();
+    entry.lastAgent = agentKey;
+  }
+
+  /** A call, or the session that it was made on, came to a bad end. */
+  function ofAgent(entry: Entry, agentKey: string): FailureOf {
+    return { agentKey, isAlone: clock.monotonicMs() - entry.changedAgentMs > USED_WITHIN_MS };
   }
 
   /** What a call says of its upstream, where it says anything: a cut of ours does not, nor the end of a session that counted. */
-  function learn(entry: Entry, session: UpstreamSession, outcome: SendOutcome, signal: AbortSignal): void {
+  function learn(
+    entry: Entry,
+    session: UpstreamSession,
+    outcome: SendOutcome,
+    { agentKey, signal }: { readonly agentKey: string; readonly signal: AbortSignal },
+  ): void {
     const isAnswer = outcome.kind === "completed" || (outcome.kind === "failed" && outcome.unavailable !== true);
     if (isAnswer) entry.breaker.succeeded();
-    else if (!signal.aborted && session.alive()) fail(entry, new Failure("upstream_unavailable", outcome.detail));
+    else if (!signal.aborted && session.alive())
+      fail(entry, new Failure("upstream_unavailable", outcome.detail), ofAgent(entry, agentKey));
   }
 
   function childCount(): number {
@@ -443,7 +471,13 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     drop(oldest.entry, oldest.key, oldest.place);
   }
 
-  async function open(entry: Entry, upstream: Upstream, clientCapabilities: string): Promise<UpstreamSession> {
+  /** `usedBy`: whose call came to the session last. */
+  async function open(
+    entry: Entry,
+    upstream: Upstream,
+    clientCapabilities: string,
+    usedBy: () => string | undefined,
+  ): Promise<UpstreamSession> {
     const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(limits.openTimeoutMs)]);
     if (entry.credentials !== undefined) await entry.credentials.refresh();
     const alone = upstream.isolation === "session";
@@ -491,7 +525,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         countChild(entry.tenantId, -1);
         log("upstream.child_ended", { upstream: upstream.name, detail });
         // One that never was ready counts as a session that did not open.
-        if (ready && !wanted) fail(entry, new Failure("upstream_unavailable", detail));
+        if (!ready || wanted) return;
+        const agentKey = usedBy();
+        const of = agentKey === undefined ? "upstream" : ofAgent(entry, agentKey);
+        fail(entry, new Failure("upstream_unavailable", detail), of);
       },
     }).then((session) => {
       ready = true;
@@ -525,15 +562,17 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         ? beginListening(entry)
         : await entry.slots.take(request.agentKey, request.waitMs, request.signal);
     if (release === undefined) throw new Failure("upstream_unavailable", "the upstream has no free slot");
+    noteUse(entry, request.agentKey);
     let place: Place | undefined;
     try {
       if (entry.credentials !== undefined) await entry.credentials.refresh();
       if (entry.api !== undefined) return await holdConnection(entry, entry.api, request, deadline, release);
       place = placeForCall(entry, request);
       place.running += 1;
+      place.lastAgent = request.agentKey;
       const session = place.session ?? (await waitUntil(place, request.signal, deadline));
       if (session === undefined) throw new Failure("upstream_unavailable", "no session was ready in time");
-      return makeSlot(entry, place, session, request.upstream, release);
+      return makeSlot(entry, place, session, request, release);
     } catch (error) {
       // The slot goes back; the failure goes on to the caller.
       if (place !== undefined) giveBack(entry, place);
@@ -550,13 +589,17 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   async function holdConnection(
     entry: Entry,
     api: ApiConnections,
-    { upstream, signal }: HoldRequest,
+    { upstream, agentKey, signal }: HoldRequest,
     deadline: number,
     give: () => void,
   ): Promise<Slot> {
+    // It may have waited for its slot.
+    requireTriable(entry);
     let isProbe = entry.breaker.begin() === "probe";
-    const settle = (outcome: "succeeded" | "failed" | "withdraw"): void => {
-      if (outcome !== "withdraw" || isProbe) entry.breaker[outcome]();
+    const settle = (outcome: "succeeded" | "withdraw" | FailureOf): void => {
+      if (outcome === "succeeded") entry.breaker.succeeded();
+      else if (outcome !== "withdraw") entry.breaker.failed(outcome);
+      else if (isProbe) entry.breaker.withdraw();
       isProbe = false;
     };
     let client: Client;
@@ -571,8 +614,13 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
           ? new Failure("upstream_unavailable", "no connection to the upstream could be opened", { cause: error })
           : new Failure("upstream_address_refused", refusal.message, { cause: error });
       entry.failure = failure;
-      settle(signal.aborted || ended.signal.aborted ? "withdraw" : "failed");
+      settle(signal.aborted || ended.signal.aborted ? "withdraw" : "upstream");
       throw failure;
+    }
+    if (!isProbe && entry.breaker.waitMs() !== undefined) {
+      // It was given up while this connection opened.
+      api.giveBack(client);
+      requireTriable(entry);
     }
     let state: "held" | "used" | "released" = "held";
     return {
@@ -598,7 +646,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         if (masked !== undefined && outcome.kind === "completed") await masked.end();
         if (outcome.kind === "unknown" && !cut.aborted && !ended.signal.aborted) {
           entry.failure = new Failure("upstream_unavailable", outcome.detail);
-          settle("failed");
+          settle(ofAgent(entry, agentKey));
         }
         return outcome;
       },
@@ -624,7 +672,13 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     };
   }
 
-  function makeSlot(entry: Entry, place: Place, session: UpstreamSession, upstream: Upstream, give: () => void): Slot {
+  function makeSlot(
+    entry: Entry,
+    place: Place,
+    session: UpstreamSession,
+    { upstream, agentKey }: HoldRequest,
+    give: () => void,
+  ): Slot {
     let used = false;
     let released = false;
     return {
@@ -637,7 +691,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
           deadlineMs:
             message.method === LISTEN_METHOD ? LISTEN_MS : Math.min(upstream.timeoutMs, options.callDeadlineMs),
         });
-        learn(entry, session, outcome, signal);
+        learn(entry, session, outcome, { agentKey, signal });
         return outcome;
       },
       sendHttp: async () => ({ kind: "aborted", detail: "an MCP server takes no HTTP requests" }),
