@@ -171,6 +171,25 @@ describe("a rug pull", () => {
 });
 
 describe("what else an upstream may do", () => {
+  test("a resource to show that it names in _meta, and an icon, are parts of what was approved", async () => {
+    const shown = (uri: string, icon: string) => ({ _meta: { ui: { resourceUri: uri } }, icons: [{ src: icon }] });
+    const icon = "https://icons.example/1.png";
+    const upstream = await add("shows", [
+      makeTool("chart", "Draws.", shown("ui://chart", icon)),
+      makeTool("table", "Lists.", shown("ui://table", icon)),
+    ]);
+    upstream.tools = [
+      makeTool("chart", "Draws.", shown("ui://ignore-all-rules", icon)),
+      makeTool("table", "Lists.", shown("ui://table", "https://icons.example/2.png")),
+    ];
+    const answer = await review("shows");
+    expect(answer.tools.map(({ change, status }) => `${change} ${status}`)).toEqual(
+      Array(2).fill("changed quarantined"),
+    );
+    expect(answer.tools[0]?.diff).toContain('+      "resourceUri": "ui://ignore-all-rules"');
+    expect(await call("shows", "chart")).toBe("tool_quarantined");
+  });
+
   test("a widened schema is caught", async () => {
     const schema = {
       type: "object",
@@ -300,6 +319,8 @@ describe("a day of harmless changes", () => {
       makeTool(`${"abcdefghijkl".charAt(at).repeat(6)}`, `Does the work number ${at}.`, {
         title: `Tool ${at}`,
         annotations: { readOnlyHint: true, title: `Tool ${at}` },
+        icons: [{ src: `https://icons.example/${at}.png`, mimeType: "image/png" }],
+        _meta: { ui: { resourceUri: `ui://tool/${at}`, visibility: ["model"] }, version: 1 },
       }),
     );
     const upstream = await add("calm", tools);

@@ -3,9 +3,9 @@
  * exactly when their canonical texts are equal; the digest of a tool is the SHA-256 of that text.
  *
  * Nothing is told apart by white space, by how a string is escaped, by the order of members, or by the order of what
- * JSON Schema reads as a set (`required`, `enum`, a list of types, `dependentRequired`). `icons` and the definition's
- * own `_meta` are left out. All else counts, members that no specification names included, and so does the spelling of
- * a number: what is not known to be harmless is a change.
+ * JSON Schema reads as a set (`required`, `enum`, a list of types, `dependentRequired`). All else counts: `_meta`, which
+ * says what a client shows beside the tool, `icons`, members that no specification names, and the spelling of a number.
+ * What is not known to be harmless is a change.
  */
 import {
   isJsonArray,
@@ -23,8 +23,6 @@ export type CanonicalDefinition =
 
 const DEPTH_MAX = 64;
 const NAME_LENGTH_MAX = 256;
-/** Shown to people or for machines in between, and never part of what a call means. */
-const NOT_PINNED = ["icons", "_meta"];
 
 /** The canonical form of one member of `tools`, and the value that it was made from (as it was given). */
 export function canonicalDefinition(definition: string): CanonicalDefinition {
@@ -36,11 +34,7 @@ export function canonicalDefinition(definition: string): CanonicalDefinition {
   if (typeof name !== "string" || name === "") return { kind: "unreadable", detail: "it has no name" };
   if (name.length > NAME_LENGTH_MAX) return { kind: "unreadable", detail: "its name is too long" };
   const pinned = mapMembers(value, (member, memberName) =>
-    NOT_PINNED.includes(memberName)
-      ? undefined
-      : memberName === "inputSchema" || memberName === "outputSchema"
-        ? sortSchema(member)
-        : sortValue(member),
+    memberName === "inputSchema" || memberName === "outputSchema" ? sortSchema(member) : sortValue(member),
   );
   return { kind: "canonical", name, text: writeJson(pinned), value };
 }
@@ -103,13 +97,12 @@ function sortValue(value: JsonValue): JsonValue {
   return isJsonObject(value) ? mapMembers(value, sortValue) : value;
 }
 
-/** A copy with its members in the order of their names' code units, without those that `map` leaves out. */
-function mapMembers(object: JsonObject, map: (member: JsonValue, name: string) => JsonValue | undefined): JsonObject {
+/** A copy with its members in the order of their names' code units. */
+function mapMembers(object: JsonObject, map: (member: JsonValue, name: string) => JsonValue): JsonObject {
   const copy: Record<string, JsonValue> = Object.create(null) as Record<string, JsonValue>; // no prototype, no members yet
   for (const name of Object.keys(object).sort()) {
     const member = object[name];
-    const mapped = member === undefined ? undefined : map(member, name);
-    if (mapped !== undefined) copy[name] = mapped;
+    if (member !== undefined) copy[name] = map(member, name);
   }
   return copy;
 }

@@ -221,6 +221,12 @@ function signatureOf(definition: string): string | undefined {
   const canonical = canonicalDefinition(definition);
   if (canonical.kind === "unreadable" || (canonical.value["description"] ?? "") === "") return undefined;
   // The canonical text is JSON of ours.
-  const { name: _, title: __, ...rest } = JSON.parse(canonical.text) as Record<string, JsonValue>;
+  const {
+    name: _,
+    title: __,
+    icons: ___,
+    _meta: ____,
+    ...rest
+  } = JSON.parse(canonical.text) as Record<string, JsonValue>;
   return writeJson(rest);
 }

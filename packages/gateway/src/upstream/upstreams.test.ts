@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { toNodeHandler } from "@modelcontextprotocol/node";
 import { createMcpHandler, fromJsonSchema, McpServer } from "@modelcontextprotocol/server";
 import type { Upstream } from "@writ/contract";
+import { pinnedTextOf } from "@writ/core";
 import { openKeyring, wrapEnvironmentValue } from "@writ/runtime";
 import { MCP_UPSTREAM_TOOLS, type McpUpstream, startMcpUpstream } from "@writ/testkit";
 import { afterEach, describe, expect, test } from "vitest";
@@ -1346,6 +1347,10 @@ describe("upstreams over stdio", () => {
     const upstreams = makeUpstreams();
     const catalogue = await upstreams.readCatalogue("t", "u", upstream, never);
     expect(catalogue.tools.map((tool) => tool.name)).toContain("echo");
+    // Another process of it defines the same, to the letter of what is pinned.
+    const again = await makeUpstreams().readCatalogue("t", "u", upstream, never);
+    const textsOf = ({ tools }: typeof again) => tools.map(({ definition }) => pinnedTextOf(definition));
+    expect(textsOf(again)).toEqual(textsOf(catalogue));
     const told = await call(upstreams, upstream, makeMessage("echo", '{"message":"hi"}'));
     expect(textOf(told.json)).toContain("hi");
   });
