@@ -430,6 +430,10 @@ describe("between revisions", () => {
     client.setNotificationHandler(ToolListChangedNotificationSchema, () => {
       changes += 1;
     });
+    const readings = async () =>
+      (await rig.events()).filter(({ name, fields }) => name === "catalogue.read" && fields["upstream"] === "newest")
+        .length;
+    const before = await readings();
     expect((await client.listResources()).resources).toHaveLength(3);
     const read = await client.readResource({ uri: "test://template/7/data" });
     expect(JSON.stringify(read.contents)).toContain("Data for ID: 7");
@@ -443,6 +447,8 @@ describe("between revisions", () => {
       await client.callTool({ name: "test_trigger_tool_change", arguments: {} });
       return changes > 0 ? true : undefined;
     });
+    // Writ has heard it as well, and looks at the tools.
+    await eventually("a reading", async () => ((await readings()) > before ? true : undefined));
     await client.close();
   });
 

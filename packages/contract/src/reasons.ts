@@ -87,6 +87,11 @@ export const REASONS = {
   },
   route_denied: { http: 403, jsonRpc: -32014, sentence: "A route of the upstream refuses this method and path." },
   tool_quarantined: { http: 403, jsonRpc: -32013, sentence: "The tool's definition changed and awaits approval." },
+  upstream_quarantined: {
+    http: 403,
+    jsonRpc: -32013,
+    sentence: "The upstream's instructions changed and await approval.",
+  },
   // Caveats.
   caveat_unknown: { http: 403, jsonRpc: -32010, sentence: "The token holds a caveat that this gateway does not know." },
   caveat_malformed: { http: 403, jsonRpc: -32010, sentence: "The token holds a caveat that cannot be read." },

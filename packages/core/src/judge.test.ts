@@ -249,6 +249,26 @@ rules:
     expect(listTools(world.state, listing).tools).toEqual([]);
   });
 
+  it.each([
+    ["resource.list", "upstream_quarantined"],
+    ["prompt.list", "upstream_quarantined"],
+    ["client.sample", "upstream_quarantined"],
+    ["client.elicit", "upstream_quarantined"],
+    ["client.roots", "upstream_quarantined"],
+    // Nothing that the upstream says comes of these.
+    ["mcp.session", undefined],
+    ["tool.list", undefined],
+  ] as const)("lets nothing through that an upstream says whose instructions are quarantined: %s", (action, reason) => {
+    const world = makeWorld({ rules: 'version: 1\nrules: [{ id: all, effect: allow, match: { action: ["*"] } }]\n' });
+    const upstream = world.state.upstreamByName("everything");
+    if (upstream === undefined) throw new TypeError("the world has no upstream");
+    const attempt = world.attempt(world.rootText, { action, tool: "" });
+    expect(judged(world, attempt)).toBe("allow policy_allow");
+    const lock = { instructions: '""', digest: "", status: "quarantined" } as const;
+    put(world, { kind: "upstream", id: upstream.id, version: 2, value: { ...upstream.value, lock } });
+    expect(judged(world, attempt)).toBe(reason === undefined ? "allow policy_allow" : `deny ${reason}`);
+  });
+
   it("denies a call that was described on an older definition of its tool", () => {
     const world = makeWorld();
     const attempt = world.attempt(world.rootText);

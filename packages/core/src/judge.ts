@@ -9,6 +9,7 @@
  * answered the same whether or not it exists; so a lock on one tool speaks only to those who may see the tool.
  */
 import {
+  type Action,
   ANONYMOUS,
   type BudgetClaim,
   isCharged,
@@ -463,10 +464,24 @@ function recordedUntilMs(state: TenantState, token: Pick<Presenter, "path">, roo
   return untilMs;
 }
 
-/** What stops this one tool: its kill switch or its quarantine. */
+/** Actions besides calls whose answers, or whose questions, are an upstream's own words to an agent. */
+const ITS_WORDS: ReadonlySet<Action> = new Set([
+  "resource.read",
+  "resource.list",
+  "resource.subscribe",
+  "prompt.get",
+  "prompt.list",
+  "completion",
+  "client.sample",
+  "client.elicit",
+  "client.roots",
+]);
+
+/** What stops this one tool, or what else its upstream says: a kill switch or a quarantine. */
 function toolLock({ state, attempt }: View): Denial | undefined {
   const { action, resource } = attempt.request;
   if (resource.upstream !== "" && state.killed("upstream", resource.upstream)) return no("kill_engaged");
+  if (ITS_WORDS.has(action) && isQuarantined(state, resource.upstream)) return no("upstream_quarantined");
   if (action !== "tool.call") return undefined;
   const id = `${resource.upstream}/${resource.name}`;
   if (state.killed("tool", id)) return no("kill_engaged");
@@ -475,7 +490,7 @@ function toolLock({ state, attempt }: View): Denial | undefined {
   return tool !== undefined && tool.status !== "active" ? no("tool_quarantined") : undefined;
 }
 
-/** Whether all tools of an upstream are: it has said other instructions than the pinned ones. */
+/** Whether an upstream is as a whole: it has said other instructions than the pinned ones. */
 function isQuarantined(state: TenantState, upstream: string): boolean {
   const lock = state.upstreamByName(upstream)?.value.lock;
   return lock !== undefined && lock.status !== "active";

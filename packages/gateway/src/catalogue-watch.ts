@@ -1,6 +1,6 @@
 /**
  * What the gateway asks upstreams by itself: their catalogues. Each upstream is read when it appears or changes, when
- * the control plane asks for it, and at intervals. What has drifted from what is pinned is quarantined at once; what was
+ * the control plane asks for it, when it says that its tools have changed, and at intervals. What has drifted from what is pinned is quarantined at once; what was
  * seen is stored as an observation and said in events. Pinning, so that something can be called, is a command of the
  * control plane: nothing here widens.
  */
@@ -26,6 +26,11 @@ export interface CatalogueReader {
 export interface CatalogueWatch {
   /** Looks for upstreams of a tenant that were not read as they are now. */
   review(state: TenantState): void;
+  /**
+   * An upstream says that its tools have changed: read at once, but neither beside a reading that is under way nor sooner
+   * than some seconds after one that it caused; then at the next review.
+   */
+  heard(tenantId: string, upstreamId: string): void;
   /** Reads what the control plane asked for, of tenants that are in memory. Never rejects. */
   serve(): Promise<void>;
   close(): Promise<void>;
@@ -55,6 +60,8 @@ const DETAIL_LENGTH_MAX = 500;
 const READ_TIMEOUT_MS = 30_000;
 const AGAIN_AFTER_FAILURE_MS = 15_000;
 const CATCH_UP_MS = 5_000;
+/** What an upstream says cannot have it read more often. */
+const HEARD_EVERY_MS = 5_000;
 /** Names of one kind in one event. */
 const NAMES_MAX = 100;
 
@@ -78,6 +85,10 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
   const seen = new Map<string, Seen>();
   const waiting: Task[] = [];
   const running = new Set<Promise<void>>();
+  /** How many readings of each upstream wait or are under way. */
+  const busy = new Map<string, number>();
+  /** When each upstream was last read for what it said. */
+  const heardMs = new Map<string, number>();
   const closing = new AbortController();
 
   function review(state: TenantState): void {
@@ -88,6 +99,23 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
       if (isKnown && nowMs < known.againMs) continue;
       if (!plan({ tenantId: state.tenantId, upstreamId: id, upstream: value, wanted: known?.wanted ?? 0 })) return;
     }
+    pump();
+  }
+
+  function heard(tenantId: string, upstreamId: string): void {
+    const key = keyOf(tenantId, upstreamId);
+    const known = seen.get(key);
+    const upstream = states.current(tenantId)?.get("upstream", upstreamId);
+    // One that was never read is read anyway.
+    if (upstream === undefined || known === undefined) return;
+    const nowMs = clock.monotonicMs();
+    const soonestMs = (heardMs.get(key) ?? Number.NEGATIVE_INFINITY) + HEARD_EVERY_MS;
+    if (busy.has(key) || nowMs < soonestMs) {
+      seen.set(key, { ...known, againMs: Math.min(known.againMs, Math.max(nowMs, soonestMs)) });
+      return;
+    }
+    if (!plan({ tenantId, upstreamId, upstream, wanted: known.wanted })) return;
+    heardMs.set(key, nowMs);
     pump();
   }
 
@@ -111,6 +139,8 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
     if (waiting.length >= WAITING_MAX) return false;
     remember(task, options.intervalMs);
     waiting.push(task);
+    const key = keyOf(task.tenantId, task.upstreamId);
+    busy.set(key, (busy.get(key) ?? 0) + 1);
     return true;
   }
 
@@ -125,6 +155,10 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
       if (task === undefined) return;
       const run = read(task).finally(() => {
         running.delete(run);
+        const key = keyOf(task.tenantId, task.upstreamId);
+        const left = (busy.get(key) ?? 1) - 1;
+        if (left > 0) busy.set(key, left);
+        else busy.delete(key);
         pump();
       });
       running.add(run);
@@ -242,6 +276,7 @@ export function createCatalogueWatch(options: CatalogueWatchOptions): CatalogueW
 
   return {
     review,
+    heard,
     serve,
     async close() {
       closing.abort();

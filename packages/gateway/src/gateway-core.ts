@@ -154,6 +154,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     callDeadlineMs: options.callDeadlineMs,
     log: (event, fields) => log.info(fields, event),
     version: options.version,
+    onToolsChanged: (tenantId, upstreamId) => catalogue.heard(tenantId, upstreamId),
     onHealth: (health) => journal.record(healthEvent({ clock, random, gatewayId, health })),
   });
   const catalogue = createCatalogueWatch({

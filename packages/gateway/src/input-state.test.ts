@@ -44,8 +44,7 @@ function seal(states: InputStates, result: string, asked: Asked = makeAsked({}))
   return (JSON.parse(sealed ?? "{}") as { requestState: string }).requestState;
 }
 
-const own =
-  '{"resultType":"input_required","inputRequests":{"ok":' + ELICIT + '},"requestState":"the \\u0075pstream\'s"}';
+const own = `{"resultType":"input_required","inputRequests":{"ok":${ELICIT}},"requestState":"the \\u0075pstream's"}`;
 const none = `{"resultType":"input_required","inputRequests":{"ok":${ELICIT}}}`;
 
 test("an answer that was asked for goes on with the upstream's own state, on any gateway", () => {

@@ -18,7 +18,11 @@ export interface EarsOptions {
   readonly alone: boolean;
   /** JSON text of what the server says that it can do. */
   readonly capabilities: () => string;
+  /** The server says that its tools have changed, whoever listens. */
+  readonly toolsChanged: () => void;
 }
+
+export const TOOLS_CHANGED = "notifications/tools/list_changed";
 
 export interface Ears {
   /** A listening, until it is cut or the session ends. Never rejects. */
@@ -98,6 +102,7 @@ export function createEars(options: EarsOptions): Ears {
     hear({ method, params }) {
       const wanted = wantedBy(method, params, options.alone);
       if (wanted === undefined) return "stray";
+      if (method === TOOLS_CHANGED) options.toolsChanged();
       for (const listener of listeners) if (wanted(listener.wants)) give(listener, method, params);
       return "heard";
     },
@@ -112,7 +117,7 @@ export function createEars(options: EarsOptions): Ears {
 /** Which listeners a notification is for; undefined when it is none that is passed on. */
 function wantedBy(method: string, params: string, alone: boolean): ((wants: Wants) => boolean) | undefined {
   switch (method) {
-    case "notifications/tools/list_changed":
+    case TOOLS_CHANGED:
       return ({ tools }) => tools;
     case "notifications/prompts/list_changed":
       return ({ prompts }) => prompts;

@@ -271,6 +271,7 @@ function makeSession(
   const { capabilities } = readOpening(opening);
   const ears = createEars({
     alone: options.alone,
+    toolsChanged: options.toolsChanged,
     capabilities: () => capabilities,
     begin: openStream,
     end: () => stream?.abort(),

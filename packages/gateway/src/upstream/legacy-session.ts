@@ -74,6 +74,7 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
   const levels = createLogLevels();
   const ears = createEars({
     alone: options.alone,
+    toolsChanged: options.toolsChanged,
     capabilities: () => readOpening(opening).capabilities,
     begin: () => undefined,
     end: () => undefined,

@@ -31,5 +31,7 @@ export interface SessionContext {
   /** JSON text of what a server of a session revision is told that it may ask for. */
   readonly clientCapabilities: string;
   readonly client: Implementation;
+  /** The server says that its tools have changed. */
+  readonly toolsChanged: () => void;
   readonly log: UpstreamLog;
 }

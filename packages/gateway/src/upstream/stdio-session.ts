@@ -77,6 +77,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
 
   const ears = createEars({
     alone: options.alone,
+    toolsChanged: options.toolsChanged,
     capabilities: () => readOpening(opening).capabilities,
     begin: () => undefined,
     end: () => undefined,

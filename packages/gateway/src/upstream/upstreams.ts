@@ -14,6 +14,7 @@ import { makeAddressRules } from "@writ/runtime";
 import { type Client, Pool } from "undici";
 import { type MirroredArgument, readMirroredArguments } from "../mirrored-arguments.ts";
 import {
+  type AnswerSink,
   type Clock,
   Failure,
   type HoldRequest,
@@ -29,6 +30,7 @@ import { type Breaker, createBreaker, type FailureOf } from "./breaker.ts";
 import { checkRunner } from "./check-runner.ts";
 import type { CredentialFiles } from "./credential-files.ts";
 import { type Credentials, createCredentials, type UpstreamConnection } from "./credentials.ts";
+import { TOOLS_CHANGED } from "./ears.ts";
 import { type AddressRefused, createGuardedConnector, type Resolve, resolveBySystem } from "./guarded-connector.ts";
 import { openHttpSession } from "./http-session.ts";
 import { UPSTREAM_LIMITS, type UpstreamLimits } from "./limits.ts";
@@ -71,6 +73,8 @@ export interface UpstreamsOptions {
   readonly limits?: UpstreamLimits;
   /** When an upstream is given up for a while, and when it answers again; each at most once in ten seconds. */
   readonly onHealth?: (health: UpstreamHealth) => void;
+  /** An upstream says that its tools have changed, on a session that is open for an agent; as often as it likes. */
+  readonly onToolsChanged?: (tenantId: string, upstreamId: string) => void;
 }
 
 export interface UpstreamHealth {
@@ -150,6 +154,17 @@ interface Entry {
   /** Who used it last, and when that was somebody else than before, on the monotonic clock. */
   lastAgent: string | undefined;
   changedAgentMs: number;
+}
+
+/** A sink that also says when the tools have changed, as servers of the stateless revision tell whoever listens. */
+function heardBy(sink: AnswerSink, toolsChanged: () => void): AnswerSink {
+  return {
+    ...sink,
+    notification(method, params) {
+      if (method === TOOLS_CHANGED) toolsChanged();
+      return sink.notification(method, params);
+    },
+  };
 }
 
 /** A sink that says when the answer begins. */
@@ -359,7 +374,11 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       if (isProbe) entry.breaker.withdraw();
       throw error;
     }
-    const opening = open(entry, upstream, clientCapabilities, () => place.lastAgent);
+    const opening = open(entry, upstream, clientCapabilities, {
+      lastAgent: () => place.lastAgent,
+      // A server that says so whenever a session opens would be read again for each reading.
+      toolsChanged: () => (key === GATEWAY_KEY ? undefined : toolsChanged(entry)),
+    });
     const place: Place = {
       opening,
       session: undefined,
@@ -471,17 +490,20 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     drop(oldest.entry, oldest.key, oldest.place);
   }
 
-  /** `usedBy`: whose call came to the session last. */
+  function toolsChanged({ tenantId, upstreamId }: Entry): void {
+    options.onToolsChanged?.(tenantId, upstreamId);
+  }
+
   async function open(
     entry: Entry,
     upstream: Upstream,
     clientCapabilities: string,
-    usedBy: () => string | undefined,
+    { lastAgent, toolsChanged }: { readonly lastAgent: () => string | undefined; readonly toolsChanged: () => void },
   ): Promise<UpstreamSession> {
     const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(limits.openTimeoutMs)]);
     if (entry.credentials !== undefined) await entry.credentials.refresh();
     const alone = upstream.isolation === "session";
-    const shared = { client, clientCapabilities, alone, log, limits, era: entry.era, signal };
+    const shared = { client, clientCapabilities, alone, toolsChanged, log, limits, era: entry.era, signal };
     const { transport } = upstream;
     if (transport.type === "http") {
       const { connection, streams, url } = entry;
@@ -526,7 +548,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         log("upstream.child_ended", { upstream: upstream.name, detail });
         // One that never was ready counts as a session that did not open.
         if (!ready || wanted) return;
-        const agentKey = usedBy();
+        const agentKey = lastAgent();
         const of = agentKey === undefined ? "upstream" : ofAgent(entry, agentKey);
         fail(entry, new Failure("upstream_unavailable", detail), of);
       },
@@ -686,10 +708,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         if (used || released) return { kind: "aborted", detail: "the slot was used already" };
         used = true;
         if (!session.alive()) return { kind: "aborted", detail: "the session ended before the call was sent" };
-        const outcome = await session.send(message, sink, {
+        const listens = message.method === LISTEN_METHOD;
+        const outcome = await session.send(message, listens ? heardBy(sink, () => toolsChanged(entry)) : sink, {
           signal,
-          deadlineMs:
-            message.method === LISTEN_METHOD ? LISTEN_MS : Math.min(upstream.timeoutMs, options.callDeadlineMs),
+          deadlineMs: listens ? LISTEN_MS : Math.min(upstream.timeoutMs, options.callDeadlineMs),
         });
         learn(entry, session, outcome, { agentKey, signal });
         return outcome;
