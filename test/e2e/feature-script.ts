@@ -82,7 +82,7 @@ export const EVERYTHING_STEPS: readonly Step[] = [
       return { heard: heard.slice(0, 2), answer };
     },
   },
-  read("demo://resource/static/document/features.md"),
+  read("demo://resource/static/document/startup.md"),
   read("demo://resource/dynamic/text/7"),
   {
     what: "read a blob",
