@@ -60,7 +60,7 @@ const HOLD_WAIT_MS = 5_000;
 const CATCH_UP_MS = 5_000;
 /**
  * How often one attempt starts over because the world moved under it: a delegation most of all, whose child is recorded
- * on one revision, and any call while a gateway begins.
+ * on one revision.
  */
 const ROUNDS_MAX = 8;
 

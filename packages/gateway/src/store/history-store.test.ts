@@ -1,8 +1,9 @@
 /** The journal over a real history: what cannot be written holds up nothing else, and a passed soft limit is said. */
 import { randomBytes } from "node:crypto";
 import { type AuditEvent, type BudgetClaim, INSTANCE_TENANT, makeUuidv7 } from "@writ/contract";
+import type { TenantState } from "@writ/core";
 import { type Database, openPostgres } from "@writ/db";
-import { ensureInstance, readEvents, readHead } from "@writ/history";
+import { createTenant, ensureInstance, readEvents, readHead } from "@writ/history";
 import { freshDatabase, sharedPostgres } from "@writ/testkit";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createJournal } from "../journal/journal.ts";
@@ -66,6 +67,52 @@ it("an event that cannot be written is dropped, and those beside it are on recor
   const log = await readEvents(control, { tenantId: INSTANCE_TENANT, epoch: 1, after: 0, limit: 10 });
   expect(log.map((entry) => /"gateway":"(\w+)"/.exec(entry.event)?.[1]).filter(Boolean)).toEqual(["before", "after"]);
   expect(errors).toEqual(["an entry was refused by the database"]);
+});
+
+it("a decision is made again beside an event of a tenant that is not in memory", async () => {
+  // Right behind a start an event of the instance went with the first call: under the lock there was no state of the
+  // instance to follow, so the batch was given up each time, until the call was denied as stale.
+  const tenantId = newId();
+  await createTenant(control, { tenantId, nowMs: clock.nowMs(), newId }, async () => undefined);
+  const head = (await readHead(control, tenantId))?.revision ?? -1;
+  let revision = head + 1;
+  const state = (): TenantState => ({ revision, instanceRevision: 0 }) as TenantState; // nothing else is looked at
+  const states = {
+    current: (id: string) => (id === tenantId ? state() : undefined),
+    follow: (id: string) => id === tenantId,
+  };
+  const log = { error: () => undefined, warn: () => undefined };
+  const { batches } = createHistoryStores({ db, gatewayId: newId(), clock, random, states, log });
+  const journal = createJournal({
+    store: batches,
+    clock,
+    random,
+    log,
+    revisionOf: () => revision,
+    async catchUp() {
+      revision = head;
+      journal.record(stopped("beside"));
+    },
+    seal: () => undefined,
+  });
+  const makeEntry = (): DecisionEntry => ({
+    kind: "allow",
+    tenantId,
+    callId: newId(),
+    revision,
+    validUntilMs: clock.nowMs() + 60_000,
+    claims: [],
+    root: "00".repeat(16),
+    budgetNodesMax: 10,
+    salt: random.bytes(16),
+    event: { ...stopped("call"), tenantId },
+    denial: undefined,
+    outcome: undefined,
+  });
+  const { result } = await journal.commit(makeEntry(), makeEntry);
+  await journal.drain(10_000);
+  journal.close();
+  expect(result.kind).toBe("committed");
 });
 
 it("a call that goes over a soft limit is committed, and that it went over is on record behind it", async () => {

@@ -127,7 +127,10 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
         });
         let entries: readonly BatchEntry[] = [];
         const outcome = await commitJournalUnderLock(db, locked, (changes) => {
-          for (const [tenantId, read] of changes) if (!states.follow(tenantId, read)) return undefined;
+          for (const [tenantId, read] of changes) {
+            // Of a tenant that is not in memory nothing is decided here: it has an outcome or an event in the batch.
+            if (states.current(tenantId) !== undefined && !states.follow(tenantId, read)) return undefined;
+          }
           entries = build();
           return entries.length === 0 ? undefined : makeBatch(batchId, entries);
         });
