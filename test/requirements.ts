@@ -112,6 +112,12 @@ export const REQUIREMENTS: readonly Requirement[] = [
     sentence:
       "A tool is called only as it was approved. Defined otherwise, it is quarantined on all gateways as soon as one sees it; an approval pins exactly what was shown, and nothing that an upstream does unlocks anything.",
   },
+  {
+    id: "R-OBSERVE-1",
+    sentence:
+      "Observe mode lets through what a policy itself has denied to the end, on one upstream, for 14 days at most, and puts each on record; every other no stays.",
+  },
+  { id: "R-OBSERVE-2", sentence: "Under observation, too, nothing that a holder appends to a token widens anything." },
   { id: "R-BUDGET-1", sentence: "A budget is never overspent: under concurrency, across gateways, through crashes." },
   { id: "R-BUDGET-2", sentence: "A call that may have been sent stays charged." },
   {

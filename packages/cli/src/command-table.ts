@@ -47,6 +47,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "The rules file: validate, test, apply, diff.",
     load: () => import("./commands/policy.ts"),
   },
+  {
+    name: "observe",
+    summary: "Observe mode: start, stop, list, report.",
+    load: () => import("./commands/observe.ts"),
+  },
   { name: "budget", summary: "Budgets: list, add, set, remove, usage.", load: () => import("./commands/budget.ts") },
   { name: "price", summary: "The price list: list, set, remove.", load: () => import("./commands/price.ts") },
   { name: "kill", summary: "Kill switches: list, engage, release.", load: () => import("./commands/kill.ts") },

@@ -230,6 +230,23 @@ export interface EnforcementPoint {
   readonly expiresAtMs?: number;
 }
 
+/** How long an upstream may be under observation. */
+export const OBSERVE_DAYS_MAX = 14;
+export const OBSERVE_MS_MAX = OBSERVE_DAYS_MAX * 86_400_000;
+
+/**
+ * An upstream under observation: what the policy would deny of it is allowed, and said. The object's id is that of the
+ * upstream, so that another one of the same name is not under it.
+ */
+export interface ObserveMode {
+  /** The upstream's name. */
+  readonly upstream: string;
+  readonly startedAtMs: number;
+  readonly startedBy: string;
+  /** No later than `OBSERVE_MS_MAX` after its start; what says otherwise is no observation. */
+  readonly untilMs: number;
+}
+
 export interface AuthorityValues {
   readonly tenant: TenantSettings;
   readonly principal: Principal;
@@ -245,6 +262,7 @@ export interface AuthorityValues {
   readonly price: Price;
   readonly kill: Kill;
   readonly enforcement_point: EnforcementPoint;
+  readonly observe_mode: ObserveMode;
 }
 
 export type AuthorityKind = keyof AuthorityValues;
@@ -264,6 +282,7 @@ export const AUTHORITY_KINDS = [
   "price",
   "kill",
   "enforcement_point",
+  "observe_mode",
 ] as const satisfies readonly AuthorityKind[];
 
 /** One object of authority, tagged by kind. */

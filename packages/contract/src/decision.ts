@@ -6,6 +6,13 @@ export interface Obligation {
   readonly kind: string;
 }
 
+/** What the policy says of a call that is allowed only because its upstream is under observation. */
+export interface WouldDeny {
+  readonly reason: Reason;
+  /** The rule that would have denied it; "" when none did. */
+  readonly ruleId: string;
+}
+
 interface DecisionBase {
   /** Codes of the closed list, on allows as well as denials; never empty. */
   readonly reasons: readonly Reason[];
@@ -20,6 +27,7 @@ export interface Allow extends DecisionBase {
   readonly obligations: readonly Obligation[];
   /** Milliseconds since the epoch: the least expiry the decision relied on. */
   readonly validUntilMs: number;
+  readonly wouldDeny?: WouldDeny;
 }
 
 export interface Deny extends DecisionBase {

@@ -50,9 +50,13 @@ const attempt = {
   claims: "objects",
   gateway: "string",
   ruleId: "string",
+  wouldDeny: "object",
 } as const;
 
-/** `node` and `root` are a token's, `enforcementPoint` is there for a subject that was asserted without one. */
+/**
+ * `node` and `root` are a token's, `enforcementPoint` is there for a subject that was asserted without one, `wouldDeny`
+ * (reason, and rule where there is one) for an allow that only observe mode made one.
+ */
 const attemptOptional = [
   "node",
   "root",
@@ -68,6 +72,7 @@ const attemptOptional = [
   "input",
   "claims",
   "ruleId",
+  "wouldDeny",
   "upstream",
 ] as const;
 
@@ -388,6 +393,19 @@ export const EVENTS = {
     category: "catalogue",
     sentence: "The gateway itself read an upstream's catalogue.",
     fields: { upstream: "string", status: "string", tools: "integer" },
+  },
+  "observe.started": {
+    version: 1,
+    category: "policy",
+    sentence:
+      "An upstream was put under observation, or its observation got another end: what the policy would deny of it is allowed until then.",
+    fields: { ...admin, upstreamId: "string", upstream: "string", until: "integer" },
+  },
+  "observe.stopped": {
+    version: 1,
+    category: "policy",
+    sentence: "The observation of an upstream was ended before or after its time: the policy denies again.",
+    fields: { ...admin, upstreamId: "string", upstream: "string" },
   },
   "policy.proposed": {
     version: 1,

@@ -30,6 +30,9 @@ export {
   KILL_SCOPES,
   type Kill,
   type KillScope,
+  OBSERVE_DAYS_MAX,
+  OBSERVE_MS_MAX,
+  type ObserveMode,
   type Price,
   type Principal,
   type RecordedNode,
@@ -59,7 +62,7 @@ export {
   type Window,
   windowAt,
 } from "./budgets.ts";
-export type { Allow, Decision, Deny, Obligation, StepUp } from "./decision.ts";
+export type { Allow, Decision, Deny, Obligation, StepUp, WouldDeny } from "./decision.ts";
 export { type AuditEvent, EVENTS, type EventEntry, type EventName, type FieldType } from "./events.ts";
 export { compileHttpPath, compileHttpPattern, type HttpPathPattern, type HttpPattern } from "./http-pattern.ts";
 export {

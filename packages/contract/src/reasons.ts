@@ -116,6 +116,11 @@ export const REASONS = {
       "The request carries answers for its upstream that were not asked for through this gateway, or too long ago.",
   },
   policy_allow: { http: 200, jsonRpc: null, sentence: "A rule allows the call and none denies it." },
+  policy_observed: {
+    http: 200,
+    jsonRpc: null,
+    sentence: "The policy would not allow the call; it passes because its upstream is under observation.",
+  },
   policy_denied: { http: 403, jsonRpc: -32014, sentence: "A rule denies the call." },
   policy_default_deny: { http: 403, jsonRpc: -32014, sentence: "No rule allows the call." },
   policy_missing: { http: 403, jsonRpc: -32014, sentence: "The tenant has no active policy, so nothing is allowed." },

@@ -29,5 +29,6 @@ export {
   type StageOutcome,
 } from "./judgement.ts";
 export { narrowDefinition, type SchemaAssertions, writeAssertions } from "./narrow-schema.ts";
+export { type ObservedUpstream, observedUpstreams } from "./observe-mode.ts";
 export { hasToken, isAssertable, isAsserted, makeAnonymous } from "./presenter.ts";
 export { buildState, type StateOptions, type StatePolicy, type TenantState } from "./tenant-state.ts";

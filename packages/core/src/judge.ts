@@ -7,18 +7,23 @@
  * The first denial ends it, and whatever throws denies. Standing comes first, on every decision and every repetition
  * of one, so that nothing is decided again without a look at revocation. A tool that a presenter may not know of is
  * answered the same whether or not it exists; so a lock on one tool speaks only to those who may see the tool.
+ *
+ * Observe mode is part of the policy's stage and of nothing else: a completed deny or step_up of the policy itself, on an
+ * upstream under observation, becomes an allow that says so and goes on to the stages behind it. Every other no stays.
  */
 import {
   type Action,
   ANONYMOUS,
   type BudgetClaim,
   isCharged,
+  isReason,
   type Obligation,
   type Reason,
   type Resource,
   type RootToken,
   type Tool,
   type Upstream,
+  type WouldDeny,
 } from "@writ/contract";
 import type { ListableInput, PolicyAssertions, PolicyInput, PolicyPort, PolicyResult } from "@writ/policy";
 import { argumentConditions, type VerifiedToken } from "@writ/token";
@@ -36,6 +41,7 @@ import {
   type StageOutcome,
 } from "./judgement.ts";
 import { narrowDefinition, type SchemaAssertion, type SchemaAssertions } from "./narrow-schema.ts";
+import { observedUntilMs } from "./observe-mode.ts";
 import {
   assertionDenial,
   clearPresenter,
@@ -113,10 +119,11 @@ export function listNamed(
       showsAction(attempt.token, action) === "listed";
     if (!stands) return names.map(() => "hidden");
     const inputs = view.chain.map((agentId) => policyInput(view, agentId));
+    const isObserved = observedUntil(view, action) !== undefined;
     return names.map((name) => {
       const resource = { upstream, kind, name, definitionDigest: "" };
       const isHidden = inputs.some((input) => policy.port.listable({ ...input, action, resource }).kind === "no");
-      return isHidden ? "hidden" : "listed";
+      return isHidden && !isObserved ? "hidden" : "listed";
     });
   } catch {
     // A check that throws denies, and what is denied is not listed.
@@ -174,9 +181,11 @@ export function listDefinitions(
     const { token } = attempt;
     // Who has no token is shown no lists; an enforcement point's end is looked at in each decision.
     const untilMs = hasToken(token) ? token.expiresAtMs : attempt.nowMs;
-    validUntilMs = Math.min(untilMs, visibleToPolicy(view, port, upstream).validUntilMs);
+    const observed = observedUntil(view, "tool.call");
+    validUntilMs = Math.min(untilMs, visibleToPolicy(view, port, upstream).validUntilMs, observed ?? NEVER_CHANGES);
     const definitions = tools.map((tool) => {
-      const assertions = assertionsOf(view, port, tool);
+      // What the policy asks of arguments is not asked for while it only observes.
+      const assertions = assertionsOf(view, observed === undefined ? port : undefined, tool);
       validUntilMs = Math.min(validUntilMs, assertions.validUntilMs);
       return narrow(tool.definition, assertions);
     });
@@ -187,8 +196,8 @@ export function listDefinitions(
   }
 }
 
-/** What the arguments of a call of the tool must meet, by the token and for every agent of the chain. */
-function assertionsOf(view: View, port: PolicyPort, tool: Tool): PolicyAssertions {
+/** What the arguments of a call of the tool must meet, by the token and for every agent of the chain by the policy. */
+function assertionsOf(view: View, port: PolicyPort | undefined, tool: Tool): PolicyAssertions {
   const { upstream, name } = tool;
   const { token } = view.attempt;
   const conditions = hasToken(token) ? argumentConditions(token, upstream, name) : [];
@@ -196,7 +205,7 @@ function assertionsOf(view: View, port: PolicyPort, tool: Tool): PolicyAssertion
   const any: SchemaAssertions["any"][number][] = [];
   let validUntilMs = NEVER_CHANGES;
   for (const agentId of view.chain) {
-    const said = port.assertions?.(listableInput(view, agentId, tool));
+    const said = port?.assertions?.(listableInput(view, agentId, tool));
     if (said === undefined) continue;
     all.push(...said.all);
     any.push(...said.any);
@@ -297,7 +306,12 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
   progress.check = "policy";
   const verdict = decidePolicy(view, policy.port);
   if (verdict.kind === "denied") return deny(verdict.denial);
-  pass(() => (verdict.ruleId === "" ? "allowed" : `allowed by ${verdict.ruleId}`));
+  const { wouldDeny } = verdict;
+  pass(() =>
+    wouldDeny === undefined
+      ? `allowed${byRule(verdict.ruleId)}`
+      : `under observation: ${wouldDeny.reason}${byRule(wouldDeny.ruleId)} is only recorded`,
+  );
 
   progress.check = "obligations";
   const unknown = verdict.obligations.find(() => true);
@@ -334,11 +348,12 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
   return {
     decision: {
       kind: "allow",
-      reasons: ["policy_allow"],
+      reasons: [wouldDeny === undefined ? "policy_allow" : "policy_observed"],
       obligations: [],
       revision: state.revision,
       policyDigest: policy.port.digest,
       validUntilMs,
+      ...(wouldDeny === undefined ? {} : { wouldDeny }),
     },
     claims,
     ruleId: verdict.ruleId,
@@ -346,6 +361,10 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
     hidden: false,
     recordedNode: recordedKey(state, token),
   };
+}
+
+function byRule(ruleId: string): string {
+  return ruleId === "" ? "" : ` by ${ruleId}`;
 }
 
 function denied(state: TenantState, attempt: Attempt, check: Check, denial: Denial, trace: Trace): Judgement {
@@ -549,32 +568,44 @@ type PolicyVerdict =
       readonly ruleId: string;
       readonly obligations: readonly Obligation[];
       readonly validUntilMs: number;
+      readonly wouldDeny: WouldDeny | undefined;
     }
   | { readonly kind: "denied"; readonly denial: Denial };
 
-/** Asks the policy for every recorded agent of the chain; one that denies denies, and the presenter's rule is named. */
+/**
+ * Asks the policy for every recorded agent of the chain; one that denies denies, and the presenter's rule is named. Under
+ * observation every agent is asked, since what is no completed answer denies all the same.
+ */
 function decidePolicy(view: View, port: PolicyPort): PolicyVerdict {
   let validUntilMs = NEVER_CHANGES;
   let ruleId = "";
   let stepUp: Denial | undefined;
+  let wouldDeny: WouldDeny | undefined;
+  let wouldStepUp: WouldDeny | undefined;
   const obligations: Obligation[] = [];
   for (const agentId of view.chain) {
     const result = port.decide(policyInput(view, agentId));
-    switch (result.kind) {
-      case "allow":
-        validUntilMs = Math.min(validUntilMs, result.validUntilMs);
-        ruleId = result.ruleId;
-        obligations.push(...result.obligations);
-        break;
-      case "step_up":
-        stepUp ??= { reason: "step_up_unavailable", detail: "", hidden: false, ruleId: result.ruleId };
-        break;
-      default:
-        return { kind: "denied", denial: policyDenial(view, port, result) };
+    if (result.kind === "allow") {
+      validUntilMs = Math.min(validUntilMs, result.validUntilMs);
+      ruleId = result.ruleId;
+      obligations.push(...result.obligations);
+      continue;
+    }
+    const observed = observe(view, result);
+    if (observed !== undefined) {
+      validUntilMs = Math.min(validUntilMs, observed.untilMs);
+      obligations.push(...observed.obligations);
+      if (result.kind === "step_up") wouldStepUp ??= observed.wouldDeny;
+      else wouldDeny ??= observed.wouldDeny;
+    } else if (result.kind === "step_up") {
+      stepUp ??= { reason: "step_up_unavailable", detail: "", hidden: false, ruleId: result.ruleId };
+    } else {
+      return { kind: "denied", denial: policyDenial(view, port, result) };
     }
   }
   if (stepUp !== undefined) return { kind: "denied", denial: stepUp };
-  return { kind: "allowed", ruleId, obligations, validUntilMs };
+  wouldDeny ??= wouldStepUp;
+  return { kind: "allowed", ruleId: wouldDeny?.ruleId ?? ruleId, obligations, validUntilMs, wouldDeny };
 }
 
 /** A denial of the policy; unknown kinds of result are errors. */
@@ -584,14 +615,45 @@ function policyDenial(view: View, port: PolicyPort, result: PolicyResult): Denia
   return { reason: result.reason, detail: "", hidden, ruleId: result.ruleId };
 }
 
+// --- observe mode -----------------------------------------------------------------------------------------------
+
+/** Until when the attempt's upstream is under observation for this action; undefined when it is not. */
+function observedUntil({ state, attempt }: View, action: Action): number | undefined {
+  // Nothing but the policy stands between a stranger and a public route.
+  if (isAnonymous(attempt.token)) return undefined;
+  const { upstream } = attempt.request.resource;
+  return observedUntilMs(state, { upstream, action, nowMs: attempt.nowMs });
+}
+
+interface Observed {
+  readonly wouldDeny: WouldDeny;
+  readonly obligations: readonly Obligation[];
+  readonly untilMs: number;
+}
+
+/** What an allow in place of this answer must say; undefined when the answer stands: it is no completed no, or nothing is observed. */
+function observe(view: View, result: PolicyResult): Observed | undefined {
+  if (result.kind !== "deny" && result.kind !== "step_up") return undefined;
+  const { reason, ruleId, obligations } = result;
+  if (!isReason(reason) || typeof ruleId !== "string" || !Array.isArray(obligations)) return undefined;
+  const untilMs = observedUntil(view, view.attempt.request.action);
+  if (untilMs === undefined) return undefined;
+  const wouldDeny = { reason: result.kind === "step_up" ? "step_up_unavailable" : reason, ruleId } as const;
+  // A policy need not say until when it denies.
+  const saidUntilMs = view.attempt.nowMs < result.validUntilMs ? result.validUntilMs : NEVER_CHANGES;
+  return { wouldDeny, obligations, untilMs: Math.min(untilMs, saidUntilMs) };
+}
+
 /** The kinds of resource that are answered as unknown to whom no rule could allow them. */
 const HIDEABLE: ReadonlySet<Resource["kind"]> = new Set(["tool", "resource", "prompt"]);
 
-/** Whether what is attempted is hidden from some agent of the chain; what cannot be said hides. */
+/** Whether what is attempted is hidden from some agent of the chain; what cannot be said hides, and what is observed is not. */
 function isHiddenByPolicy(view: View, port: PolicyPort): boolean {
-  if (!HIDEABLE.has(view.attempt.request.resource.kind)) return false;
+  const { action, resource } = view.attempt.request;
+  if (!HIDEABLE.has(resource.kind)) return false;
   try {
-    return view.chain.some((agentId) => port.listable(policyInput(view, agentId)).kind === "no");
+    const said = view.chain.map((agentId) => port.listable(policyInput(view, agentId)).kind);
+    return said.includes("no") && observedUntil(view, action) === undefined;
   } catch {
     // A policy that fails to say whether a tool may be known of does not make it known.
     return true;
@@ -654,13 +716,15 @@ function visibleToPolicy(view: View, port: PolicyPort, upstream: string): KeptLi
   // Only this function writes keys that begin with "list".
   const kept = state.derived.get(key) as KeptList | undefined;
   if (kept !== undefined && attempt.nowMs < kept.validUntilMs) return kept;
-  let validUntilMs = NEVER_CHANGES;
+  const observed = observedUntil(view, "tool.call");
+  let validUntilMs = observed ?? NEVER_CHANGES;
   const tools = state.toolsOf(upstream).filter((tool) => {
     if (tool.status !== "active" || state.killed("tool", `${upstream}/${tool.name}`)) return false;
     return view.chain.every((agentId) => {
       const listable = port.listable(listableInput(view, agentId, tool));
       validUntilMs = Math.min(validUntilMs, listable.validUntilMs);
-      return listable.kind === "yes" || listable.kind === "perhaps";
+      const isShown = listable.kind === "yes" || listable.kind === "perhaps";
+      return isShown || (listable.kind === "no" && observed !== undefined);
     });
   });
   if (state.derived.size >= LISTS_MAX) state.derived.clear();

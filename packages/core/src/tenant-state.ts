@@ -302,6 +302,7 @@ function makeValues(): Values {
     price: new Map(),
     kill: new Map(),
     enforcement_point: new Map(),
+    observe_mode: new Map(),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { randomFillSync } from "node:crypto";
 import { createGatewayCore, type GatewayOptions } from "./gateway-core.ts";
+import type { ObservedOfTenant } from "./observed-upstreams.ts";
 import type { Clock, Random } from "./ports.ts";
 import { createDecisionRoutes } from "./protocols/decision/decision-routes.ts";
 import { createForwardAuthRoutes } from "./protocols/decision/forward-auth.ts";
@@ -29,6 +30,8 @@ export interface Gateway {
   start(): Promise<void>;
   /** Resolves to the port. Rejects with code EADDRINUSE when it is taken. */
   listen(port: number): Promise<number>;
+  /** The upstreams under observation, of the tenants in memory: what their policies would deny is allowed. */
+  observed(): readonly ObservedOfTenant[];
   /** Takes nothing new, lets what runs end, puts everything on record; bounded. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -53,10 +56,12 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
       ...createForwardAuthRoutes({ gate, publicUrl }),
     ],
     notReady,
+    isObserving: () => core.observed().length > 0,
     log: (event, fields) => log.warn(fields, event),
   });
   return {
     gatewayId: core.gatewayId,
+    observed: core.observed,
     start: () => core.start(),
     listen: (port) => listener.listen(port, options.host),
     async drain() {

@@ -95,17 +95,22 @@ export type RemainingBudgets =
 export interface CallSink extends AnswerSink {
   /** Of a request of an HTTP API: takes its answer, in place of the methods of `AnswerSink`. */
   readonly http?: HttpSink;
-  /** The decision is committed: headers may now be sent, with the callId and what it left of the agent's own budgets. */
-  allowed(callId: string, left?: readonly BudgetLeft[]): void;
+  /**
+   * The decision is committed: headers may now be sent, with the callId, what it left of the agent's own budgets, and what
+   * the policy would have denied the call for if its upstream were not under observation.
+   */
+  allowed(callId: string, left?: readonly BudgetLeft[], wouldDeny?: Reason): void;
   /** An answer that Writ gives itself (a list from the pinned catalogue, a recorded child). */
   local(json: string): void | Promise<void>;
 }
 
-export type Preview = { readonly kind: "allowed" } | { readonly kind: "denied"; readonly denial: Denial };
+export type Preview =
+  | { readonly kind: "allowed"; readonly wouldDeny?: Reason | undefined }
+  | { readonly kind: "denied"; readonly denial: Denial };
 
 export type CallEnd =
   /** `sink.response` or `sink.local` was called. */
-  | { readonly kind: "answered"; readonly callId: string }
+  | { readonly kind: "answered"; readonly callId: string; readonly wouldDeny?: Reason | undefined }
   /** Nothing was given to the sink. */
   | { readonly kind: "denied"; readonly callId: string; readonly denial: Denial }
   /** Allowed, then the upstream failed or the call was cut; the sink got no response, or a part of an HTTP one. */

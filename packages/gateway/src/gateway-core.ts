@@ -22,6 +22,7 @@ import type { Head } from "./journal/batch-store.ts";
 import { createJournal } from "./journal/journal.ts";
 import { createJudge } from "./judge-call.ts";
 import { createLeases } from "./leases.ts";
+import { type ObservedOfTenant, observedOfTenant } from "./observed-upstreams.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import type { Clock, Random } from "./ports.ts";
 import { previewCall } from "./preview-call.ts";
@@ -70,6 +71,8 @@ export interface GatewayCore {
   readonly gate: Gate;
   /** Why no calls are taken now; undefined when they are. */
   readonly notReady: () => Reason | undefined;
+  /** The upstreams under observation, of the tenants in memory. */
+  observed(): readonly ObservedOfTenant[];
   start(): Promise<void>;
   /** Stops taking calls, lets running ones end, puts everything on record; bounded. */
   drain(timeoutMs: number): Promise<void>;
@@ -90,6 +93,9 @@ const SERVE_MS = 1_000;
 const SUMMARISE_MS = 10_000;
 /** Open calls of a tenant are judged again at most this often; the bound of 5 s for streams leaves room. */
 const REVIEW_MS = 100;
+
+/** Upstreams under observation that a start names one by one in its log. */
+const OBSERVED_SAID_MAX = 100;
 
 export function createGatewayCore(options: GatewayOptions): GatewayCore {
   const { clock, random, keyring, log } = options;
@@ -253,8 +259,17 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     return { event, id: makeUuidv7(timeMs, random.bytes(10)), timeMs, tenantId: INSTANCE_TENANT, fields } as AuditEvent;
   };
 
+  const observed = (): readonly ObservedOfTenant[] => {
+    const nowMs = clock.nowMs();
+    return states.tenantIds.flatMap((tenantId) => {
+      const state = states.current(tenantId);
+      return state === undefined ? [] : observedOfTenant(state, nowMs);
+    });
+  };
+
   return {
     gatewayId,
+    observed,
     gate: {
       authenticate: authenticator.authenticate,
       async reachable(authenticated) {
@@ -288,7 +303,12 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
       summariser = setInterval(() => summarise(false), SUMMARISE_MS);
       server = setInterval(serve, SERVE_MS);
       started = true;
-      const { version, dangerous } = options;
+      const { version } = options;
+      const under = observed();
+      for (const each of under.slice(0, OBSERVED_SAID_MAX)) {
+        log.warn({ ...each }, "an upstream is under observation: what its policy would deny is allowed");
+      }
+      const dangerous = [...options.dangerous, ...(under.length === 0 ? [] : ["observe_mode"])];
       journal.record(instanceEvent("gateway.started", { gateway: gatewayId, version, dangerous }));
     },
     async drain(timeoutMs) {

@@ -305,7 +305,7 @@ async function answerLocally(
   server: Judged["hold"],
 ): Promise<CallEnd> {
   if (attempt.call.protocol === "decision") return giveDecision(deps, attempt, committed.entry, sink);
-  sink.allowed(attempt.callId);
+  sink.allowed(attempt.callId, undefined, committed.entry.wouldDeny);
   await sink.local(
     server === undefined ? deps.judge.answer(attempt) : await capabilitiesOf(deps, { ...server, signal: cut.signal }),
   );
@@ -325,9 +325,9 @@ async function giveDecision(
   const { callId } = attempt;
   const review = reviewCommitted(deps, attempt, entry);
   if (review.kind === "falls") return denied(callId, review.reason, "", false, {});
-  sink.allowed(callId);
+  sink.allowed(callId, undefined, entry.wouldDeny);
   await sink.local("");
-  return { kind: "answered", callId };
+  return { kind: "answered", callId, wouldDeny: entry.wouldDeny };
 }
 
 /** What the server behind a session can do; "" when that cannot be learnt now, which does not keep it from opening. */
@@ -397,7 +397,7 @@ async function send(
   const body = http?.body?.kind === "stream" ? http.body : undefined;
   const sent: BodySent | undefined = body === undefined ? undefined : { requestBytes: 0 };
   try {
-    sink.allowed(callId, result.left);
+    sink.allowed(callId, result.left, committed.entry.wouldDeny);
     const passMessage = (passed: UpstreamMessage): Promise<SendOutcome> =>
       slot.send(
         passed,

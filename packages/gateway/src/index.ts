@@ -5,5 +5,6 @@ export {
   type GatewayListenerOptions,
   systemClock,
 } from "./compose.ts";
+export { type ObservedOfTenant, readObserved } from "./observed-upstreams.ts";
 export type { Clock, Random } from "./ports.ts";
 export { checkRunner } from "./upstream/check-runner.ts";

@@ -226,6 +226,7 @@ export function createJudge(options: JudgeOptions): Judge {
         salt: attempt.salt,
         event,
         denial: undefined,
+        ...(decision.wouldDeny === undefined ? {} : { wouldDeny: decision.wouldDeny.reason }),
         outcome: !isForwarded(call) && !isQuestion(call) ? localOutcome(attempt, state.tenantId, nowMs) : undefined,
         ...(isQuestion(call) ? { isOver: true } : {}),
         ...(options.tellsBudgets && isForwarded(call) && judgement.claims.length > 0
@@ -353,6 +354,7 @@ export function createJudge(options: JudgeOptions): Judge {
           : describeClaims(judgement.claims),
       gateway: gatewayId,
       ruleId: judgement === undefined || judgement.ruleId === "" ? undefined : judgement.ruleId,
+      wouldDeny: verdict.decision === "allow" ? describeWouldDeny(judgement) : undefined,
     };
     if (verdict.decision === "allow" && isQuestion(call)) return { event: "decision.given", ...envelope, fields };
     const { decision, check } = verdict;
@@ -499,6 +501,13 @@ function resourceText(call: AgentCall): string {
 /** Whether only the decision is asked for: nothing is sent, and nothing comes back. */
 function isQuestion({ protocol }: AgentCall): boolean {
   return protocol === "decision";
+}
+
+/** What the policy would have denied an allow for, when only observe mode made it one. */
+function describeWouldDeny(judgement: Judgement | undefined): Readonly<Record<string, string>> | undefined {
+  if (judgement?.decision.kind !== "allow" || judgement.decision.wouldDeny === undefined) return undefined;
+  const { reason, ruleId } = judgement.decision.wouldDeny;
+  return { reason, ...(ruleId === "" ? {} : { ruleId }) };
 }
 
 /** Who attempted it, as events tell it. An agent that could not be asserted is the enforcement point's own word. */

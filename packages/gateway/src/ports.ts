@@ -69,6 +69,8 @@ export interface DecisionEntry {
   readonly event: AuditEvent;
   /** What the agent is told when `kind` is deny. */
   readonly denial: Denial | undefined;
+  /** Of an allow that only observe mode made one: what the policy would have denied it for. */
+  readonly wouldDeny?: Reason;
   /** For answers that Writ gives itself (a list, a session): recorded in the same transaction. */
   readonly outcome: AuditEvent | undefined;
   /** An allow that is over with its commit and has no outcome: what it claims is used at once, and nothing is leased. */

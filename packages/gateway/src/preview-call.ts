@@ -69,7 +69,8 @@ export async function previewCall(deps: PreviewDeps, authenticated: Authenticate
 /** Of a call that is allowed but for what its budgets have left. */
 async function previewBudgets(deps: PreviewDeps, { authenticated }: Attempt, judged: Judged): Promise<Preview> {
   const claims = judged.entry.claims.filter(({ mode }) => mode === "hard");
-  if (claims.length === 0) return { kind: "allowed" };
+  const { wouldDeny } = judged.entry;
+  if (claims.length === 0) return { kind: "allowed", wouldDeny };
   const { tenantId, agentId } = authenticated;
   const { recordedNode } = judged;
   const reading = await deps.counters.readNow({ tenantId, recordedNode, agentId }, claims);
@@ -84,7 +85,7 @@ async function previewBudgets(deps: PreviewDeps, { authenticated }: Attempt, jud
     }
     return denied("budget_exhausted", { check: "budget", ...budgetData(claim, left) });
   }
-  return { kind: "allowed" };
+  return { kind: "allowed", wouldDeny };
 }
 
 function denied(reason: Reason, data: Denial["data"] = {}): Preview {

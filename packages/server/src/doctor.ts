@@ -2,7 +2,7 @@
 import { access, constants, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { checkDurability, migrationStatus } from "@writ/db";
-import { checkRunner } from "@writ/gateway";
+import { checkRunner, readObserved } from "@writ/gateway";
 import { type Config, makeAddressRules } from "@writ/runtime";
 import { MIGRATIONS_DIRECTORY } from "./migrations-directory.ts";
 import { openDatabases } from "./open-databases.ts";
@@ -17,7 +17,8 @@ export interface Finding {
     | "checkpoints"
     | "upstream_addresses"
     | "upstream_credentials"
-    | "stdio_runner";
+    | "stdio_runner"
+    | "observe_mode";
   readonly state: "good" | "warning" | "bad";
   readonly detail: string;
 }
@@ -62,6 +63,16 @@ export async function doctor(config: Config): Promise<readonly Finding[]> {
         pending.length === 0 ? "good" : "warning",
         pending.length === 0 ? "all are applied" : `${pending.length} are not applied; run: writ migrate`,
       );
+      if (pending.length === 0) {
+        for (const { tenant, upstream, untilMs } of await readObserved(databases.gateway, Date.now())) {
+          const until = new Date(untilMs).toISOString();
+          say(
+            "observe_mode",
+            "warning",
+            `what the policy of ${tenant} would deny on ${upstream} is allowed until ${until}`,
+          );
+        }
+      }
       for (const { name, message } of await checkDurability(owner)) {
         say("durability", config.mode === "production" ? "bad" : "warning", `${name}: ${message}`);
       }

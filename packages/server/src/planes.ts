@@ -1,7 +1,7 @@
 /** Starts one plane or both in this process, and for `serve` sets up a first start so that a call can be made at once. */
 import { join } from "node:path";
 import { type Control, createControl } from "@writ/control";
-import { createGateway, createSystemRandom, type Gateway, systemClock } from "@writ/gateway";
+import { createGateway, createSystemRandom, type Gateway, type ObservedOfTenant, systemClock } from "@writ/gateway";
 import {
   type Config,
   createLogger,
@@ -94,6 +94,7 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
       const made = makeGateway(context);
       gateway = made.gateway;
       gatewayUrl = await made.start();
+      notes.push(...describeObserved(gateway.observed()));
     }
     if (control !== undefined && gateway !== undefined && started?.starter !== undefined) {
       await pinUntil(control, started.starter, signal);
@@ -128,6 +129,19 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
     },
     close,
   };
+}
+
+/** Notes that name an upstream under observation. */
+const OBSERVED_NOTES_MAX = 10;
+
+/** What every start says as long as a policy only observes. */
+function describeObserved(observed: readonly ObservedOfTenant[]): readonly string[] {
+  const named = observed.slice(0, OBSERVED_NOTES_MAX).map(({ tenant, upstream, untilMs }) => {
+    const until = new Date(untilMs).toISOString();
+    return `observe mode: what the policy of ${tenant} would deny on ${upstream} is allowed until ${until}; end it with: writ observe stop ${upstream}`;
+  });
+  const more = observed.length - named.length;
+  return more > 0 ? [...named, `observe mode: and so on ${more} more upstreams`] : named;
 }
 
 /** The pin waits for the upstream, the only thing in a start that others may hold up: a wish to stop ends the wait. */

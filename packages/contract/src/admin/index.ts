@@ -37,6 +37,8 @@ export type {
   NodeRevokeAnswer,
   NodeView,
   ObjectIdentity,
+  ObserveStart,
+  ObserveView,
   Page,
   PageQuery,
   PinAnswer,

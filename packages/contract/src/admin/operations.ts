@@ -61,6 +61,9 @@ export interface AdminOperations {
   "policy.versions.create": { params: Tenant; body: s.PolicySource; answer: s.PolicyVersionView };
   "policy.versions.get": { params: TenantObject; answer: s.PolicyVersionView };
   "policy.versions.activate": { params: TenantObject; body: s.PolicyActivate; answer: s.PolicyView };
+  "observe.list": { params: Tenant; answer: s.Page<s.ObserveView> };
+  "observe.start": { params: TenantObject; body: s.ObserveStart; answer: s.ObserveView };
+  "observe.stop": { params: TenantObject; answer: null };
   "budgets.list": { params: Tenant; query: s.PageQuery; answer: s.Page<s.BudgetView> };
   "budgets.create": { params: Tenant; body: s.BudgetCreate; answer: s.BudgetView };
   "budgets.usage": { params: Tenant; query: s.PageQuery; answer: s.Page<s.BudgetUsage> };

@@ -271,6 +271,28 @@ export const ADMIN_ROUTES = {
     scope: "tenant",
     sentence: "Makes a policy version the active one.",
   },
+  "observe.list": {
+    method: "GET",
+    path: `${T}/observe`,
+    permission: "policy:read",
+    scope: "tenant",
+    sentence: "Lists the upstreams under observation, and those whose observation has ended by itself.",
+  },
+  "observe.start": {
+    method: "PUT",
+    path: `${T}/observe/{id}`,
+    permission: "policy:activate",
+    scope: "tenant",
+    sentence:
+      "Puts an upstream under observation for at most 14 days: what the policy would deny of it is allowed, and put on record.",
+  },
+  "observe.stop": {
+    method: "DELETE",
+    path: `${T}/observe/{id}`,
+    permission: "policy:activate",
+    scope: "tenant",
+    sentence: "Ends the observation of an upstream.",
+  },
   "budgets.list": {
     method: "GET",
     path: `${T}/budgets`,

@@ -9,6 +9,7 @@ import type {
   BudgetRule,
   EnforcementPoint,
   Kill,
+  ObserveMode,
   Price,
   Principal,
   RecordedNode,
@@ -275,6 +276,16 @@ export interface PolicyDiffAnswer {
   readonly lines: readonly { readonly kind: "same" | "added" | "removed"; readonly text: string }[];
 }
 
+/** An upstream's observation; its id is the upstream's. */
+export interface ObserveView extends ObjectIdentity, ObserveMode {
+  /** False when its time is over: the policy denies again. */
+  readonly active: boolean;
+}
+export interface ObserveStart {
+  /** From now; 1,209,600 (14 days) at most, from when it began if it is under way. */
+  readonly seconds: number;
+}
+
 export interface BudgetView extends ObjectIdentity, BudgetRule {}
 export interface BudgetCreate {
   readonly scope: BudgetScope;
@@ -359,6 +370,8 @@ export interface AuditEventsQuery {
   readonly epoch?: number;
   readonly event?: string;
   readonly callId?: string;
+  /** Only decisions that observe mode made allows. */
+  readonly wouldDeny?: true;
 }
 export interface AuditVerifyAnswer {
   readonly status: "intact" | "damaged";

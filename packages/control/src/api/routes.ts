@@ -7,6 +7,7 @@ import { callRoutes } from "./calls.ts";
 import { enforcementPointRoutes } from "./enforcement-points.ts";
 import { explainRoutes } from "./explain.ts";
 import { killRoutes } from "./kill.ts";
+import { observeRoutes } from "./observe.ts";
 import { policyRoutes } from "./policy.ts";
 import { priceRoutes } from "./prices.ts";
 import { principalRoutes } from "./principals.ts";
@@ -24,6 +25,7 @@ export const ROUTES: readonly ServedRoute[] = [
   ...rootKeyRoutes,
   ...tokenRoutes,
   ...policyRoutes,
+  ...observeRoutes,
   ...budgetRoutes,
   ...priceRoutes,
   ...callRoutes,

@@ -2,7 +2,7 @@
  * The JSON shapes of the admin API as schemas: what is refused before a handler runs, and what the OpenAPI document
  * says. They write down packages/contract/src/admin; a test compares the two by use.
  */
-import { ACTIONS, HTTP_ROUTE_KINDS, TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
+import { ACTIONS, HTTP_ROUTE_KINDS, OBSERVE_DAYS_MAX, TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
 import { TOOL_FLAGS, type ToolFlagCode } from "@writ/contract/admin";
 import { EPOCH_MAX } from "@writ/history";
 import Type, { type TSchema } from "typebox";
@@ -271,6 +271,18 @@ export const policyDiffAnswer = object({
   lines: Type.Array(object({ kind: oneOf(["same", "added", "removed"]), text: Type.String() })),
 });
 
+export const observeView = object({
+  ...objectId,
+  upstream: Type.String(),
+  startedAtMs: timeMs,
+  startedBy: Type.String(),
+  untilMs: timeMs,
+  active: Type.Boolean(),
+});
+export const observeStart = object({
+  seconds: Type.Integer({ minimum: 60, maximum: OBSERVE_DAYS_MAX * 86_400 }),
+});
+
 const limit = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000 });
 const budget = { scope, scopeId: Type.String({ maxLength: 512 }), unit, window, limit, mode };
 export const budgetView = object({ ...objectId, ...budget });
@@ -317,6 +329,7 @@ export const auditEventsQuery = object({
   epoch: optional(digits),
   event: optional(text(64)),
   callId: optional(text(64)),
+  wouldDeny: optional(Type.Literal("true")),
 });
 export const auditEventView = object({
   epoch: Type.Integer(),

@@ -17,6 +17,8 @@ export function removeUpstream(
     for (const tool of await transaction.find("tool", { member: "upstream", equals: value.name })) {
       await transaction.remove("tool", tool.id, tool.version);
     }
+    const observe = await transaction.get("observe_mode", id);
+    if (observe !== undefined) await transaction.remove("observe_mode", id, observe.version);
     await transaction.remove("upstream", id, expected);
     transaction.record("upstream.removed", { version: expected, upstreamId: id, upstream: value.name });
     return null;

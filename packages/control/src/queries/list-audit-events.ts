@@ -58,6 +58,7 @@ export interface AuditEventsFilter {
   readonly epoch?: string;
   readonly event?: string;
   readonly callId?: string;
+  readonly wouldDeny?: string;
 }
 
 /** `next` may come with fewer items than asked for, even none: the filter has looked at enough rows for one request. */
@@ -73,7 +74,7 @@ export function listAuditEvents(
     const head = await selectHead(transaction, tenantId);
     if (head === undefined) return { items: [] };
     const epoch = query.epoch === undefined ? head.epoch : Number(query.epoch);
-    if (query.event === undefined && query.callId === undefined) {
+    if (query.event === undefined && query.callId === undefined && query.wouldDeny === undefined) {
       const through = Number.MAX_SAFE_INTEGER;
       const rows = await selectEvents(transaction, { tenantId, epoch, after, through, limit: limit + 1 });
       return makePage(
@@ -88,8 +89,9 @@ export function listAuditEvents(
       `SELECT sequence, committed_us, event, leaf, hash FROM audit_event
         WHERE tenant_id = $1 AND epoch = $2 AND sequence > $3 AND sequence <= $4
           AND ($5::text = '' OR event::json ->> 'event' = $5) AND ($6::text = '' OR event::json ->> 'callId' = $6)
+          AND ($8::text = '' OR (strpos(event, '"wouldDeny"') > 0 AND event::json -> 'wouldDeny' IS NOT NULL))
         ORDER BY sequence LIMIT $7`,
-      [tenantId, epoch, after, through, query.event ?? "", query.callId ?? "", limit + 1],
+      [tenantId, epoch, after, through, query.event ?? "", query.callId ?? "", limit + 1, query.wouldDeny ?? ""],
     );
     const page = makePage(
       rows.map((row) => viewEvent(row, epoch)),

@@ -17,6 +17,8 @@ export interface DataListenerOptions {
   readonly routes: readonly Route[];
   /** Why no calls are taken; undefined when they are. Asked by `/readyz`. */
   readonly notReady: () => Reason | undefined;
+  /** Whether an upstream is under observation, which `/readyz` says as well. */
+  readonly isObserving?: () => boolean;
   readonly log: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
 
@@ -179,7 +181,11 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     const { request } = exchange;
     if (request.method === "GET" && (request.url === "/healthz" || request.url === "/readyz")) {
       const reason = request.url === "/readyz" ? (draining ? "gateway_draining" : options.notReady()) : undefined;
-      if (reason === undefined) return exchange.answer(200, { "content-type": "application/json" }, '{"status":"ok"}');
+      if (reason === undefined) {
+        const observing = request.url === "/readyz" && options.isObserving?.() === true;
+        const body = observing ? '{"status":"ok","observeMode":"on"}' : '{"status":"ok"}';
+        return exchange.answer(200, { "content-type": "application/json" }, body);
+      }
       return exchange.problem(makeProblem(reason, { status: 503 }));
     }
     const check = checkRequest(request, rules);

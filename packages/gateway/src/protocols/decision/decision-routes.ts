@@ -6,7 +6,7 @@
  * An agent asks with its own token, and for nobody but itself; an enforcement point asks with its key, for the agents
  * that it may assert.
  */
-import { parseStrictJson } from "@writ/contract";
+import { parseStrictJson, type Reason } from "@writ/contract";
 import { type DecisionContext, encodeDecisionDenial, encodeHttpDenial } from "../../encode-denial.ts";
 import type { Authenticated, AuthenticatedPoint, CallSink, Gate } from "../../gate.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
@@ -108,7 +108,10 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
     if (read.kind === "fault") return makeProblem("fault_params", { data: { detail: read.detail } });
     const { question } = read;
     const previewed = await gate.preview(presenterOf(asker, question), question);
-    if (previewed.kind === "allowed") return json({ decision: true });
+    if (previewed.kind === "allowed") {
+      const { wouldDeny } = previewed;
+      return json({ decision: true, ...(wouldDeny === undefined ? {} : { context: observed(wouldDeny) }) });
+    }
     const context = { ...question, callId: undefined, resourceMetadataUrl: metadataUrl() };
     const told = encodeDecisionDenial(previewed.denial, context);
     return told.kind === "undecided" ? told.problem : json({ decision: false, context: told.context });
@@ -129,8 +132,10 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
     const end = await gate.handleCall(presenter, question, NOTHING_SENT, exchange.cut);
     const context: DecisionContext = { ...question, callId: end.callId, resourceMetadataUrl: metadataUrl() };
     switch (end.kind) {
-      case "answered":
-        return { kind: "decided", callId: end.callId, evaluation: { decision: true, context: { callId: end.callId } } };
+      case "answered": {
+        const { callId, wouldDeny } = end;
+        return { kind: "decided", callId, evaluation: { decision: true, context: { callId, ...observed(wouldDeny) } } };
+      }
       case "denied":
         return decidedAs(encodeDecisionDenial(end.denial, context), end.callId);
       case "broken": {
@@ -163,6 +168,11 @@ type Decided =
 
 /** There is no answer but the decision. */
 const NOTHING_SENT: CallSink = { allowed() {}, local() {}, notification() {}, response() {} };
+
+/** An allow that only observe mode made one says so. */
+function observed(wouldDeny: Reason | undefined): { readonly would_deny?: Reason } {
+  return wouldDeny === undefined ? {} : { would_deny: wouldDeny };
+}
 
 function isPointKey(authorization: string | undefined): boolean {
   return /^bearer +wpep_/i.test(authorization ?? "");

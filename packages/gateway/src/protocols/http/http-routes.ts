@@ -129,20 +129,22 @@ function makeSink(exchange: Exchange, call: AgentCall, address: string): CallSin
   const nothing = (): void => undefined;
   let callId = "";
   let budget: Readonly<Record<string, string>> = {};
+  let observed: Readonly<Record<string, string>> = {};
   const http: HttpSink = {
     head(status, headers) {
       const { location, ...rest } = headers;
       const moved = location === undefined ? {} : { location: `${address}${String(location)}` };
-      const own = streamHeaders({ ...moved, "writ-call-id": callId, ...budget });
+      const own = streamHeaders({ ...moved, "writ-call-id": callId, ...budget, ...observed });
       // The listener's own headers are not the upstream's to change.
       response.writeHead(status, { ...rest, ...own });
     },
     data: (chunk) => exchange.write(chunk),
   };
   return {
-    allowed(id, left) {
+    allowed(id, left, wouldDeny) {
       callId = id;
       if (left !== undefined) budget = writeBudgetHeader(left);
+      if (wouldDeny !== undefined) observed = { "writ-would-deny": wouldDeny };
       const isAwaited = request.headers.expect?.toLowerCase() === "100-continue";
       if (isAwaited && call.http?.body?.kind === "stream") response.writeContinue();
     },

@@ -710,12 +710,15 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       accepts,
       keepAlive,
     });
+    let observed: Readonly<Record<string, string>> = {};
     const sink: CallSink = {
-      allowed(callId, left) {
+      allowed(callId, left, wouldDeny) {
         flight.callId = callId;
+        if (wouldDeny !== undefined) observed = { "writ-would-deny": wouldDeny };
         // What Writ answers by itself may add a header, and is never a stream.
         if (call.message === undefined) return;
-        stream.allowed({ "writ-call-id": callId, ...(left === undefined ? {} : writeBudgetHeader(left)) });
+        const budget = left === undefined ? {} : writeBudgetHeader(left);
+        stream.allowed({ "writ-call-id": callId, ...budget, ...observed });
       },
       notification: (method, params) =>
         stream.notification(method, request.method === LISTEN_METHOD ? withSubscription(params, idText) : params),
@@ -742,6 +745,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         const headers = {
           ...answer.headers,
           ...(flight.callId === undefined ? {} : { "writ-call-id": flight.callId }),
+          ...observed,
         };
         exchange.answer(
           200,
