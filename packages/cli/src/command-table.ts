@@ -44,7 +44,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "policy",
-    summary: "The rules file: validate, test, apply, diff.",
+    summary: "The rules file: validate, test, try, apply, diff.",
     load: () => import("./commands/policy.ts"),
   },
   {

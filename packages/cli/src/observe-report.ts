@@ -68,13 +68,13 @@ export async function reportObserved(
 }
 
 /** Names of agents by their ids. */
-async function agentNames({ client, tenant }: AdminSession): Promise<ReadonlyMap<string, string>> {
+export async function agentNames({ client, tenant }: AdminSession): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   for await (const { id, name } of client.pages("agents.list", { params: { tenant }, query: {} })) names.set(id, name);
   return names;
 }
 
-function describeCall({ upstream, action, name }: Pick<ObservedGroup, "upstream" | "action" | "name">): string {
+export function describeCall({ upstream, action, name }: Pick<ObservedGroup, "upstream" | "action" | "name">): string {
   if (action === "tool.call") return `${upstream}/${name ?? "?"}`;
   return name === undefined ? `${upstream} ${action}` : `${upstream} ${action} ${name}`;
 }

@@ -1,4 +1,5 @@
 /** Reads what is typed behind options: whole numbers, durations, JSON, lists, labels. Refuses with a sentence. */
+import { OBSERVE_DAYS_MAX } from "@writ/contract";
 import { InvalidArgumentError } from "commander";
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
@@ -18,6 +19,15 @@ export function readDuration(text: string): number {
   const seconds = Number(match?.[1] ?? 0) * (SECONDS[match?.[2] ?? ""] ?? 0);
   if (seconds > 0) return seconds;
   throw new InvalidArgumentError("A number with s, m, h or d is expected, such as 15m or 90d.");
+}
+
+export const OBSERVE_SECONDS_MAX = OBSERVE_DAYS_MAX * 86_400;
+
+/** Seconds for which an upstream may be under observation. */
+export function readObserveDuration(text: string): number {
+  const seconds = readDuration(text);
+  if (seconds >= 60 && seconds <= OBSERVE_SECONDS_MAX) return seconds;
+  throw new InvalidArgumentError(`60s is the least, and ${OBSERVE_DAYS_MAX}d is the most.`);
 }
 
 export function readChoice<const T extends readonly string[]>(choices: T): (text: string) => T[number] {

@@ -48,7 +48,7 @@ function routeName(state: TenantState, upstream: string, { method, path }: HttpR
   return (known && findHttpRoute(known.value.transport, method, path)?.match) ?? "";
 }
 
-const RESOURCE_KINDS: Readonly<Record<Action, Resource["kind"]>> = {
+export const RESOURCE_KINDS: Readonly<Record<Action, Resource["kind"]>> = {
   "tool.call": "tool",
   "tool.list": "catalogue",
   "resource.read": "resource",

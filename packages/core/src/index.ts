@@ -31,4 +31,5 @@ export {
 export { narrowDefinition, type SchemaAssertions, writeAssertions } from "./narrow-schema.ts";
 export { type ObservedUpstream, observedUpstreams } from "./observe-mode.ts";
 export { hasToken, isAssertable, isAsserted, makeAnonymous } from "./presenter.ts";
+export { createRetrial, type RecordedCall, type Retrial } from "./retry-policy.ts";
 export { buildState, type StateOptions, type StatePolicy, type TenantState } from "./tenant-state.ts";

@@ -13,7 +13,6 @@
  */
 import {
   type Action,
-  ANONYMOUS,
   type BudgetClaim,
   isCharged,
   isReason,
@@ -42,6 +41,7 @@ import {
 } from "./judgement.ts";
 import { narrowDefinition, type SchemaAssertion, type SchemaAssertions } from "./narrow-schema.ts";
 import { observedUntilMs } from "./observe-mode.ts";
+import { makePolicyInput } from "./policy-input.ts";
 import {
   assertionDenial,
   clearPresenter,
@@ -664,36 +664,10 @@ function isHiddenByPolicy(view: View, port: PolicyPort): boolean {
 function policyInput(view: View, agentId: string): PolicyInput {
   const { state, attempt, chain } = view;
   const { request, token, nowMs } = attempt;
-  const principal = isAnonymous(token) ? NOBODY : state.get("principal", token.principalId);
-  const minted = hasToken(token) ? state.get("root_token", token.rootNode)?.caveats : [];
-  if (principal === undefined || minted === undefined) throw new TypeError("standing was not judged");
-  return {
-    version: 1,
-    subject: {
-      agent: policyAgent(view, agentId),
-      principal: { id: token.principalId, name: principal.name, type: principal.type },
-      actorChain: chain.map((id) => policyAgent(view, id)),
-    },
-    action: request.action,
-    resource: request.resource,
-    context: {
-      protocol: request.context.protocol,
-      timeMs: nowMs,
-      mintedCaveats: minted,
-      arguments: request.context.arguments,
-      ...(request.context.argumentsUnseen === undefined ? {} : { argumentsUnseen: request.context.argumentsUnseen }),
-    },
-  };
-}
-
-/** The principal of an attempt for which nobody presented a credential. */
-const NOBODY = { name: ANONYMOUS, type: "anonymous" } as const;
-
-function policyAgent({ state, attempt }: View, id: string): PolicyInput["subject"]["agent"] {
-  if (isAnonymous(attempt.token)) return { id, name: ANONYMOUS, labels: {} };
-  const agent = state.get("agent", id);
-  if (agent === undefined) throw new TypeError("standing was not judged");
-  return { id, name: agent.name, labels: agent.labels };
+  const { principalId } = token;
+  const rootNode = hasToken(token) ? token.rootNode : undefined;
+  const { action, resource, context } = request;
+  return makePolicyInput(state, { agentId, chain, principalId, rootNode, action, resource, context, nowMs });
 }
 
 // --- lists ------------------------------------------------------------------------------------------------------

@@ -82,26 +82,35 @@ function buildPolicy(rules: readonly Rule[], digest: string): PolicyPort {
   const denies = buildIndex(rules, "deny");
   const stepUps = buildIndex(rules, "step_up");
   const allows = buildIndex(rules, "allow");
+  const decide = (input: PolicyInput, unknown: "denies" | "permits"): PolicyResult => {
+    try {
+      const bound = { untilMs: NEVER_CHANGES };
+      return (
+        firstMatch(denies, input, bound, "policy_denied", unknown) ??
+        firstMatch(stepUps, input, bound, "step_up_unavailable", unknown) ??
+        firstMatch(allows, input, bound, "policy_allow", unknown) ?? {
+          kind: "deny",
+          reason: "policy_default_deny",
+          ruleId: "",
+          obligations: [],
+          validUntilMs: bound.untilMs,
+        }
+      );
+    } catch (error) {
+      // A failure of ours becomes an answer that denies: unknown means no.
+      return { kind: "error", detail: error instanceof Error ? error.message : "a rule failed" };
+    }
+  };
   return {
     digest,
-    decide(input) {
-      try {
-        const bound = { untilMs: NEVER_CHANGES };
-        return (
-          firstMatch(denies, input, bound, "policy_denied") ??
-          firstMatch(stepUps, input, bound, "step_up_unavailable") ??
-          firstMatch(allows, input, bound, "policy_allow") ?? {
-            kind: "deny",
-            reason: "policy_default_deny",
-            ruleId: "",
-            obligations: [],
-            validUntilMs: bound.untilMs,
-          }
-        );
-      } catch (error) {
-        // A failure of ours becomes an answer that denies: unknown means no.
-        return { kind: "error", detail: error instanceof Error ? error.message : "a rule failed" };
-      }
+    decide: (input) => decide(input, "denies"),
+    bounds(input) {
+      const nothing = Object.create(null) as PolicyInput["context"]["arguments"]; // without members, and none is read
+      const unseen: PolicyInput = {
+        ...input,
+        context: { ...input.context, arguments: nothing, argumentsUnseen: true },
+      };
+      return { least: decide(unseen, "denies"), most: decide(unseen, "permits") };
     },
     listable(input) {
       const bound = { untilMs: NEVER_CHANGES };
@@ -155,12 +164,16 @@ function rulesInForce(index: RuleIndex, input: ListableInput, bound: { untilMs: 
   return rules;
 }
 
-/** The first rule of the file in `index` that matches; `bound` learns until when that can be said. */
+/**
+ * The first rule of the file in `index` that matches; `bound` learns until when that can be said. Only where a report
+ * asks for the most that could be permitted does `unknown` permit.
+ */
 function firstMatch(
   index: RuleIndex,
   input: PolicyInput,
   bound: { untilMs: number },
   reason: Reason,
+  unknown: "denies" | "permits",
 ): PolicyResult | undefined {
   let best: CompiledRule | undefined;
   let bestUntilMs = NEVER_CHANGES;
@@ -181,7 +194,7 @@ function firstMatch(
         }
       }
       const args = evaluateArguments(rule, input.context);
-      if (args === "fails" || (args === "unknown" && rule.effect === "allow")) continue;
+      if (args === "fails" || (args === "unknown" && (rule.effect === "allow") === (unknown === "denies"))) continue;
       best = compiled;
       bestUntilMs = untilMs;
     }

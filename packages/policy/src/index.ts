@@ -12,6 +12,7 @@ export type {
   ListableInput,
   PolicyAgent,
   PolicyAssertions,
+  PolicyBounds,
   PolicyInput,
   PolicyPort,
   PolicyPrincipal,

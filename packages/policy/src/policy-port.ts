@@ -94,6 +94,12 @@ export interface PolicyAssertions {
   readonly validUntilMs: number;
 }
 
+/** What a policy may say of a call whose arguments are not known: the least that it permits, and the most. */
+export interface PolicyBounds {
+  readonly least: PolicyResult;
+  readonly most: PolicyResult;
+}
+
 /** Synchronous and pure: the same input gives the same answer until `validUntilMs`. */
 export interface PolicyPort {
   /** SHA-256 (hex) of the policy document. */
@@ -102,6 +108,8 @@ export interface PolicyPort {
   listable(input: ListableInput): Listable;
   /** For what a caller is shown; absent where a language cannot tell. No decision rests on it. */
   assertions?(input: ListableInput): PolicyAssertions;
+  /** For reports on calls whose arguments nobody kept; absent where a language cannot tell. No decision rests on it. */
+  bounds?(input: ListableInput): PolicyBounds;
 }
 
 /** A place in a policy document that is wrong, with what to write instead where that is known; lines count from 1. */

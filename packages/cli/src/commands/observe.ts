@@ -4,7 +4,7 @@ import { defineAdminCommand, defineGroup, given, option } from "../define-comman
 import type { DefineCommands } from "../define-commands.ts";
 import { type Column, formatTime } from "../format-table.ts";
 import { reportObserved } from "../observe-report.ts";
-import { readCount, readDuration } from "../read-values.ts";
+import { OBSERVE_SECONDS_MAX, readCount, readDuration, readObserveDuration } from "../read-values.ts";
 
 const COLUMNS: readonly Column<ObserveView>[] = [
   { title: "UPSTREAM", value: ({ upstream }) => upstream },
@@ -13,8 +13,6 @@ const COLUMNS: readonly Column<ObserveView>[] = [
   { title: "UNTIL", value: ({ untilMs }) => formatTime(untilMs) },
   { title: "BY", value: ({ startedBy }) => startedBy },
 ];
-
-const FOURTEEN_DAYS = 14 * 86_400;
 
 export const define: DefineCommands = (program, context) => {
   const group = defineGroup(
@@ -29,8 +27,8 @@ export const define: DefineCommands = (program, context) => {
     arguments: ["id or name"],
     options: [
       option("--for <duration>", "how long from now: 14d at most")
-        .argParser(readDuration)
-        .default(FOURTEEN_DAYS, "14d"),
+        .argParser(readObserveDuration)
+        .default(OBSERVE_SECONDS_MAX, "14d"),
     ],
     async run({ client, tenant, show }, [id], options) {
       const view = await client.call("observe.start", {

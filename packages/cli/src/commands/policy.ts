@@ -10,6 +10,8 @@ import type { DefineCommands } from "../define-commands.ts";
 import { EXIT, refused } from "../exit-codes.ts";
 import { readTextFile } from "../files.ts";
 import { type Column, formatTime, printable } from "../format-table.ts";
+import { readCount, readDuration } from "../read-values.ts";
+import { tryPolicy } from "../try-policy.ts";
 
 const COLUMNS: readonly Column<PolicyVersionView>[] = [
   { title: "ACTIVE", value: ({ active }) => (active ? "active" : "") },
@@ -61,6 +63,17 @@ export const define: DefineCommands = (program, context) => {
       option("--to <version>", "id of a stored version instead of a file"),
     ],
     run: (session, [file], versions) => diff(session, file, versions),
+  });
+  defineAdminCommand<{ readonly upstream?: string; readonly since?: number; readonly epoch?: number }>(group, context, {
+    usage: "try <file>",
+    summary: "Say what a rules file would have decided about the calls on record. Changes nothing.",
+    options: [
+      option("--upstream <name>", "only calls on this upstream"),
+      option("--since <duration>", "only calls of the last, such as 24h").argParser(readDuration),
+      option("--epoch <epoch>", "of an earlier epoch of the log").argParser(readCount(1)),
+    ],
+    run: async (session, [file], options) =>
+      tryPolicy(session, await readTextFile(context, given(file), "rules file"), options),
   });
   defineAdminCommand(group, context, {
     usage: "show [version]",

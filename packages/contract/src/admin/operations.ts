@@ -57,6 +57,7 @@ export interface AdminOperations {
     query: { readonly from: string; readonly to: string };
     answer: s.PolicyDiffAnswer;
   };
+  "policy.try": { params: Tenant; body: s.PolicyTry; answer: s.PolicyTryAnswer };
   "policy.versions.list": { params: Tenant; query: s.PageQuery; answer: s.Page<s.PolicyVersionView> };
   "policy.versions.create": { params: Tenant; body: s.PolicySource; answer: s.PolicyVersionView };
   "policy.versions.get": { params: TenantObject; answer: s.PolicyVersionView };

@@ -243,6 +243,14 @@ export const ADMIN_ROUTES = {
     scope: "tenant",
     sentence: "Compares two policy versions line by line.",
   },
+  "policy.try": {
+    method: "POST",
+    path: `${T}/policy/try`,
+    permission: "audit:read",
+    scope: "tenant",
+    sentence:
+      "Says what a rules file would have decided about calls that are on record, a stretch of the log at a time; stores nothing.",
+  },
   "policy.versions.list": {
     method: "GET",
     path: `${T}/policy/versions`,

@@ -276,6 +276,50 @@ export interface PolicyDiffAnswer {
   readonly lines: readonly { readonly kind: "same" | "added" | "removed"; readonly text: string }[];
 }
 
+export interface PolicyTry {
+  readonly source: string;
+  /** A sequence; events after it. Left out: from the first of the epoch. */
+  readonly after?: number;
+  readonly epoch?: number;
+  /** Only calls on this upstream. */
+  readonly upstream?: string;
+  /** Only calls decided since, in milliseconds since the epoch. */
+  readonly sinceMs?: number;
+}
+/** Calls of one agent on one thing, about which the rules would have said one and the same. */
+export interface PolicyTryGroup {
+  /**
+   * arguments: it depends on the arguments, of which the log holds salted digests. unknown: it cannot be recomputed, as
+   * `why` says: what the call was on is not on record (name), who made it is not any more (gone), or the rules fail.
+   */
+  readonly outcome: "allow" | "deny" | "arguments" | "unknown";
+  /** What was decided then. observed: allowed by observe mode alone. */
+  readonly decided: "allow" | "deny" | "observed";
+  readonly agentId: string;
+  readonly action: string;
+  readonly upstream: string;
+  /** The tool or route; absent for what has neither. */
+  readonly name?: string;
+  /** Of a deny. */
+  readonly reason?: Reason;
+  /** The rule that decides, or that asks for arguments; absent when none does. */
+  readonly ruleId?: string;
+  readonly why?: "name" | "gone" | "policy";
+  readonly count: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+export interface PolicyTryAnswer {
+  readonly digest: string;
+  /** Calls that reached the policy then. */
+  readonly calls: number;
+  /** Calls that were refused before any policy was asked, and are no part of this. */
+  readonly before: number;
+  readonly groups: readonly PolicyTryGroup[];
+  /** Goes into `after` of the next request; absent at the end of the log. */
+  readonly next?: number;
+}
+
 /** An upstream's observation; its id is the upstream's. */
 export interface ObserveView extends ObjectIdentity, ObserveMode {
   /** False when its time is over: the policy denies again. */

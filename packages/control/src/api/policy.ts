@@ -3,6 +3,7 @@ import { activatePolicy } from "../commands/activate-policy.ts";
 import { proposePolicy } from "../commands/propose-policy.ts";
 import { readObject, readPage, viewOf } from "../queries/read-objects.ts";
 import { diffPolicies, listPolicyVersions, readPolicyVersion } from "../queries/read-policy-versions.ts";
+import { tryPolicy } from "../queries/try-policy.ts";
 import { validatePolicy } from "../queries/validate-policy.ts";
 import { defineRoute } from "./route.ts";
 import * as schema from "./schemas.ts";
@@ -21,6 +22,11 @@ export const policyRoutes = [
     query: schema.policyDiffQuery,
     answer: schema.policyDiffAnswer,
     handle: ({ control, tenantId }, { query }) => diffPolicies(control, tenantId, query.from ?? "", query.to ?? ""),
+  }),
+  defineRoute("policy.try", {
+    body: schema.policyTry,
+    answer: schema.policyTryAnswer,
+    handle: ({ control, tenantId }, { body }) => tryPolicy(control, tenantId, body),
   }),
   defineRoute("policy.versions.list", {
     query: schema.pageQuery,

@@ -263,6 +263,36 @@ export const policyValidateAnswer = object({
   problems: Type.Array(object({ line: Type.Integer(), column: Type.Integer(), message: Type.String() })),
   tests: Type.Array(object({ name: Type.String(), passed: Type.Boolean(), message: Type.String() })),
 });
+const sequence = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+export const policyTry = object({
+  source: Type.String({ maxLength: 524_288 }),
+  after: optional(sequence),
+  epoch: optional(Type.Integer({ minimum: 1, maximum: EPOCH_MAX })),
+  upstream: optional(text(63)),
+  sinceMs: optional(sequence),
+});
+export const policyTryAnswer = object({
+  digest: Type.String(),
+  calls: Type.Integer(),
+  before: Type.Integer(),
+  groups: Type.Array(
+    object({
+      outcome: oneOf(["allow", "deny", "arguments", "unknown"]),
+      decided: oneOf(["allow", "deny", "observed"]),
+      agentId: Type.String(),
+      action: Type.String(),
+      upstream: Type.String(),
+      name: optional(Type.String()),
+      reason: optional(Type.String()),
+      ruleId: optional(Type.String()),
+      why: optional(oneOf(["name", "gone", "policy"])),
+      count: Type.Integer(),
+      firstMs: timeMs,
+      lastMs: timeMs,
+    }),
+  ),
+  next: optional(Type.Integer()),
+});
 export const policyActivate = object({ expectedActive: Type.Union([text(64), Type.Null()]) });
 export const policyDiffQuery = object({ from: text(64), to: text(64) });
 export const policyDiffAnswer = object({

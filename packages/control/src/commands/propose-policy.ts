@@ -3,7 +3,7 @@ import type { PolicySource, PolicyVersionView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
-import { validatePolicy } from "../queries/validate-policy.ts";
+import { requireReadable, validatePolicy } from "../queries/validate-policy.ts";
 import type { CommandTransaction } from "../store/control-store.ts";
 
 export async function proposePolicy(
@@ -13,12 +13,7 @@ export async function proposePolicy(
   input: PolicySource,
 ): Promise<PolicyVersionView> {
   const checked = validatePolicy(input.source);
-  if (checked.problems.length > 0) {
-    const first = checked.problems[0];
-    throw new Problem("policy_invalid", `Line ${first?.line}, column ${first?.column}: ${first?.message}`, {
-      problems: checked.problems,
-    });
-  }
+  requireReadable(checked);
   const failed = checked.tests.filter((test) => !test.passed);
   if (failed.length > 0 && input.skipTests !== true) {
     throw new Problem("policy_tests_failed", `${failed.length} of ${checked.tests.length} tests fail.`, {

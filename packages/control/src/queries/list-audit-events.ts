@@ -123,7 +123,7 @@ function viewEvent(row: EventRow, epoch: number): AuditEventView {
 }
 
 /** A damaged row is shown as what it is: finding out is the verifier's. */
-function readEvent(text: string): Readonly<Record<string, unknown>> {
+export function readEvent(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
     // Every property of an object is unknown until somebody reads it.

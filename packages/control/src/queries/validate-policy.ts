@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { PolicyProblem, PolicyTestOutcome, PolicyValidateAnswer } from "@writ/contract/admin";
 import { compileRules, runRuleTests } from "@writ/policy";
+import { Problem } from "../problem.ts";
 
 function digestPolicy(source: string): string {
   return createHash("sha256").update(source, "utf8").digest("hex");
@@ -24,4 +25,12 @@ export function validatePolicy(source: string): PolicyValidateAnswer {
     message: test.detail,
   }));
   return { valid: tests.every((test) => test.passed), digest, problems: [], tests };
+}
+
+/** Problem `policy_invalid` for a rules file that does not compile. */
+export function requireReadable({ problems }: Pick<PolicyValidateAnswer, "problems">): void {
+  const first = problems[0];
+  if (first === undefined) return;
+  const { line, column, message } = first;
+  throw new Problem("policy_invalid", `Line ${line}, column ${column}: ${message}`, { problems });
 }
