@@ -52,6 +52,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "Observe mode: start, stop, list, report.",
     load: () => import("./commands/observe.ts"),
   },
+  {
+    name: "import",
+    summary: "Put the servers of MCP clients' configuration files behind Writ.",
+    load: () => import("./commands/import.ts"),
+  },
   { name: "budget", summary: "Budgets: list, add, set, remove, usage.", load: () => import("./commands/budget.ts") },
   { name: "price", summary: "The price list: list, set, remove.", load: () => import("./commands/price.ts") },
   { name: "kill", summary: "Kill switches: list, engage, release.", load: () => import("./commands/kill.ts") },

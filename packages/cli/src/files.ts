@@ -1,5 +1,6 @@
 /** Reads the small files that commands are given, and writes secrets so that only their user can read them. */
-import { chmod, type FileHandle, mkdir, open, readFile, stat } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { chmod, type FileHandle, mkdir, open, readFile, realpath, rename, stat, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { CliContext } from "./cli-context.ts";
 import { refused } from "./exit-codes.ts";
@@ -71,6 +72,66 @@ export async function writeSecretFile(context: CliContext, path: string, secret:
     throw asRefusal(error, path, "file");
   }
   return absolute;
+}
+
+/** Backups of one file that stay beside it. */
+const BACKUPS_MAX = 99;
+
+/**
+ * Replaces a file that still is as it was read, in one step, and keeps it as it was beside it. Returns the backup's path.
+ * Refuses a file that changed meanwhile.
+ */
+export async function replaceFile(
+  path: string,
+  { before, text, isSecret }: { readonly before: string; readonly text: string; readonly isSecret: boolean },
+): Promise<string> {
+  try {
+    const target = await realpath(path);
+    const { mode } = await stat(target);
+    const kept = isSecret ? 0o600 : mode & 0o777;
+    if ((await readFile(target, "utf8")) !== before) throw refused(`${path} changed meanwhile: repeat the command.`);
+    // What was in it may have been secret, whoever could read it.
+    const backup = await writeNew(target, before, mode & 0o600);
+    const temporary = `${target}.${randomUUID()}`;
+    const file = await open(temporary, "wx", kept);
+    try {
+      await chmod(temporary, kept);
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    try {
+      await rename(temporary, target);
+    } catch (error) {
+      // Nothing was replaced; the failure goes on.
+      await unlink(temporary);
+      throw error;
+    }
+    return backup;
+  } catch (error) {
+    throw asRefusal(error, path, "file");
+  }
+}
+
+async function writeNew(target: string, text: string, mode: number): Promise<string> {
+  for (let number = 1; number <= BACKUPS_MAX; number += 1) {
+    const path = `${target}.before-writ${number === 1 ? "" : `-${number}`}`;
+    try {
+      const file = await open(path, "wx", mode);
+      try {
+        await file.writeFile(text);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      return path;
+    } catch (error) {
+      // An earlier one is kept; every other failure goes on.
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    }
+  }
+  throw refused(`${target} has too many backups beside it: take away those named .before-writ.`);
 }
 
 function asRefusal(error: unknown, path: string, what: string): Error {

@@ -85,6 +85,8 @@ interface StdioTransport<Value> {
   readonly args: readonly string[];
   /** The child's whole environment besides PATH and HOME; nothing is inherited. */
   readonly env: Readonly<Record<string, Value>>;
+  /** An absolute path on the gateway's machine: where the child is started. Absent: where the gateway was. */
+  readonly cwd?: string;
 }
 
 /** As the admin API takes it, and shows it with `***` for each value of the environment. */

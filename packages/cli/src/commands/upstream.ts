@@ -176,23 +176,35 @@ function defineAdd(group: Command, context: CliContext): void {
       return register(session, given(name), transport, { ...options, pin: false });
     },
   });
-  defineAdminCommand<UpstreamOptions & { readonly env?: Readonly<Record<string, string>> }>(add, context, {
-    usage: "stdio <name> <command> [args...]",
-    summary: "Register an MCP server that is started as a child. Write -- before arguments that begin with a dash.",
-    options: [
-      ...common,
-      option(
-        "--env <name=value>",
-        "a variable of its environment, which is empty otherwise; may be repeated",
-      ).argParser(readPairs),
-    ],
-    run: (session, [name, command, rest], options) => {
-      // Commander gives a variadic argument as a list.
-      const args = (rest ?? []) as unknown as readonly string[];
-      const transport = { type: "stdio", command: given(command), args, env: options.env ?? {} } as const;
-      return register(session, given(name), transport, options);
+  defineAdminCommand<UpstreamOptions & { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string }>(
+    add,
+    context,
+    {
+      usage: "stdio <name> <command> [args...]",
+      summary: "Register an MCP server that is started as a child. Write -- before arguments that begin with a dash.",
+      options: [
+        ...common,
+        option(
+          "--env <name=value>",
+          "a variable of its environment, which is empty otherwise; may be repeated",
+        ).argParser(readPairs),
+        option("--cwd <directory>", "where it is started, as an absolute path on the gateway's machine"),
+      ],
+      run: (session, [name, command, rest], options) => {
+        // Commander gives a variadic argument as a list.
+        const args = (rest ?? []) as unknown as readonly string[];
+        const { env = {}, cwd } = options;
+        const transport = {
+          type: "stdio",
+          command: given(command),
+          args,
+          env,
+          ...(cwd === undefined ? {} : { cwd }),
+        } as const;
+        return register(session, given(name), transport, options);
+      },
     },
-  });
+  );
 }
 
 function credentialOptions() {

@@ -62,6 +62,7 @@ const transport = Type.Union([
     env: Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]{0,127}$" }), Type.String({ maxLength: 32_768 }), {
       maxProperties: 64,
     }),
+    cwd: optional(Type.String({ minLength: 1, maxLength: 4096, pattern: "^(?:/|[A-Za-z]:[\\\\/])[^\\u0000]*$" })),
   }),
 ]);
 const isolation = oneOf(["shared", "principal", "session"]);

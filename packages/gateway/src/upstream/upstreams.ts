@@ -542,7 +542,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       args,
       env,
       mask: createMaskSecrets(secretsOf(configured)),
-      cwd: options.childDirectory,
+      cwd: transport.cwd ?? options.childDirectory,
       onEnd(detail, wanted) {
         countChild(entry.tenantId, -1);
         log("upstream.child_ended", { upstream: upstream.name, detail });
