@@ -1,4 +1,4 @@
-/** The commands of README, quickstart and the pages on clients and HTTP, run in their order against a Writ of each page's own, with what they promise. */
+/** The commands of README, quickstart and other pages, run in their order against a Writ of each page's own, with what they promise. */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -53,6 +53,7 @@ describe.each([
   { page: "docs/clients.md", blocksMin: 5 },
   { page: "docs/http.md", blocksMin: 6 },
   { page: "docs/decision-api.md", blocksMin: 7 },
+  { page: "docs/observe.md", blocksMin: 9 },
 ])("the commands of $page", ({ page, blocksMin }) => {
   test("do what the page says, one after the other", async () => {
     const blocks = readFencedBlocks(await readFile(join(REPOSITORY, page), "utf8"));
