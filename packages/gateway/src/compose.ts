@@ -56,7 +56,7 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
       ...createForwardAuthRoutes({ gate, publicUrl }),
     ],
     notReady,
-    isObserving: () => core.observed().length > 0,
+    isObserving: core.isObserving,
     log: (event, fields) => log.warn(fields, event),
   });
   return {

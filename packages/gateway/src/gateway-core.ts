@@ -73,6 +73,8 @@ export interface GatewayCore {
   readonly notReady: () => Reason | undefined;
   /** The upstreams under observation, of the tenants in memory. */
   observed(): readonly ObservedOfTenant[];
+  /** Whether there are any, as of the last second: whoever asks need not be known. */
+  isObserving(): boolean;
   start(): Promise<void>;
   /** Stops taking calls, lets running ones end, puts everything on record; bounded. */
   drain(timeoutMs: number): Promise<void>;
@@ -94,6 +96,8 @@ const SUMMARISE_MS = 10_000;
 /** Open calls of a tenant are judged again at most this often; the bound of 5 s for streams leaves room. */
 const REVIEW_MS = 100;
 
+/** How long it is remembered whether any upstream is under observation: to find out, every tenant is looked at. */
+const OBSERVING_KEPT_MS = 1_000;
 /** Upstreams under observation that a start names one by one in its log. */
 const OBSERVED_SAID_MAX = 100;
 
@@ -267,9 +271,16 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     });
   };
 
+  let observing = { is: false, untilMs: 0 };
+
   return {
     gatewayId,
     observed,
+    isObserving() {
+      const nowMs = clock.monotonicMs();
+      if (nowMs >= observing.untilMs) observing = { is: observed().length > 0, untilMs: nowMs + OBSERVING_KEPT_MS };
+      return observing.is;
+    },
     gate: {
       authenticate: authenticator.authenticate,
       async reachable(authenticated) {
