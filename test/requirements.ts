@@ -42,6 +42,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   { id: "trap-35", sentence: "A default installation must deny without a token." },
   { id: "trap-36", sentence: "Nodes must be named by their path, not by ids that holders choose." },
   { id: "trap-37", sentence: "No invented credential must become an identity." },
+  { id: "trap-38", sentence: "A rate that has no room to count must fall back to a stricter one, never to none." },
   { id: "trap-42", sentence: "An answer that nobody could look into must be refused, whatever its type and status." },
   { id: "trap-43", sentence: "A body over the limit must be refused, and no part of it judged." },
   { id: "trap-44", sentence: "A denial must never be counted as a success." },

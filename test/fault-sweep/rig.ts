@@ -37,6 +37,7 @@ import {
   type Slot,
   type UpstreamPort,
 } from "../../packages/gateway/src/ports.ts";
+import { createCallRates } from "../../packages/gateway/src/rates/call-rates.ts";
 import { createRemainingBudgets } from "../../packages/gateway/src/remaining-budgets.ts";
 import { sha256 } from "../../packages/gateway/src/sha256.ts";
 import { createAuthorityStates } from "../../packages/gateway/src/state/authority-states.ts";
@@ -222,6 +223,7 @@ async function startPlanes(parts: {
     audience: AUDIENCE,
     version: "0",
     dangerous: [],
+    addressRequestsPerMinute: undefined,
     clock: systemClock,
     random: createSystemRandom(),
     log,
@@ -471,6 +473,7 @@ async function makeCore(parts: {
     }),
     openCalls: createOpenCalls(),
     denials: createDenialLimit(),
+    rates: createCallRates({ liveGateways: () => 1 }),
     delegations: createDelegations({
       clock,
       random,

@@ -59,6 +59,8 @@ export interface RequestContext {
   readonly timeMs: number;
   /** The arguments exactly as they will be forwarded, strictly parsed; {} where there are none, or none can be seen. */
   readonly arguments: JsonObject;
+  /** The presenter's address as its listener saw it; absent where no listener did, or saw somebody else's. */
+  readonly address?: string;
   /** The request has a body that nobody has read as arguments: no condition on arguments can be judged by it. */
   readonly argumentsUnseen?: true;
 }

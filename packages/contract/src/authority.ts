@@ -5,6 +5,7 @@
  */
 import type { Action } from "./actions.ts";
 import type { BudgetMode, BudgetScope, BudgetUnit, Window } from "./budgets.ts";
+import type { RatePeriod, RateScope } from "./rates.ts";
 
 /** The tenant that stands for the instance: its kill switch binds every tenant, its log is the instance's. */
 export const INSTANCE_TENANT = "00000000-0000-0000-0000-000000000000";
@@ -191,6 +192,16 @@ export interface BudgetRule {
   readonly mode: BudgetMode;
 }
 
+/** How often may be attempted, whatever it is; unique in scope, name and period. */
+export interface RateRule {
+  readonly scope: RateScope;
+  /** agent id, upstream name or "" for the tenant. */
+  readonly scopeId: string;
+  /** Of all gateways together: each has an equal part of it. */
+  readonly limit: number;
+  readonly per: RatePeriod;
+}
+
 /** One entry of the tenant's price list. */
 export interface Price {
   /** `upstream/tool` or `upstream/route`, where `*` stands for any run of characters within its part; unique. */
@@ -261,6 +272,7 @@ export interface AuthorityValues {
   readonly revocation: Revocation;
   readonly policy: ActivePolicy;
   readonly budget: BudgetRule;
+  readonly rate: RateRule;
   readonly price: Price;
   readonly kill: Kill;
   readonly enforcement_point: EnforcementPoint;
@@ -281,6 +293,7 @@ export const AUTHORITY_KINDS = [
   "revocation",
   "policy",
   "budget",
+  "rate",
   "price",
   "kill",
   "enforcement_point",

@@ -437,6 +437,31 @@ export const EVENTS = {
     sentence: "A budget rule was removed.",
     fields: { ...admin, budgetId: "string" },
   },
+  "rate.created": {
+    version: 1,
+    category: "budget",
+    sentence: "A rate was set.",
+    fields: { ...admin, rateId: "string" },
+  },
+  "rate.updated": {
+    version: 1,
+    category: "budget",
+    sentence: "A rate's limit changed.",
+    fields: { ...admin, rateId: "string", changed: "strings" },
+  },
+  "rate.removed": {
+    version: 1,
+    category: "budget",
+    sentence: "A rate was removed.",
+    fields: { ...admin, rateId: "string" },
+  },
+  "rate.shared": {
+    version: 1,
+    category: "gateway",
+    sentence:
+      "A gateway had no room to count some addresses, tokens or rules by themselves: they shared one rate, so often.",
+    fields: { gateway: "string", table: "string", count: "integer" },
+  },
   "price.created": {
     version: 1,
     category: "budget",

@@ -35,6 +35,7 @@ export {
   type ObserveMode,
   type Price,
   type Principal,
+  type RateRule,
   type RecordedNode,
   type Revocation,
   type RootKey,
@@ -82,7 +83,19 @@ export {
   matchesHost,
   readAddressPrefix,
   readAnyAddress,
+  readPeerAddress,
 } from "./network-name.ts";
+export {
+  isRateLimit,
+  isRatePeriod,
+  RATE_LIMIT_MAX,
+  RATE_PERIODS,
+  RATE_SCOPES,
+  type RateClaim,
+  type RatePeriod,
+  type RateScope,
+  ratePeriodMs,
+} from "./rates.ts";
 export { isReason, REASONS, type Reason, type ReasonEntry } from "./reasons.ts";
 export {
   compareNumbers,

@@ -53,6 +53,12 @@ export function readAnyAddress(text: string): Address | undefined {
   return text.includes(":") ? readIpv6(text) : readIpv4(text);
 }
 
+/** The address of a peer as a socket names it: an IPv4-mapped one is the IPv4 address that it holds. */
+export function readPeerAddress(text: string): Address | undefined {
+  const address = readAnyAddress(text);
+  return address !== undefined && isMapped(address) ? address.slice(12) : address;
+}
+
 /** ::ffff:0:0/96 holds IPv4 addresses: some readers take one for IPv6, some for IPv4. */
 function isMapped(address: Address): boolean {
   return (

@@ -100,6 +100,12 @@ export const REASONS = {
   caveat_tool_excluded: { http: 404, jsonRpc: -32602, sentence: "The token excludes this tool." },
   caveat_args: { http: 403, jsonRpc: -32010, sentence: "An argument is outside what the token permits." },
   caveat_http: { http: 403, jsonRpc: -32010, sentence: "The token does not permit this method and path." },
+  caveat_net: { http: 403, jsonRpc: -32010, sentence: "The token may not be presented from this address." },
+  caveat_net_unknown: {
+    http: 403,
+    jsonRpc: -32010,
+    sentence: "The token is bound to networks, and the address that it is presented from is not known.",
+  },
   caveat_depth: { http: 403, jsonRpc: -32010, sentence: "The token may not be delegated any further." },
   caveat_failed: { http: 403, jsonRpc: -32010, sentence: "A check of the token failed to run." },
   // Requests and policy.
@@ -144,6 +150,15 @@ export const REASONS = {
     sentence: "The root token has too many nodes with budgets of their own.",
   },
   // Rates.
+  rate_address: { http: 429, jsonRpc: null, sentence: "Too many requests come from this address." },
+  rate_agent: { http: 429, jsonRpc: -32017, sentence: "The agent attempts more than its rate permits." },
+  rate_tenant: { http: 429, jsonRpc: -32017, sentence: "The tenant attempts more than its rate permits." },
+  rate_endpoint: {
+    http: 429,
+    jsonRpc: -32017,
+    sentence: "More is attempted on this upstream than its rate permits.",
+  },
+  rate_token: { http: 429, jsonRpc: -32017, sentence: "The token is used more often than its caveats permit." },
   rate_denials: { http: 429, jsonRpc: -32017, sentence: "Too many denials for this token; later ones are summarised." },
   rate_attenuations: {
     http: 429,

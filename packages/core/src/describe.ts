@@ -38,6 +38,7 @@ export function describe(state: TenantState, input: DescribeInput): AccessReques
       timeMs: input.nowMs,
       arguments: input.arguments,
       ...(input.argumentsUnseen === undefined ? {} : { argumentsUnseen: input.argumentsUnseen }),
+      ...(input.address === undefined ? {} : { address: input.address }),
     },
   };
 }

@@ -30,6 +30,7 @@ export function judgeAttenuation(state: TenantState, attempt: AttenuationAttempt
       policyDigest: decision.policyDigest,
     },
     claims: [],
+    rates: [],
     check,
     record: undefined,
     softClaims: [],

@@ -576,6 +576,7 @@ suite("explanations", () => {
       "policy denied",
       "obligations not_reached",
       "budgets not_reached",
+      "rates not_reached",
       "combine not_reached",
     ]);
     expect(stages[4]?.detail).toBe("policy_denied");

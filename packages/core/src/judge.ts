@@ -2,7 +2,7 @@
  * The one decision about an attempt: synchronous and pure on (state, attempt). Every protocol, the second look in
  * the commit, lists and explanations go through `run`, and nothing else in Writ decides whether a call is allowed.
  *
- *   standing ─▶ describe ─▶ clear ─▶ (a policy?) ─▶ resource ─▶ policy ─▶ obligations ─▶ budgets ─▶ combine
+ *   standing ─▶ describe ─▶ clear ─▶ (a policy?) ─▶ resource ─▶ policy ─▶ obligations ─▶ budgets ─▶ rates ─▶ combine
  *
  * The first denial ends it, and whatever throws denies. Standing comes first, on every decision and every repetition
  * of one, so that nothing is decided again without a look at revocation. A tool that a presenter may not know of is
@@ -52,6 +52,7 @@ import {
   showsAction,
   showsTool,
 } from "./presenter.ts";
+import { rateClaims } from "./rate-claims.ts";
 import type { TenantState } from "./tenant-state.ts";
 
 /** Judges one attempt. Never throws, and never allows what it could not judge to the end. */
@@ -252,6 +253,7 @@ const FAILED: Readonly<Record<Check, Reason>> = {
   policy: "policy_error",
   obligations: "policy_error",
   budgets: "internal_error",
+  rates: "internal_error",
   combine: "internal_error",
 };
 
@@ -337,6 +339,15 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
     : [];
   pass(() => `${new Set(claims.map(({ counter }) => counter)).size} counter(s)`);
 
+  progress.check = "rates";
+  const rates = rateClaims({
+    state,
+    rates: clearing.rates,
+    chain: view.chain,
+    upstream: request.resource.upstream,
+  });
+  pass(() => `${rates.length} rate(s)`);
+
   progress.check = "combine";
   // Kept from a tool that was taken to be invisible: had every later stage passed, it was not.
   if (locked !== undefined) return deny({ ...locked, check: "standing" });
@@ -356,6 +367,7 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
       ...(wouldDeny === undefined ? {} : { wouldDeny }),
     },
     claims,
+    rates,
     ruleId: verdict.ruleId,
     check: "combine",
     hidden: false,
@@ -381,6 +393,7 @@ function denied(state: TenantState, attempt: Attempt, check: Check, denial: Deni
       hidden,
     },
     claims: [],
+    rates: [],
     ruleId,
     check,
     hidden,

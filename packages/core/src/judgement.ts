@@ -9,6 +9,7 @@ import type {
   Deny,
   HttpResource,
   JsonObject,
+  RateClaim,
   RecordedNode,
   RequestContext,
 } from "@writ/contract";
@@ -59,6 +60,7 @@ export const CHECKS = [
   "policy",
   "obligations",
   "budgets",
+  "rates",
   "combine",
 ] as const;
 export type Check = (typeof CHECKS)[number];
@@ -68,6 +70,8 @@ export interface Judgement {
   readonly decision: Allow | Deny;
   /** Counters that the call draws on; empty for denials and for actions that are not charged. */
   readonly claims: readonly BudgetClaim[];
+  /** Rates that the attempt is counted in; empty for denials. */
+  readonly rates: readonly RateClaim[];
   /** The rule that decided; "" when none did. */
   readonly ruleId: string;
   /** The stage that decided: of a denial the one that denied, of an allow `combine`. */
@@ -109,6 +113,8 @@ export interface DescribeInput {
   readonly http?: HttpResource | undefined;
   readonly arguments: JsonObject;
   readonly argumentsUnseen?: true | undefined;
+  /** Where the presenter is, as far as a listener saw it. */
+  readonly address?: string | undefined;
   readonly callId: string;
   readonly protocol: RequestContext["protocol"];
   readonly nowMs: number;

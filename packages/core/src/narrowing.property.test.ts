@@ -3,7 +3,7 @@
  * claim that bound before is gone or looser. Sizes: 100,000 chains, 1,000,000 with WRIT_SOAK=1, or WRIT_CHAINS.
  */
 import { hash } from "node:crypto";
-import type { AuthorityObject, BudgetClaim } from "@writ/contract";
+import type { AuthorityObject, BudgetClaim, RateClaim } from "@writ/contract";
 import { compileRules } from "@writ/policy";
 import fc from "fast-check";
 import { expect, it } from "vitest";
@@ -37,6 +37,8 @@ const TOOLS = ["echo", "sum", "get-env", "wipe", "unmentioned", "ghost"];
 const pattern = fc.constantFrom("*/*", "everything/*", "everything/echo", "everything/s*", "other/*");
 const window = fc.constantFrom("minute", "hour", "day", "week", "month", "total");
 
+const period = fc.constantFrom("second" as const, "minute" as const, "hour" as const);
+
 /** Caveats as a holder may append them: narrow, wide, contradictory, unknown, malformed or new nodes. */
 const caveat = fc.oneof(
   {
@@ -64,7 +66,20 @@ const caveat = fc.oneof(
   { weight: 1, arbitrary: fc.record({ aud: fc.constantFrom(AUDIENCE, "elsewhere") }) },
   { weight: 1, arbitrary: fc.record({ depth: fc.integer({ min: 0, max: 3 }) }) },
   { weight: 1, arbitrary: fc.record({ calls: fc.integer({ min: 1, max: 20 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      net: fc.uniqueArray(fc.constantFrom("10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "2001:db8::/32"), { maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ rate: fc.record({ limit: fc.integer({ min: 1, max: 20 }), per: period }) }),
+  },
 );
+
+/** Where a presenter may be; undefined: nobody knows. */
+const whence = fc.constantFrom("10.1.2.3", "10.1.2.3", "10.9.9.9", "::ffff:10.1.2.3", "2001:db8::1", undefined);
 
 interface Step {
   readonly id: string;
@@ -91,6 +106,13 @@ const authority = fc.record({
       window,
       limit: fc.integer({ min: 1, max: 20 }),
       mode: fc.constantFrom("hard", "soft", "shadow"),
+    }),
+  ),
+  rate: fc.option(
+    fc.record({
+      scope: fc.constantFrom("agent" as const, "endpoint" as const, "tenant" as const),
+      limit: fc.integer({ min: 1, max: 20 }),
+      per: period,
     }),
   ),
   killed: fc.option(fc.constantFrom("tool:everything/echo", "agent:other", "tenant:")),
@@ -145,6 +167,11 @@ function makeWorld(
       value: { scope: scope as "node", scopeId, unit: "calls", window: of as "day", limit, mode: mode as "hard" },
     });
   }
+  if (more.rate !== null) {
+    const { scope, limit, per } = more.rate;
+    const scopeId = { agent: AGENT, endpoint: "everything", tenant: "" }[scope];
+    objects.push({ kind: "rate", id: "r", version: 1, value: { scope, scopeId, limit, per } });
+  }
   if (more.killed !== null) {
     const [scope, ...rest] = more.killed.split(":");
     objects.push({
@@ -168,6 +195,14 @@ function loosened(before: readonly BudgetClaim[], after: readonly BudgetClaim[])
   });
 }
 
+/** Every rate of `before` is in `after`, no higher. */
+function raised(before: readonly RateClaim[], after: readonly RateClaim[]): RateClaim | undefined {
+  return before.find(({ scope, scopeId, per, limit }) => {
+    const now = after.find((claim) => claim.scope === scope && claim.scopeId === scopeId && claim.per === per);
+    return now === undefined || now.limit > limit;
+  });
+}
+
 function refuseWidening(before: Judgement, after: Judgement): void {
   if (after.decision.kind === "deny") return;
   if (before.decision.kind === "deny") {
@@ -176,10 +211,18 @@ function refuseWidening(before: Judgement, after: Judgement): void {
   if (after.decision.validUntilMs > before.decision.validUntilMs) throw new Error("an allow lasts longer");
   const looser = loosened(before.claims, after.claims);
   if (looser !== undefined) throw new Error(`the claim on ${looser.scope} ${looser.window} is gone or looser`);
+  const higher = raised(before.rates, after.rates);
+  if (higher !== undefined) throw new Error(`the rate of ${higher.scope} per ${higher.per} is gone or higher`);
 }
 
-function judgeTool(world: World, text: string, tool: string, a: number): Judgement {
-  return judge(world.state, world.attempt(text, { tool, arguments: jsonObject({ a }) }));
+interface Tried {
+  readonly tool: string;
+  readonly a: number;
+  readonly address: string | undefined;
+}
+
+function judgeTool(world: World, text: string, { tool, a, address }: Tried): Judgement {
+  return judge(world.state, world.attempt(text, { tool, address, arguments: jsonObject({ a }) }));
 }
 
 it(`R-NARROW-1 appending never turns a denial into an allow and never loosens a claim (${CHAINS} chains)`, {
@@ -192,9 +235,8 @@ it(`R-NARROW-1 appending never turns a denial into an allow and never loosens a 
       step,
       authority,
       fc.array(step, { minLength: STEPS, maxLength: STEPS }),
-      fc.constantFrom(...TOOLS),
-      fc.integer({ min: 0, max: 200 }),
-      (first, more, steps, tool, a) => {
+      fc.record({ tool: fc.constantFrom(...TOOLS), a: fc.integer({ min: 0, max: 200 }), address: whence }),
+      (first, more, steps, tried) => {
         const { world, base } = makeWorld(first, more);
         const extend = (text: string, before: Judgement, depth: number): void => {
           for (const { id, caveats } of steps) {
@@ -203,14 +245,14 @@ it(`R-NARROW-1 appending never turns a denial into an allow and never loosens a 
               id,
               caveats.map((each) => JSON.stringify(each)),
             );
-            const after = judgeTool(world, child, tool, a);
+            const after = judgeTool(world, child, tried);
             chains += 1;
             if (after.decision.kind === "allow") allowed += 1;
             refuseWidening(before, after);
             if (depth < DEPTH) extend(child, after, depth + 1);
           }
         };
-        extend(base, judgeTool(world, base, tool, a), 1);
+        extend(base, judgeTool(world, base, tried), 1);
       },
     ),
     { numRuns: RUNS },

@@ -53,13 +53,13 @@ export function clearPresenter(state: TenantState, attempt: Attempt): Clearing {
     point?.actions.includes(request.action) === true &&
     (point.upstreams.includes("*") || point.upstreams.includes(upstream));
   if (!asksWithin) return { kind: "prohibited", reason: "point_question", detail: "", hidden: false };
-  return { kind: "cleared", validUntilMs: point.expiresAtMs ?? NEVER_ENDS, limits: [] };
+  return { kind: "cleared", validUntilMs: point.expiresAtMs ?? NEVER_ENDS, limits: [], rates: [] };
 }
 
 /** It attempts nothing but a request of its own; which routes take one is judged with the upstream. */
 function clearAnonymous({ action, context }: Attempt["request"]): Clearing {
   if (action === "http.request" && context.protocol === "http") {
-    return { kind: "cleared", validUntilMs: NEVER_ENDS, limits: [] };
+    return { kind: "cleared", validUntilMs: NEVER_ENDS, limits: [], rates: [] };
   }
   return { kind: "prohibited", reason: "route_not_public", detail: "", hidden: true };
 }

@@ -76,6 +76,21 @@ const object: fc.Arbitrary<AuthorityObject> = fc.oneof(
         value: { scope: o.scope, scopeId: o.scopeId, unit: "calls", window: "day", limit: o.limit, mode: "hard" },
       }),
     ),
+  fc
+    .record({
+      id,
+      scope: fc.constantFrom("agent" as const, "endpoint" as const, "tenant" as const),
+      scopeId: fc.constantFrom("", AGENT, "everything"),
+      limit: fc.integer({ min: 1, max: 9 }),
+    })
+    .map(
+      ({ id: of, ...value }): AuthorityObject => ({
+        kind: "rate",
+        id: of,
+        version: 1,
+        value: { ...value, per: "minute" },
+      }),
+    ),
   fc.record({ id: node, parent: node, root: fc.constantFrom("r", "q"), carve: fc.boolean(), amount: fc.nat(9) }).map(
     (o): AuthorityObject => ({
       kind: "node",
@@ -141,6 +156,12 @@ function observe(state: TenantState, world: World): unknown {
     rules: [state.budgetRules("agent", AGENT), state.budgetRules("node", "a")].map((rules) =>
       [...rules].sort((a, b) => a.limit - b.limit),
     ),
+    rates: [
+      state.hasRateRules(),
+      state.rateRules("agent", AGENT),
+      state.rateRules("endpoint", "everything"),
+      state.rateRules("tenant", ""),
+    ],
     policy: state.policy.kind === "active" ? "active" : state.policy,
     judgement: judge(state, attempt),
     listed: listTools(state, { ...attempt, request: { ...attempt.request, action: "tool.list" } }),

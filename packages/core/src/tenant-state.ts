@@ -13,7 +13,14 @@ import {
   type BudgetRule,
   type BudgetScope,
   type BudgetUnit,
+  isRateLimit,
+  isRatePeriod,
   type KillScope,
+  RATE_PERIODS,
+  RATE_SCOPES,
+  type RateClaim,
+  type RateRule,
+  type RateScope,
   type Tool,
   type Upstream,
   type Window,
@@ -59,6 +66,10 @@ export interface TenantState {
   killed(scope: KillScope, scopeId: string): boolean;
   /** The budget rules of exactly this scope. */
   budgetRules(scope: BudgetScope, scopeId: string): readonly BudgetRule[];
+  /** Whether any rate is set at all. */
+  hasRateRules(): boolean;
+  /** The rates of exactly this scope, as claims; one a period. */
+  rateRules(scope: RateScope, scopeId: string): readonly RateClaim[];
   /** The counter of a scope, unit and window: 16 bytes, hex. */
   counterId(scope: BudgetScope, scopeId: string, unit: BudgetUnit, window: Window): string;
   /** What one call of a tool or route costs, in credits. */
@@ -80,6 +91,7 @@ export interface TenantState {
 /** Counter ids remembered. Holders can name nodes for nothing, so the memory starts afresh when it is full. */
 const COUNTER_IDS_MAX = 16_384;
 const NO_RULES: readonly BudgetRule[] = [];
+const NO_RATES: readonly RateClaim[] = [];
 
 type Values = { readonly [K in AuthorityKind]: Map<string, AuthorityValues[K]> };
 
@@ -93,6 +105,8 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
   const kills = new Map<string, number>();
   const budgets = new Map<string, Map<string, BudgetRule>>();
   const budgetLists = new Map<string, readonly BudgetRule[]>();
+  const rates = new Map<string, Map<string, RateClaim>>();
+  const rateLists = new Map<string, readonly RateClaim[]>();
   const counterIds = new Map<string, string>();
   const prices = createPriceList();
   const derived = new Map<string, unknown>();
@@ -131,6 +145,16 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
         budgetLists.delete(key);
         break;
       }
+      case "rate": {
+        const old = values.rate.get(id);
+        if (old === undefined) break;
+        const key = scopeKey(old.scope, old.scopeId);
+        const group = rates.get(key);
+        group?.delete(id);
+        if (group?.size === 0) rates.delete(key);
+        rateLists.delete(key);
+        break;
+      }
       case "price":
         prices.remove(id);
         break;
@@ -157,6 +181,13 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
         group(budgets, scopeKey(object.value.scope, object.value.scopeId)).set(id, object.value);
         budgetLists.delete(scopeKey(object.value.scope, object.value.scopeId));
         break;
+      case "rate": {
+        const { scope, scopeId, limit, per } = object.value;
+        const claim = { scope, scopeId: scope === "tenant" ? snapshot.tenantId : scopeId, limit, per };
+        group(rates, scopeKey(scope, scopeId)).set(id, Object.freeze(claim));
+        rateLists.delete(scopeKey(scope, scopeId));
+        break;
+      }
       case "price":
         prices.put(id, object.value);
         break;
@@ -263,6 +294,18 @@ export function buildState(snapshot: AuthoritySnapshot, options: StateOptions): 
       }
       return list;
     },
+    hasRateRules: () => rates.size > 0,
+    rateRules(scope, scopeId) {
+      const key = scopeKey(scope, scopeId);
+      let list = rateLists.get(key);
+      if (list === undefined) {
+        const own = rates.get(key);
+        if (own === undefined) return NO_RATES;
+        list = leastRates([...own.values()]);
+        rateLists.set(key, list);
+      }
+      return list;
+    },
     counterId(scope, scopeId, unit, window) {
       // Scope, unit and window are of closed lists without the separator; the free part is last.
       const key = `${scope} ${unit} ${window} ${scopeId}`;
@@ -299,6 +342,7 @@ function makeValues(): Values {
     revocation: new Map(),
     policy: new Map(),
     budget: new Map(),
+    rate: new Map(),
     price: new Map(),
     kill: new Map(),
     enforcement_point: new Map(),
@@ -326,6 +370,22 @@ function refuseUnknown(change: AuthorityChange): void {
   if (change.type === "put" && change.object.kind === "price" && !isReadablePrice(change.object.value)) {
     throw new TypeError("an entry of the price list is unreadable");
   }
+  if (change.type === "put" && change.object.kind === "rate" && !isReadableRate(change.object.value)) {
+    throw new TypeError("a rate is unreadable");
+  }
+}
+
+/** Of each period the least, in the order of the periods. */
+function leastRates(rates: readonly RateClaim[]): readonly RateClaim[] {
+  return RATE_PERIODS.flatMap((period) => {
+    const [least] = rates.filter(({ per }) => per === period).sort((a, b) => a.limit - b.limit);
+    return least ?? [];
+  });
+}
+
+/** A rate that cannot be read would limit nothing. */
+function isReadableRate({ scope, scopeId, limit, per }: RateRule): boolean {
+  return RATE_SCOPES.includes(scope) && typeof scopeId === "string" && isRateLimit(limit) && isRatePeriod(per);
 }
 
 function compile(active: ActivePolicy, options: StateOptions): StatePolicy {

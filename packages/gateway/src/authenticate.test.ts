@@ -41,6 +41,24 @@ function makeAuthenticator() {
   });
 }
 
+test("whoever presents a token that names networks is known by address, unless somebody else passes it on", () => {
+  const { authenticate, tokenOf } = makeAuthenticator();
+  const root = makeRoot();
+  const from = (token: string, remoteAddress: string, isRelayed = false) => {
+    const found = authenticate({ authorization: `Bearer ${token}`, remoteAddress, isRelayed });
+    if (!("kind" in found) || found.kind === "rejected") throw new TypeError("it is no good token");
+    return found;
+  };
+  const bound = makeChild(root, "n", ['{"net":["10.0.0.0/8"]}']);
+  for (const address of ["10.0.0.1", "192.0.2.1", "10.0.0.1"]) {
+    const found = from(bound, address);
+    expect(found.address).toBe(address);
+    expect(tokenOf(found)).toBe(tokenOf(from(bound, "")));
+  }
+  expect(from(bound, "10.0.0.1", true).address).toBeUndefined();
+  expect(from(root, "10.0.0.1").address).toBeUndefined();
+});
+
 /** A remembered token gives the very same value again. */
 function isRemembered(many: number, caveats: readonly string[]): boolean {
   const { authenticate } = makeAuthenticator();

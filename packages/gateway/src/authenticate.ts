@@ -36,6 +36,12 @@ export interface Authenticator {
   readonly tokenOf: (authenticated: Authenticated) => VerifiedToken;
 }
 
+/** Where a verified token is presented from. */
+interface Whence {
+  readonly remoteAddress: string;
+  readonly isRelayed?: boolean | undefined;
+}
+
 interface Remembered {
   readonly authenticated: Authenticated;
   readonly keyId: string;
@@ -68,8 +74,17 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     }
   }
 
+  /** The same for all who present the token, unless it asks where they are. */
+  function presented(authenticated: Authenticated, { remoteAddress, isRelayed }: Whence): Authenticated {
+    const token = tokens.get(authenticated);
+    if (token?.namesNetworks !== true || isRelayed === true) return authenticated;
+    const own: Authenticated = { ...authenticated, address: remoteAddress };
+    tokens.set(own, token);
+    return own;
+  }
+
   /** Verifies on the state as it is; undefined when the state does not know the key (it may be behind). */
-  function verifyOn(state: TenantState, text: string, decoded: Decoded): Authentication | undefined {
+  function verifyOn(state: TenantState, text: string, decoded: Decoded, whence: Whence): Authentication | undefined {
     const { unverifiedKeyId: keyId, unverifiedTenantId: tenantId } = decoded.token;
     const key = state.get("root_key", keyId);
     if (key === undefined) return undefined;
@@ -87,12 +102,13 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     };
     tokens.set(authenticated, token);
     remember(text, { authenticated, keyId, wrapped: key.wrapped });
-    return authenticated;
+    return presented(authenticated, whence);
   }
 
   const mayLook = createLookupLimit();
 
-  async function verifyLater(text: string, decoded: Decoded, remoteAddress: string): Promise<Authentication> {
+  async function verifyLater(text: string, decoded: Decoded, whence: Whence): Promise<Authentication> {
+    const { remoteAddress } = whence;
     const { unverifiedTenantId: tenantId } = decoded.token;
     const inMemory = options.state.current(tenantId) !== undefined;
     if (!mayLook({ unverifiedTenantId: tenantId, inMemory, remoteAddress }, options.clock.monotonicMs())) {
@@ -103,11 +119,11 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     try {
       const known = options.state.current(tenantId) ?? (await options.state.load(tenantId, signal));
       if (known === undefined) return reject("token_key_unknown", "");
-      const first = verifyOn(known, text, decoded);
+      const first = verifyOn(known, text, decoded, whence);
       if (first !== undefined) return first;
       // A key made a moment ago may not have reached this process.
       const head = await options.state.catchUp(tenantId, signal);
-      const second = head === undefined ? undefined : verifyOn(head, text, decoded);
+      const second = head === undefined ? undefined : verifyOn(head, text, decoded, whence);
       return second ?? reject("token_key_unknown", "");
     } catch {
       // A Failure of the store becomes a rejection: without state nobody is let in.
@@ -115,7 +131,8 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     }
   }
 
-  function authenticate({ authorization, remoteAddress }: AuthenticateInput): Authentication | Promise<Authentication> {
+  function authenticate(input: AuthenticateInput): Authentication | Promise<Authentication> {
+    const { authorization } = input;
     if (authorization === undefined || authorization === "") return reject("token_missing", "");
     if (authorization.length > AUTHORIZATION_LENGTH_MAX) return reject("token_malformed", "the header is too long");
     const text = bearerOf(authorization);
@@ -129,7 +146,7 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
       if (key !== undefined && key.status !== "retired" && key.wrapped === remembered.wrapped) {
         verified.delete(text);
         verified.set(text, remembered);
-        return remembered.authenticated;
+        return presented(remembered.authenticated, input);
       }
       forget(text);
     }
@@ -138,7 +155,7 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     if (decoded.kind === "malformed") return reject("token_malformed", "");
     const state = options.state.current(decoded.token.unverifiedTenantId);
     return (
-      (state === undefined ? undefined : verifyOn(state, text, decoded)) ?? verifyLater(text, decoded, remoteAddress)
+      (state === undefined ? undefined : verifyOn(state, text, decoded, input)) ?? verifyLater(text, decoded, input)
     );
   }
 

@@ -57,6 +57,7 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
     ],
     notReady,
     isObserving: core.isObserving,
+    admitAddress: core.admitAddress,
     log: (event, fields) => log.warn(fields, event),
   });
   return {

@@ -6,6 +6,7 @@ import type { BudgetClaim, Reason } from "@writ/contract";
 import type { BudgetLeft } from "./budget-left.ts";
 import type { Denial } from "./denial.ts";
 import type { AgentCall, AnswerSink, HttpSink } from "./ports.ts";
+import type { RateStanding } from "./rates/rate-standing.ts";
 
 export interface Gate {
   /**
@@ -39,6 +40,8 @@ export interface AuthenticateInput {
   /** The Authorization header as it came. */
   readonly authorization: string | undefined;
   readonly remoteAddress: string;
+  /** Somebody else passes the credential on: the address is theirs, and nobody knows the presenter's. */
+  readonly isRelayed?: boolean;
 }
 
 export interface PublicRequest {
@@ -73,6 +76,8 @@ export interface Authenticated {
   /** Identifies the exact bytes of the token; sessions are bound to it. */
   readonly tokenDigest: string;
   readonly agentId: string;
+  /** Where it is presented from, for a token that asks for it; absent where that is not known. */
+  readonly address?: string;
 }
 
 export interface RemainingBudget {
@@ -95,6 +100,8 @@ export type RemainingBudgets =
 export interface CallSink extends AnswerSink {
   /** Of a request of an HTTP API: takes its answer, in place of the methods of `AnswerSink`. */
   readonly http?: HttpSink;
+  /** Where the rates stand that the attempt was counted in, or refused for; before anything else, if it has any. */
+  rated?(standings: readonly RateStanding[]): void;
   /**
    * The decision is committed: headers may now be sent, with the callId, what it left of the agent's own budgets, and what
    * the policy would have denied the call for if its upstream were not under observation.

@@ -26,6 +26,8 @@ import { type ObservedOfTenant, observedOfTenant } from "./observed-upstreams.ts
 import { createOpenCalls } from "./open-calls.ts";
 import type { Clock, Random } from "./ports.ts";
 import { previewCall } from "./preview-call.ts";
+import { type AddressAdmission, createAddressRate } from "./rates/address-rate.ts";
+import { createCallRates, type SharedRates } from "./rates/call-rates.ts";
 import { createRejections } from "./rejections.ts";
 import { createRemainingBudgets } from "./remaining-budgets.ts";
 import { sha256 } from "./sha256.ts";
@@ -52,6 +54,8 @@ export interface GatewayOptions {
   readonly callDeadlineMs: number;
   /** Whether answers to charged calls have a header with what is left of their agent's own budgets. */
   readonly tellsBudgets: boolean;
+  /** How many requests all gateways together answer one address in a minute; undefined: any number. */
+  readonly addressRequestsPerMinute: number | undefined;
   /** How long after an upstream's catalogue was read it is read again. */
   readonly catalogueIntervalMs: number;
   readonly stdioRunner: readonly string[];
@@ -69,6 +73,8 @@ export interface GatewayOptions {
 export interface GatewayCore {
   readonly gatewayId: string;
   readonly gate: Gate;
+  /** Counts a request of an address, before anything of it is read; absent where addresses have no rate. */
+  readonly admitAddress: ((remoteAddress: string) => AddressAdmission) | undefined;
   /** Why no calls are taken now; undefined when they are. */
   readonly notReady: () => Reason | undefined;
   /** The upstreams under observation, of the tenants in memory. */
@@ -202,6 +208,12 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
         ? publicDoor.subjectOf(authenticated)
         : (points.subjectOf(authenticated) ?? tokenOf(authenticated)),
   });
+  const { liveGateways } = leases;
+  const rates = createCallRates({ liveGateways });
+  const addressRate =
+    options.addressRequestsPerMinute === undefined
+      ? undefined
+      : createAddressRate({ requestsPerMinute: options.addressRequestsPerMinute, liveGateways });
   const { children } = history;
   const counters = createCounterReadings({ clock, store: history.counters });
   const delegations = createDelegations({
@@ -222,6 +234,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     judge,
     openCalls,
     denials,
+    rates,
     delegations,
     inputStates: createInputStates({ clock, keyOf: keyring.inputStateKey }),
     gatewayId,
@@ -249,6 +262,8 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     // Nobody was denied anything by them.
     previews.take(clock.nowMs(), all);
     for (const event of rejections.take()) journal.record(event);
+    const monotonicMs = clock.monotonicMs();
+    for (const shared of [...rates.take(monotonicMs), ...(addressRate?.take(monotonicMs) ?? [])]) tellShared(shared);
     for (const summary of denials.take(clock.nowMs(), all))
       journal.record(summaryEvent({ clock, random, gatewayId, summary }));
     for (const tenantId of states.tenantIds) {
@@ -257,9 +272,14 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     }
   }
 
+  function tellShared({ table, count }: SharedRates): void {
+    log.warn({ table, count }, "too many to be told apart: the others share one rate");
+    journal.record(instanceEvent("rate.shared", { gateway: gatewayId, table, count }));
+  }
+
   const instanceEvent = (event: AuditEvent["event"], fields: object): AuditEvent => {
     const timeMs = clock.nowMs();
-    // Name and fields are given together by the two callers below, in the catalogue's shapes.
+    // Name and fields are given together by its callers, in the catalogue's shapes.
     return { event, id: makeUuidv7(timeMs, random.bytes(10)), timeMs, tenantId: INSTANCE_TENANT, fields } as AuditEvent;
   };
 
@@ -305,6 +325,14 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
       preview: (authenticated, call) => previewCall({ ...deps, counters, denials: previews }, authenticated, call),
       handleCall: (authenticated, call, sink, cut) => handleCall(deps, authenticated, call, sink, cut),
     },
+    admitAddress:
+      addressRate === undefined
+        ? undefined
+        : (remoteAddress) => {
+            const admission = addressRate.admit(remoteAddress, clock.monotonicMs());
+            if (admission.kind === "refused") rejections.count("rate_address");
+            return admission;
+          },
     notReady,
     async start() {
       await leases.start();

@@ -7,6 +7,7 @@ import { type HandleCallDeps, handleCall } from "./handle-call.ts";
 import type { Judge, Judged, JudgedChild } from "./judge-call.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import type { AgentCall, CommitResult, DecisionEntry, HttpCall, OutcomeEntry } from "./ports.ts";
+import { type CallRates, createCallRates } from "./rates/call-rates.ts";
 
 const AGENT: Authenticated = { kind: "authenticated", tenantId: "t", tokenDigest: "d", agentId: "a" };
 const NOT_GONE = new AbortController();
@@ -26,6 +27,7 @@ function judged(kind: "allow" | "deny", reason: Judged["reason"], revision: numb
     kind,
     reason,
     recordedNode: "root",
+    rates: [],
     child: undefined,
     hold: hold as Judged["hold"], // nothing here looks at the upstream
     entry: entry as unknown as DecisionEntry, // nor at the event
@@ -174,6 +176,62 @@ test("the outcome tells the digest of a body that was passed on as a stream, if 
   expect(await outcomeOf(2)).not.toHaveProperty("requestDigest");
   expect(await outcomeOf(2)).toMatchObject({ status: "ok", requestBytes: 12 });
   expect(await outcomeOf(0)).toMatchObject({ status: "ok", requestBytes: 0 });
+});
+
+const RATED = {
+  ...judged("allow", "policy_allow", 1),
+  rates: [{ scope: "tenant", scopeId: "t", limit: 2, per: "hour" }],
+} as const;
+
+test("an attempt is counted in its rates once, however often it is judged, and a denied one not at all", async () => {
+  const counted: number[] = [];
+  const rates: CallRates = {
+    admit(_rated, claims) {
+      counted.push(claims.length);
+      return { kind: "admitted", standings: [] };
+    },
+    take: () => [],
+  };
+  let rounds = 0;
+  const { deps } = makeWorld({
+    judge: (tool) => (tool === "denied" ? judged("deny", "policy_denied", 1) : RATED),
+    revision: () => 1,
+  });
+  const journal: HandleCallDeps["journal"] = {
+    ...deps.journal,
+    commit(entry, again) {
+      rounds += 1;
+      if (rounds < 4) return Promise.resolve({ result: { kind: "withdrawn" }, entry });
+      return deps.journal.commit(entry, again);
+    },
+  };
+  const end = await handleCall({ ...deps, rates, journal }, AGENT, call("echo"), SINK, NOT_GONE);
+  expect([rounds, counted]).toEqual([4, [1]]);
+  expect(end.kind).not.toBe("denied");
+  await handleCall({ ...deps, rates, journal }, AGENT, call("denied"), SINK, NOT_GONE);
+  expect(counted).toEqual([1]);
+});
+
+test("an attempt that its rates have no room for is denied on record, and told for how long, recorded or not", async () => {
+  const { deps, sent, committed } = makeWorld({
+    judge: () => ({ ...RATED, denyAs: judgedDelegation(1).denyAs }),
+  });
+  const rates = createCallRates({ liveGateways: () => 1 });
+  const told: string[] = [];
+  const rated: CallSink["rated"] = (standings) => told.push(...standings.map(({ remaining }) => `${remaining}`));
+  const ask = () => handleCall({ ...deps, rates }, AGENT, call("echo"), { ...SINK, rated }, NOT_GONE);
+  await ask();
+  await ask();
+  expect(sent).toEqual(["echo", "echo"]);
+  for (let count = 0; count < DENIALS_RECORDED_MAX + 5; count += 1) {
+    expect(await ask()).toMatchObject({
+      kind: "denied",
+      denial: { reason: "rate_tenant", data: { check: "rates", retryAfterSeconds: 3_600 } },
+    });
+  }
+  expect(sent).toHaveLength(2);
+  expect(told.slice(0, 3)).toEqual(["1", "0", "0"]);
+  expect(committed.filter(({ kind }) => kind === "deny")).toHaveLength(DENIALS_RECORDED_MAX);
 });
 
 /** What the pure decision says of a delegation; its denials say what they are asked to. */

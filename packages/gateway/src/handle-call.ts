@@ -5,7 +5,9 @@
  * resolved.
  *
  *     judge ──deny──────────────▶ commit the denial ─▶ denied
- *       │ allow
+ *       │ allow                     ▲
+ *     count in its rates ──no room──┘
+ *       │
  *     hold the upstream ─▶ commit (judged again while authority moves) ─▶ send ─▶ answer ─▶ settle
  *
  * A delegation waits for its turn before it is judged, and commits together with the child that it puts on record.
@@ -35,12 +37,14 @@ import {
   type Slot,
   type UpstreamMessage,
 } from "./ports.ts";
+import type { CallRates, RateAdmission } from "./rates/call-rates.ts";
 import { updatedUri } from "./updated-uri.ts";
 
 export interface HandleCallDeps extends Ports {
   readonly judge: Judge;
   readonly openCalls: OpenCalls;
   readonly denials: DenialLimit;
+  readonly rates: CallRates;
   readonly delegations: Delegations;
   readonly inputStates: InputStates;
   /** Names this process in events. */
@@ -49,6 +53,8 @@ export interface HandleCallDeps extends Ports {
   /** True once the gateway has lost contact to the database or is draining. */
   readonly closedReason: () => Reason | undefined;
 }
+
+type CountedJudge = (attempt: Attempt) => Judged;
 
 /** The lists that an upstream gives and that hold only what their reader may know of. */
 const FILTERED: ReadonlySet<AgentCall["action"]> = new Set(["resource.list", "prompt.list"]);
@@ -113,20 +119,47 @@ async function delegate(deps: HandleCallDeps, first: Attempt, sink: CallSink, cu
 
 async function runRounds(deps: HandleCallDeps, first: Attempt, sink: CallSink, cut: AbortController): Promise<CallEnd> {
   let attempt = first;
+  const judge = createCountedJudge(deps, first, sink);
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const judged = deps.judge(attempt);
+    const judged = judge(attempt);
+    if (RATE_REASONS.has(judged.reason)) return recordDenial(deps, attempt, judged);
     const step =
-      judged.kind === "allow" ? await allow(deps, attempt, judged, sink, cut) : await denyOnHead(deps, attempt, judged);
+      judged.kind === "allow"
+        ? await allow(deps, attempt, judged, { judge, sink, cut })
+        : await denyOnHead(deps, attempt, judged);
     if (step.kind !== "again") return step;
     attempt = { ...attempt, notBeforeMs: Math.max(attempt.notBeforeMs, step.notBeforeMs) };
   }
   return recordDenial(deps, attempt, deps.judge(attempt).denyAs("state_stale", "commit", {}));
 }
 
+/**
+ * Judges an attempt, and counts it in its rates once, however often it is judged. Only where the decision allows: what it
+ * denies uses up nothing of anybody's rate, so that neither a revoked token nor a call that is not permitted stands in the
+ * way of others. Where a rate has no room, the attempt is denied for it from then on.
+ */
+function createCountedJudge(deps: HandleCallDeps, { authenticated }: Attempt, sink: CallSink): CountedJudge {
+  let admission: RateAdmission | undefined;
+  return (attempt) => {
+    const judged = deps.judge(attempt);
+    if (judged.rates.length === 0) return judged;
+    if (admission === undefined) {
+      const rated = { tenantId: authenticated.tenantId, root: judged.entry.root };
+      admission = deps.rates.admit(rated, judged.rates, deps.clock.monotonicMs());
+      sink.rated?.(admission.standings);
+    }
+    if (admission.kind === "admitted") return judged;
+    const { reason, retryAfterSeconds } = admission;
+    return judged.denyAs(reason, "rates", { retryAfterSeconds });
+  };
+}
+
 /** The round came to nothing that was recorded: judge anew, at a time no earlier than `notBeforeMs`. */
 type Again = { readonly kind: "again"; readonly notBeforeMs: number };
 /** Why an upstream could not be held. */
 const HOLD_REASONS: ReadonlySet<Reason> = new Set(["upstream_unavailable", "upstream_address_refused"]);
+/** Denials for a rate of the attempt itself. */
+const RATE_REASONS: ReadonlySet<Reason> = new Set(["rate_agent", "rate_tenant", "rate_endpoint", "rate_token"]);
 const AGAIN: Again = { kind: "again", notBeforeMs: 0 };
 
 /** A denial that may rest on a stale state: judged again on the head, where it may turn out to be none. */
@@ -170,6 +203,8 @@ async function deny(
         return AGAIN;
       }
     }
+    // Whoever has to wait for a rate is told for how long, on record or not.
+    if (RATE_REASONS.has(judged.reason)) return deniedAs(attempt.callId, judged.entry);
     const { retryAfterSeconds } = admitted;
     return denied(attempt.callId, "rate_denials", REASONS.rate_denials.sentence, false, { retryAfterSeconds });
   }
@@ -203,8 +238,7 @@ async function allow(
   deps: HandleCallDeps,
   attempt: Attempt,
   judged: Judged,
-  sink: CallSink,
-  cut: AbortController,
+  { judge, sink, cut }: { readonly judge: CountedJudge; readonly sink: CallSink; readonly cut: AbortController },
 ): Promise<CallEnd | Again> {
   let slot: Slot | undefined;
   try {
@@ -218,7 +252,7 @@ async function allow(
       }
     }
     const rejudge = (): DecisionEntry | "withdraw" => {
-      const again = deps.judge(attempt);
+      const again = judge(attempt);
       // What is held must be what would be sent to now; else start over and hold anew.
       return again.kind === "allow" && !isSameHold(judged.hold, again.hold) ? "withdraw" : again.entry;
     };

@@ -10,6 +10,7 @@ import {
   type EventName,
   type JsonObject,
   makeUuidv7,
+  type RateClaim,
   REASONS,
   type Reason,
   type Tool,
@@ -73,6 +74,8 @@ export interface Judged {
   /** What must be held before the commit, or asked behind it; undefined for what concerns no upstream's server. */
   readonly hold: Omit<HoldRequest, "waitMs" | "signal"> | undefined;
   readonly recordedNode: string;
+  /** Rates that an allowed attempt is counted in, once. */
+  readonly rates: readonly RateClaim[];
   /** Of an allowed delegation: what goes on record with the decision, or not at all. */
   readonly child: JudgedChild | undefined;
   /** The same attempt denied for another reason, found outside the pure decision. */
@@ -142,6 +145,7 @@ export function createJudge(options: JudgeOptions): Judge {
       http: targetOf(call),
       arguments: call.arguments,
       argumentsUnseen: call.argumentsUnseen,
+      address: attempt.authenticated.address,
       callId: attempt.callId,
       protocol: call.protocol,
       nowMs,
@@ -192,6 +196,7 @@ export function createJudge(options: JudgeOptions): Judge {
       kind: "allow",
       reason: decision.reasons[0] ?? "policy_allow",
       recordedNode: judgement.recordedNode,
+      rates: judgement.rates,
       child:
         child === undefined || judgement.record === undefined
           ? undefined
@@ -259,6 +264,7 @@ export function createJudge(options: JudgeOptions): Judge {
       kind: "deny",
       reason,
       recordedNode: judgement?.recordedNode ?? "",
+      rates: [],
       child: undefined,
       hold: undefined,
       entry: {
@@ -439,7 +445,9 @@ export function createJudge(options: JudgeOptions): Judge {
       const nowMs = clock.nowMs();
       const token = presenterOf(authenticated);
       const nothing: JsonObject = Object.create(null);
-      const asked = { token, action: "mcp.session", tool: "", arguments: nothing, protocol: "mcp", nowMs } as const;
+      const { address } = authenticated;
+      const presented = { token, address, nowMs };
+      const asked = { ...presented, action: "mcp.session", tool: "", arguments: nothing, protocol: "mcp" } as const;
       return state.upstreamNames().filter((upstream) => {
         // Nothing comes of it, so it has no call of its own.
         const request = describe(state, { ...asked, upstream, callId: gatewayId });

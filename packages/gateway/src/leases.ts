@@ -3,7 +3,8 @@
  * any gateway turns them into `unknown`. Keeps no calls itself.
  */
 export interface LeaseStore {
-  renew(gatewayId: string, ttlMs: number): Promise<void>;
+  /** Resolves to how many gateways hold a lease, this one included. */
+  renew(gatewayId: string, ttlMs: number): Promise<number>;
   /** Ends the leases that have lapsed, their open calls as unknown; returns how many calls that were. */
   lapse(): Promise<number>;
   /** Ends this process's own lease, after drain. */
@@ -12,6 +13,8 @@ export interface LeaseStore {
 
 export interface Leases {
   start(): Promise<void>;
+  /** How many gateways held a lease when this one was renewed last; at least 1. */
+  liveGateways(): number;
   close(): Promise<void>;
 }
 
@@ -21,18 +24,25 @@ const RENEW_EVERY_MS = 3_000;
 export function createLeases(options: {
   readonly store: LeaseStore;
   readonly gatewayId: string;
-  readonly log: { warn(fields: object, message: string): void };
+  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
 }): Leases {
   const { store, gatewayId, log } = options;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let busy = false;
+  let liveGateways = 1;
+
+  async function renew(): Promise<void> {
+    const live = Math.max(1, await store.renew(gatewayId, LEASE_TTL_MS));
+    if (live !== liveGateways) log.info({ before: liveGateways, now: live }, "gateways that share each rate");
+    liveGateways = live;
+  }
 
   async function keep(): Promise<void> {
     if (busy) return;
     busy = true;
     try {
-      await store.renew(gatewayId, LEASE_TTL_MS);
+      await renew();
       const calls = await store.lapse();
       if (calls > 0) log.warn({ calls }, "calls of a gateway that is gone ended as unknown");
     } catch (error) {
@@ -44,8 +54,9 @@ export function createLeases(options: {
   }
 
   return {
+    liveGateways: () => liveGateways,
     async start() {
-      await store.renew(gatewayId, LEASE_TTL_MS);
+      await renew();
       timer = setInterval(() => {
         running = keep();
       }, RENEW_EVERY_MS);

@@ -223,6 +223,7 @@ function makeGateway(context: Context): { readonly gateway: Gateway; start(): Pr
     log,
     callDeadlineMs: config.gateway.callDeadlineMs,
     tellsBudgets: config.gateway.budgetHeader === "on",
+    addressRequestsPerMinute: config.gateway.addressRequestsPerMinute,
     catalogueIntervalMs: config.upstreams.catalogueIntervalMs,
     stdioRunner: config.upstreams.stdioRunner,
     environmentFile: `/proc/${process.pid}/environ`,

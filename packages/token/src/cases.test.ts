@@ -9,7 +9,7 @@ import { clearCaveats } from "./clear-caveats.ts";
 import { decodeToken, encodeToken } from "./decode-token.ts";
 import { mintToken } from "./mint-token.ts";
 import { makeTokenHash } from "./token-hash.ts";
-import { type NodeLimit, verifyToken } from "./verify-token.ts";
+import { type NodeLimit, type NodeRate, verifyToken } from "./verify-token.ts";
 
 interface TokenCases {
   readonly rootKeyHex: string;
@@ -27,6 +27,7 @@ interface TokenCases {
     readonly expiresAtMs: number;
     readonly textDigest: string;
     readonly limits: readonly NodeLimit[];
+    readonly rates?: readonly NodeRate[];
   }[];
 }
 
@@ -37,6 +38,7 @@ interface ClearingAttemptCase {
   readonly arguments: string;
   readonly nowMs: number;
   readonly http?: HttpResource;
+  readonly address?: string;
 }
 
 interface ClearingCases {
@@ -51,6 +53,7 @@ interface ClearingCases {
           readonly kind: "cleared";
           readonly validUntilMs: number;
           readonly limits: readonly { segment: number; unit: string; window: string; limit: number }[];
+          readonly rates?: readonly { segment: number; limit: number; per: string }[];
         }
       | { readonly kind: "prohibited"; readonly reason: string; readonly hidden: boolean };
   })[];
@@ -88,6 +91,7 @@ describe("tokens.json", () => {
       expiresAtMs: vector.expiresAtMs,
       textDigest: vector.textDigest,
       limits: vector.limits,
+      rates: vector.rates ?? [],
     });
     expect(token.segments.flatMap((segment) => segment.caveats.map((caveat) => caveat.text))).toEqual(vector.caveats);
     expect(encodeToken(decoded.unverifiedParts)).toBe(vector.token);
@@ -143,13 +147,24 @@ describe("clearing.json: R-DENY-3 a token without this audience is prohibited, a
           definitionDigest: "",
           ...(attempt.http === undefined ? {} : { http: attempt.http }),
         },
-        context: { callId: "", protocol: "mcp", timeMs: attempt.nowMs, arguments: args.value as JsonObject }, // an object in every case
+        context: {
+          callId: "",
+          protocol: "mcp",
+          timeMs: attempt.nowMs,
+          arguments: args.value as JsonObject, // an object in every case
+          ...(attempt.address === undefined ? {} : { address: attempt.address }),
+        },
       },
     });
 
     if (result.kind === "cleared") {
-      const limits = result.limits.map(({ node, ...limit }) => ({ segment: token.path.indexOf(node), ...limit }));
-      expect({ ...result, limits }).toEqual(row.expect);
+      const bySegment = <T extends { readonly node: string }>({ node, ...rest }: T) => ({
+        segment: token.path.indexOf(node),
+        ...rest,
+      });
+      const { limits, rates, ...rest } = result;
+      const told = { ...rest, limits: limits.map(bySegment), rates: rates.map(bySegment) };
+      expect(told).toEqual({ rates: [], ...row.expect });
     } else {
       const { detail, ...rest } = result;
       expect(rest).toEqual(row.expect);

@@ -3,7 +3,7 @@
  * clears has passed no policy, no revocation list and no budget. Synchronous, without I/O, and it never throws.
  *
  * The order of reasons is fixed. First what concerns the whole token (unreadable caveats, expiry, start, audience,
- * actions), then which tool, then its arguments, or which request of an HTTP API: so a tool that is excluded is told apart from an unknown one only
+ * actions, networks), then which tool, then its arguments, or which request of an HTTP API: so a tool that is excluded is told apart from an unknown one only
  * by a token that is good in every other respect for that tool's upstream.
  */
 import {
@@ -11,12 +11,14 @@ import {
   type Action,
   type ArgumentCondition,
   isCharged,
+  isWithinPrefix,
   type JsonObject,
   type Reason,
   type Resource,
+  readPeerAddress,
 } from "@writ/contract";
 import type { CaveatMeaning } from "./parse-caveat.ts";
-import type { NodeLimit, VerifiedToken } from "./verify-token.ts";
+import type { NodeLimit, NodeRate, VerifiedToken } from "./verify-token.ts";
 
 export interface ClearingAttempt {
   readonly request: AccessRequest;
@@ -34,6 +36,8 @@ export type Clearing =
       readonly validUntilMs: number;
       /** The limits that the attempt must fit; none for actions that use up nothing. */
       readonly limits: readonly NodeLimit[];
+      /** How often the token may be used; every action counts. */
+      readonly rates: readonly NodeRate[];
     }
   | {
       readonly kind: "prohibited";
@@ -55,6 +59,7 @@ export function clearCaveats(token: VerifiedToken, attempt: ClearingAttempt): Cl
         kind: "cleared",
         validUntilMs: token.expiresAtMs,
         limits: isCharged(attempt.request.action) ? token.limits : [],
+        rates: token.rates,
       }
     );
   } catch {
@@ -171,6 +176,17 @@ function clearWholeToken(token: VerifiedToken, attempt: ClearingAttempt): Cleari
   if (audiences === "differs") return prohibited("token_audience", "the token is meant for another audience");
   if (!actionPermitted || isLeftOut(meanings(token), request.action))
     return prohibited("caveat_action", `the token does not permit ${request.action}`);
+  return token.namesNetworks ? clearNetworks(token, request.context.address) : undefined;
+}
+
+/** Each `net` caveat must hold the address; one that nobody knows, or that cannot be read, is in no network. */
+function clearNetworks(token: VerifiedToken, text: string | undefined): Clearing | undefined {
+  const address = text === undefined ? undefined : readPeerAddress(text);
+  if (address === undefined) return prohibited("caveat_net_unknown", "where the token is presented from is not known");
+  for (const meaning of meanings(token)) {
+    if (meaning.kind !== "net" || meaning.prefixes.some((prefix) => isWithinPrefix(prefix, address))) continue;
+    return prohibited("caveat_net", "the token does not permit this network");
+  }
   return undefined;
 }
 

@@ -31,6 +31,7 @@ export { type CaveatMeaning, type ParsedCaveat, parseCaveatText } from "./parse-
 export { makeTokenHash, type TokenHash } from "./token-hash.ts";
 export {
   type NodeLimit,
+  type NodeRate,
   type TokenCheck,
   type TokenSegment,
   type VerifiedToken,

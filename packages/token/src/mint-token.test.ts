@@ -50,9 +50,11 @@ function verified(text: string): VerifiedToken {
 
 describe("R-NARROW-2 trap-26 minting and attenuating refuse a caveat that no gateway enforces", () => {
   test.each([
-    ['{"net":{}}', "caveat_unknown"],
-    ['{"net":"10.0.0.0/8"}', "caveat_unknown"],
-    ['{"rate":1}', "caveat_unknown"],
+    ['{"net":{}}', "caveat_malformed"],
+    ['{"net":"10.0.0.0/8"}', "caveat_malformed"],
+    ['{"net":["10.0.0.1/8"]}', "caveat_malformed"],
+    ['{"rate":1}', "caveat_malformed"],
+    ['{"rate":{"limit":5,"per":"day"}}', "caveat_malformed"],
     ['{"models":["x"]}', "caveat_unknown"],
     ['{"params":{}}', "caveat_unknown"],
     ['{"task":"x"}', "caveat_unknown"],
@@ -72,6 +74,13 @@ describe("R-NARROW-2 trap-26 minting and attenuating refuse a caveat that no gat
     const child = attenuateToken(tokenHash, makeToken(), { id: "c", caveats: [caveat] });
     expect(child).toMatchObject({ kind: "refused", reason });
   });
+});
+
+test("a caveat that gateways enforce is minted, and attenuated", () => {
+  for (const caveat of ['{"net":["10.0.0.0/8","2001:db8::/32"]}', '{"rate":{"limit":5,"per":"minute"}}']) {
+    const token = verified(makeChild(makeToken(caveat), "c", caveat));
+    expect(token.segments.map(({ caveats }) => caveats.at(-1)?.text)).toEqual([caveat, caveat]);
+  }
 });
 
 test("R-DENY-3 a token without exp or without aud is not minted", () => {

@@ -5,6 +5,7 @@
  */
 import {
   type Action,
+  type AddressPrefix,
   type ArgumentCondition,
   BUDGET_UNITS,
   type BudgetUnit,
@@ -16,9 +17,14 @@ import {
   isAction,
   isJsonArray,
   isJsonObject,
+  isRateLimit,
+  isRatePeriod,
   type JsonObject,
   type JsonValue,
   parseStrictJson,
+  RATE_LIMIT_MAX,
+  type RatePeriod,
+  readAddressPrefix,
   type ToolPattern,
   WINDOWS,
   type Window,
@@ -38,6 +44,8 @@ export type CaveatMeaning =
   | { readonly kind: "http"; readonly rules: readonly HttpRule[] }
   | { readonly kind: "budget"; readonly unit: BudgetUnit; readonly window: Window; readonly limit: number }
   | { readonly kind: "depth"; readonly depth: number }
+  | { readonly kind: "net"; readonly prefixes: readonly AddressPrefix[] }
+  | { readonly kind: "rate"; readonly limit: number; readonly per: RatePeriod }
   | { readonly kind: "unknown" }
   | { readonly kind: "malformed"; readonly detail: string };
 
@@ -65,6 +73,8 @@ const UPSTREAM_PATTERN = /^[a-z0-9*-]{1,63}$/;
 const DEPTH_MAX = 64;
 /** A caveat's values nest no deeper than what `eq` may compare with needs. */
 const JSON_DEPTH_MAX = 16;
+
+const NOTHING: JsonObject = Object.freeze(Object.create(null) as JsonObject); // null-prototype, as every JsonObject is
 
 const encoder = new TextEncoder();
 
@@ -146,6 +156,20 @@ function readMeaning(kind: string, value: JsonValue): CaveatMeaning {
     case "depth":
       if (!isCount(value) || value > DEPTH_MAX) return malformed(`depth: an integer of 0 to ${DEPTH_MAX} is expected`);
       return { kind, depth: value };
+    case "net": {
+      const prefixes = readTexts(value)?.map(readAddressPrefix);
+      if (prefixes === undefined || !prefixes.every((prefix) => prefix !== undefined)) {
+        return malformed('net: a list of networks is expected, such as "10.1.0.0/16" or "2001:db8::/32"');
+      }
+      return { kind, prefixes };
+    }
+    case "rate": {
+      const { limit, per } = isJsonObject(value) && hasExactly(value, ["limit", "per"]) ? value : NOTHING;
+      if (!isRateLimit(limit) || !isRatePeriod(per)) {
+        return malformed(`rate: {limit, per} is expected: 1 to ${RATE_LIMIT_MAX} per second, minute or hour`);
+      }
+      return { kind, limit, per };
+    }
     default:
       return { kind: "unknown" };
   }

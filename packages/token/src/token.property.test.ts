@@ -50,6 +50,7 @@ function verified(text: string): VerifiedToken {
 
 const pattern = fc.constantFrom("u/a", "u/b", "u/*", "*/a", "*/*", "v/a", "u/a*");
 const patterns = fc.array(pattern, { maxLength: 3 });
+const network = fc.constantFrom("10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "192.0.2.7/32", "2001:db8::/32", "::/0");
 const requests = fc.constantFrom("GET /a", "GET /a/*", "GET,POST /a/**", "* /b", "* /**");
 const actions = fc.subarray(["http.request", "tool.call", "tool.list", "token.attenuate", "mcp.session"]);
 const seconds = fc.integer({ min: 0, max: 1200 });
@@ -79,6 +80,8 @@ const sound = fc
     fc.record({ calls: fc.record({ limit: amount, window }) }),
     fc.record({ budget: fc.record({ unit: fc.constant("calls"), window, limit: amount }) }),
     fc.record({ depth: fc.integer({ min: 0, max: 3 }) }),
+    fc.record({ net: fc.uniqueArray(network, { maxLength: 3 }) }),
+    fc.record({ rate: fc.record({ limit: fc.integer({ min: 1, max: 9 }), per: fc.constantFrom("second", "hour") }) }),
   )
   .map((value) => JSON.stringify(value));
 
@@ -100,6 +103,7 @@ const attempt = fc.record({
   args: fc.constantFrom("{}", '{"x":3}', '{"x":7,"y":2}', '{"X":1}'),
   audience: fc.constantFrom("here", "there"),
   nowMs: fc.integer({ min: 0, max: 1_200_000 }),
+  address: fc.constantFrom(undefined, "10.1.2.3", "10.9.9.9", "::ffff:10.1.2.3", "192.0.2.7", "2001:db8::1", "2a00::1"),
 });
 type Attempt = typeof attempt extends fc.Arbitrary<infer T> ? T : never;
 
@@ -116,7 +120,13 @@ function clear(token: VerifiedToken, at: Attempt): Clearing {
       definitionDigest: "",
       ...(at.action === "http.request" ? { http: { method: at.method, path: at.path, query: "" } } : {}),
     },
-    context: { callId: "", protocol: "mcp", timeMs: at.nowMs, arguments: args.value as JsonObject }, // objects all
+    context: {
+      callId: "",
+      protocol: "mcp",
+      timeMs: at.nowMs,
+      arguments: args.value as JsonObject, // objects all
+      ...(at.address === undefined ? {} : { address: at.address }),
+    },
   };
   return clearCaveats(token, { request, audience: at.audience, nowMs: at.nowMs });
 }
@@ -148,6 +158,10 @@ test("R-NARROW-1 I4 trap-03 appending any caveats never clears what was prohibit
           for (const limit of before.limits) {
             const same = after.limits.find((one) => one.node === limit.node && one.window === limit.window);
             expect(same?.limit ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(limit.limit);
+          }
+          for (const rate of before.rates) {
+            const same = after.rates.find((one) => one.node === rate.node && one.per === rate.per);
+            expect(same?.limit ?? Number.POSITIVE_INFINITY).toBeLessThanOrEqual(rate.limit);
           }
         }
         for (const [upstream, tool] of [["u", "a"] as const, ["u", "b"] as const, ["v", "a"] as const]) {

@@ -2,7 +2,7 @@
  * Verify: the cryptographic check that a key holder made these bytes. It also reads the caveats and finds the nodes,
  * once, so that a gateway which keeps the `VerifiedToken` clears each call cheaply. It decides nothing about a call.
  */
-import type { BudgetUnit, Window } from "@writ/contract";
+import type { BudgetUnit, RatePeriod, Window } from "@writ/contract";
 import { type DecodedToken, encodeToken } from "./decode-token.ts";
 import { nodeOf } from "./node-path.ts";
 import { type ParsedCaveat, parseCaveat } from "./parse-caveat.ts";
@@ -26,6 +26,13 @@ export interface NodeLimit {
   readonly limit: number;
 }
 
+/** A limit that a node's segment sets on how often the node and all below it are used. */
+export interface NodeRate {
+  readonly node: string;
+  readonly limit: number;
+  readonly per: RatePeriod;
+}
+
 /** A token whose signature is that of the key it names. Only `verifyToken` makes one; what it permits is not judged. */
 export interface VerifiedToken {
   readonly [verified]: true;
@@ -43,6 +50,10 @@ export interface VerifiedToken {
   readonly expiresAtMs: number;
   /** The least limit of each (node, unit, window) that a `calls` or `budget` caveat names. */
   readonly limits: readonly NodeLimit[];
+  /** The least limit of each (node, period) that a `rate` caveat names. */
+  readonly rates: readonly NodeRate[];
+  /** Whether any `net` caveat asks where it is presented from. */
+  readonly namesNetworks: boolean;
   /** SHA-256 (hex) of the token's text, which itself is not kept. */
   readonly textDigest: string;
 }
@@ -73,6 +84,8 @@ export function verifyToken(hash: TokenHash, rootKey: Uint8Array, decoded: Decod
     segments,
     expiresAtMs: leastExpiry(segments),
     limits: leastLimits(segments),
+    rates: leastRates(segments),
+    namesNetworks: segments.some(({ caveats }) => caveats.some(({ meaning }) => meaning.kind === "net")),
     textDigest: toHex(hash.sha256(encoder.encode(encodeToken(parts)))),
   };
   return { kind: "verified", token };
@@ -118,4 +131,19 @@ function leastLimits(segments: readonly TokenSegment[]): readonly NodeLimit[] {
     }
   }
   return limits;
+}
+
+function leastRates(segments: readonly TokenSegment[]): readonly NodeRate[] {
+  const rates: NodeRate[] = [];
+  for (const { node, caveats } of segments) {
+    for (const { meaning } of caveats) {
+      if (meaning.kind !== "rate") continue;
+      const { limit, per } = meaning;
+      const at = rates.findIndex((other) => other.node === node && other.per === per);
+      const known = rates[at];
+      if (known === undefined) rates.push({ node, limit, per });
+      else if (limit < known.limit) rates[at] = { node, limit, per };
+    }
+  }
+  return rates;
 }

@@ -5,9 +5,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Reason } from "@writ/contract";
+import type { AddressAdmission } from "../rates/address-rate.ts";
+import type { RateStanding } from "../rates/rate-standing.ts";
 import { checkRequest } from "./check-request.ts";
 import type { ListenerLimits } from "./limits.ts";
 import { makeProblem, type Problem } from "./problem.ts";
+import { rateHeaders } from "./rate-headers.ts";
 
 export interface DataListenerOptions {
   readonly limits: ListenerLimits;
@@ -19,6 +22,8 @@ export interface DataListenerOptions {
   readonly notReady: () => Reason | undefined;
   /** Whether an upstream is under observation, which `/readyz` says as well. */
   readonly isObserving?: () => boolean;
+  /** Whether one more request of this address is answered; absent where addresses have no rate. */
+  readonly admitAddress?: ((remoteAddress: string) => AddressAdmission) | undefined;
   readonly log: (event: string, fields: Readonly<Record<string, string | number>>) => void;
 }
 
@@ -41,6 +46,8 @@ export interface Exchange {
   readonly remoteAddress: string;
   /** Aborted when the peer is gone before its answer was complete, or the drain is over; a route may abort it too. */
   readonly cut: AbortController;
+  /** Tells in the headers of the answer where rates stand, unless it has begun. A later word on one of them counts. */
+  rated(standings: readonly RateStanding[]): void;
   /** Reads the body whole, once. A fault is to be answered by the caller. */
   readBody(): Promise<Body>;
   /** Sends a whole answer. */
@@ -158,6 +165,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       params: NO_PARAMS,
       remoteAddress: socket.remoteAddress ?? "",
       cut: gone,
+      rated: createRated(response),
       readBody: () => readBody(request, response, reserve),
       answer: (status, headers, body) => answer(request, response, status, headers, body),
       problem: (problem) => answer(request, response, problem.status, problem.headers, problem.body),
@@ -187,6 +195,12 @@ export function createDataListener(options: DataListenerOptions): DataListener {
         return exchange.answer(200, { "content-type": "application/json" }, body);
       }
       return exchange.problem(makeProblem(reason, { status: 503 }));
+    }
+    const admission = options.admitAddress?.(exchange.remoteAddress);
+    if (admission !== undefined) exchange.rated(admission.standings);
+    if (admission?.kind === "refused") {
+      const headers = { "retry-after": String(admission.retryAfterSeconds) };
+      return exchange.problem(makeProblem("rate_address", { headers }));
     }
     const check = checkRequest(request, rules);
     if (check.kind === "refused") {
@@ -326,6 +340,19 @@ export function createDataListener(options: DataListenerOptions): DataListener {
         server.closeAllConnections();
       });
     },
+  };
+}
+
+/** Headers that are set before an answer begins go out with it, whoever begins it. */
+function createRated(response: ServerResponse): Exchange["rated"] {
+  let told: Map<string, RateStanding> | undefined;
+  return (standings) => {
+    if (response.headersSent || standings.length === 0) return;
+    told ??= new Map();
+    for (const { name } of standings) told.delete(name);
+    const others = [...told.values()];
+    for (const standing of standings) told.set(standing.name, standing);
+    for (const [name, value] of Object.entries(rateHeaders([...others, ...standings]))) response.setHeader(name, value);
   };
 }
 

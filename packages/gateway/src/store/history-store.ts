@@ -140,7 +140,7 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
     },
     leases: {
       async renew(id, ttlMs) {
-        await renewLease(db, id, ttlMs);
+        return (await renewLease(db, id, ttlMs)).liveGateways;
       },
       async lapse() {
         const { calls } = await lapseLeases(db, { gatewayId, nowMs: clock.nowMs(), newId });

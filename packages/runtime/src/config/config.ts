@@ -16,6 +16,7 @@ export interface Config {
     readonly requestTimeoutMs: number;
     readonly callDeadlineMs: number;
     readonly budgetHeader: "off" | "on";
+    readonly addressRequestsPerMinute: number | undefined;
   };
   readonly control: {
     readonly host: string;

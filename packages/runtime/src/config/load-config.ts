@@ -214,6 +214,7 @@ function resolveConfig(
       requestTimeoutMs: get("gateway.requestTimeoutMs"),
       callDeadlineMs: get("gateway.callDeadlineMs"),
       budgetHeader: get("gateway.budgetHeader"),
+      addressRequestsPerMinute: get("gateway.addressRequestsPerMinute"),
     },
     control: {
       ...control,

@@ -20,7 +20,7 @@ const group = <P extends Record<string, TSchema>>(description: string, propertie
 
 const text = (notes: SettingNotes & { default?: string; pattern?: string }) =>
   Type.Optional(Type.String({ minLength: 1, ...notes }));
-const count = (notes: SettingNotes & { default: number; minimum: number; maximum: number }) =>
+const count = (notes: SettingNotes & { default?: number; minimum: number; maximum: number }) =>
   Type.Optional(Type.Integer({ ...notes }));
 const texts = (notes: SettingNotes) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1 }), { ...notes, maxItems: 64 }));
@@ -95,6 +95,13 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
             "Whether answers to charged calls say in `Writ-Budget` what is left of the token's and the agent's own budgets. It costs each batch of calls one more statement in the database.",
         }),
       ),
+      addressRequestsPerMinute: count({
+        minimum: 1,
+        maximum: 1_000_000,
+        description:
+          "How many requests are answered to one address (of IPv6, one /64) in a minute, before anything of them is read; all gateways together, each its part. Behind a proxy every agent has the proxy's address, so limit addresses there.",
+        defaultNote: "any number",
+      }),
     }),
   ),
   control: Type.Optional(

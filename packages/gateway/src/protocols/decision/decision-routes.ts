@@ -129,7 +129,7 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
     }
     const { question } = read;
     const presenter = presenterOf(asker, question);
-    const end = await gate.handleCall(presenter, question, NOTHING_SENT, exchange.cut);
+    const end = await gate.handleCall(presenter, question, { ...NOTHING_SENT, rated: exchange.rated }, exchange.cut);
     const context: DecisionContext = { ...question, callId: end.callId, resourceMetadataUrl: metadataUrl() };
     switch (end.kind) {
       case "answered": {

@@ -64,7 +64,8 @@ export function createForwardAuthRoutes(options: ForwardAuthOptions): readonly R
     }
     const read = proxy === "envoy" ? await readForEnvoy(exchange) : readForNginx(exchange);
     if (read.kind === "fault") return refused(read.reason, { data: { detail: read.detail } });
-    const end = await gate.handleCall(presenter, makeQuestion(upstream, read), NOTHING_SENT, exchange.cut);
+    const sink = { ...NOTHING_SENT, rated: exchange.rated };
+    const end = await gate.handleCall(presenter, makeQuestion(upstream, read), sink, exchange.cut);
     return encodeEnd(end, read, resourceMetadataUrl);
   }
 
@@ -82,7 +83,7 @@ export function createForwardAuthRoutes(options: ForwardAuthOptions): readonly R
     const { agent } = exchange.params;
     if (agent !== undefined) return gate.assertSubject(point, agent);
     const { authorization } = exchange.request.headers;
-    return gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress });
+    return gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress, isRelayed: true });
   }
 }
 

@@ -132,7 +132,8 @@ function makeSink(exchange: Exchange, call: AgentCall, address: string): CallSin
   let observed: Readonly<Record<string, string>> = {};
   const http: HttpSink = {
     head(status, headers) {
-      const { location, ...rest } = headers;
+      const { location, ...given } = headers;
+      const rest = response.hasHeader("ratelimit") ? withoutOwn(given, response) : given;
       const moved = location === undefined ? {} : { location: `${address}${String(location)}` };
       const own = streamHeaders({ ...moved, "writ-call-id": callId, ...budget, ...observed });
       // The listener's own headers are not the upstream's to change.
@@ -141,6 +142,7 @@ function makeSink(exchange: Exchange, call: AgentCall, address: string): CallSin
     data: (chunk) => exchange.write(chunk),
   };
   return {
+    rated: exchange.rated,
     allowed(id, left, wouldDeny) {
       callId = id;
       if (left !== undefined) budget = writeBudgetHeader(left);
@@ -153,6 +155,14 @@ function makeSink(exchange: Exchange, call: AgentCall, address: string): CallSin
     notification: nothing,
     response: nothing,
   };
+}
+
+/** Headers of an upstream without those that the gateway has set itself, of its own rates. */
+function withoutOwn(
+  headers: Parameters<HttpSink["head"]>[1],
+  response: Exchange["response"],
+): Parameters<HttpSink["head"]>[1] {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !response.hasHeader(name)));
 }
 
 type CallReading =

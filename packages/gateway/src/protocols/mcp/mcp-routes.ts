@@ -168,6 +168,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       return "sent";
     };
     const sinkFor = (upstream: string): CallSink => ({
+      rated: turn.exchange.rated,
       allowed: begun,
       notification(method, params) {
         if (method === "notifications/subscriptions/acknowledged") return;
@@ -284,7 +285,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   /** Whether this agent may hear of updates of a resource: an attempt of its own, on record. */
   async function subscribe(turn: Turn, uri: string): Promise<CallEnd> {
     const nothing = (): void => undefined;
-    const sink = { allowed: nothing, notification: nothing, response: nothing, local: nothing };
+    const { rated } = turn.exchange;
+    const sink = { rated, allowed: nothing, notification: nothing, response: nothing, local: nothing };
     const named = { kind: "resource", name: uri } as const;
     const call = { ...listenCall(turn.upstream, undefined, {}, [], undefined), message: undefined, named };
     const { cut } = turn.exchange;
@@ -588,6 +590,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   ): Promise<{ readonly end: CallEnd; readonly json: string | undefined }> {
     let json: string | undefined;
     const sink: CallSink = {
+      rated: turn.exchange.rated,
       allowed: () => undefined,
       notification: () => undefined,
       response(member, text) {
@@ -712,6 +715,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     });
     let observed: Readonly<Record<string, string>> = {};
     const sink: CallSink = {
+      rated: exchange.rated,
       allowed(callId, left, wouldDeny) {
         flight.callId = callId;
         if (wouldDeny !== undefined) observed = { "writ-would-deny": wouldDeny };

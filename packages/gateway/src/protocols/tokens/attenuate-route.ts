@@ -84,6 +84,7 @@ function makeCall(parentText: string, { text, ...asked }: BodyRead): AgentCall {
 function makeSink(exchange: Exchange): CallSink {
   let callId = "";
   return {
+    rated: exchange.rated,
     allowed(id) {
       callId = id;
     },
