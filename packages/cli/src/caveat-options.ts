@@ -1,13 +1,21 @@
 /** The options that become caveats: JSON where exact words matter, shorthands for what is wanted most. */
+import { RATE_LIMIT_MAX, RATE_PERIODS } from "@writ/contract";
 import { isLeftOut, parseCaveatText } from "@writ/token";
-import type { Option } from "commander";
+import { InvalidArgumentError, type Option } from "commander";
 import { option } from "./define-command.ts";
-import { readCount, readDuration, readMany } from "./read-values.ts";
+import { readChoice, readCount, readDuration, readMany } from "./read-values.ts";
 
 export interface CaveatOptions {
   readonly caveat?: readonly string[];
   readonly tools?: string;
   readonly calls?: number;
+  readonly net?: string;
+  readonly rate?: Rate;
+}
+
+interface Rate {
+  readonly limit: number;
+  readonly per: string;
 }
 
 export function caveatOptions(): readonly Option[] {
@@ -17,6 +25,11 @@ export function caveatOptions(): readonly Option[] {
     ),
     option("--tools <patterns>", `only these tools, such as "files/read*,everything/echo"`),
     option("--calls <count>", "at most so many calls in all").argParser(readCount(0)),
+    option("--net <networks>", `only from these addresses, such as "10.1.0.0/16,2001:db8::/32"`),
+    option(
+      "--rate <limit/period>",
+      "at most so many attempts in any second, minute or hour, such as 60/minute",
+    ).argParser(readRate),
   ];
 }
 
@@ -32,12 +45,24 @@ export function expiryOption(): Option {
   return option("--expires-in <duration>", "life, such as 15m, 24h or 90d").argParser(readDuration);
 }
 
-/** JSON texts, in the order: those written out, tools, calls. */
+function readRate(text: string): Rate {
+  const [limit = "", period = "", ...rest] = text.split("/");
+  if (rest.length > 0) throw new InvalidArgumentError("limit/period is expected, such as 60/minute.");
+  return { limit: readCount(1, RATE_LIMIT_MAX)(limit), per: readChoice(RATE_PERIODS)(period) };
+}
+
+function readList(text: string): readonly string[] {
+  return text.split(",").map((part) => part.trim());
+}
+
+/** JSON texts, in the order: those written out, then those of the shorthands. */
 export function caveatsOf(options: CaveatOptions): readonly string[] {
-  const { caveat = [], tools, calls } = options;
+  const { caveat = [], tools, calls, net, rate } = options;
   return [
     ...caveat,
-    ...(tools === undefined ? [] : [JSON.stringify({ tools: tools.split(",").map((pattern) => pattern.trim()) })]),
+    ...(tools === undefined ? [] : [JSON.stringify({ tools: readList(tools) })]),
     ...(calls === undefined ? [] : [JSON.stringify({ calls })]),
+    ...(net === undefined ? [] : [JSON.stringify({ net: readList(net) })]),
+    ...(rate === undefined ? [] : [JSON.stringify({ rate })]),
   ];
 }

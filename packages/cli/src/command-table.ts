@@ -58,6 +58,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/import.ts"),
   },
   { name: "budget", summary: "Budgets: list, add, set, remove, usage.", load: () => import("./commands/budget.ts") },
+  { name: "rate", summary: "Rates: list, add, set, remove.", load: () => import("./commands/rate.ts") },
   { name: "price", summary: "The price list: list, set, remove.", load: () => import("./commands/price.ts") },
   { name: "kill", summary: "Kill switches: list, engage, release.", load: () => import("./commands/kill.ts") },
   {

@@ -221,6 +221,12 @@ describe("commands", () => {
     expect(budget.scopeId).toBe(agent.id);
     await run("budget.updated", "PATCH", `${T}/budgets/${budget.id}`, { version: 1, limit: 20 });
     await run("budget.removed", "DELETE", `${T}/budgets/${budget.id}?version=2`);
+    const rated = { scope: "agent", scopeId: "a1", limit: 60, per: "minute" };
+    const rate = await run("rate.created", "POST", `${T}/rates`, rated);
+    expect(rate).toMatchObject({ ...rated, scopeId: agent.id });
+    await run("rate.updated", "PATCH", `${T}/rates/${rate.id}`, { version: 1, limit: 90 });
+    expect((await plane.send("GET", `${T}/rates/${rate.id}`)).json).toMatchObject({ limit: 90, version: 2 });
+    await run("rate.removed", "DELETE", `${T}/rates/${rate.id}?version=2`);
     const price = await run("price.created", "POST", `${T}/prices`, { pattern: "everything/*", credits: 3 });
     await run("price.updated", "PATCH", `${T}/prices/${price.id}`, { version: 1, credits: 4 });
     expect((await plane.send("GET", `${T}/prices/${price.id}`)).json).toMatchObject({ credits: 4, version: 2 });
@@ -265,6 +271,7 @@ describe("commands", () => {
   test.each([
     [{ caveats: [{ bind: { jkt: "x" } }] }, "caveat_unenforceable"],
     [{ caveats: [{ rate: 5 }] }, "caveat_unenforceable"],
+    [{ caveats: [{ net: "10.0.0.0/8" }] }, "caveat_unenforceable"],
     [{ caveats: [{ task: "x" }] }, "caveat_unenforceable"],
     [{ caveats: [{ unheard_of: 1 }] }, "caveat_unenforceable"],
     [{ caveats: [{ id: "x" }] }, "caveat_unenforceable"],
@@ -306,6 +313,42 @@ describe("commands", () => {
       body: { expectedActive: null },
     });
     expect([stale.status, stale.json.code]).toEqual([409, "version_conflict"]);
+  });
+
+  test("an explanation knows of rates, and of an address where one is given", async () => {
+    const minted = await plane.send("POST", `${T}/tokens`, {
+      body: { agent: "assistant", caveats: [{ net: ["10.0.0.0/8"] }, { rate: { limit: 5, per: "second" } }] },
+    });
+    const explain = async (address?: string) => {
+      const body = { token: minted.json.token, upstream: "everything", tool: "echo", ...(address && { address }) };
+      return (await plane.send("POST", `${T}/explain`, { body: { ...body, argumentsText: '{"message":"hi"}' } })).json;
+    };
+    expect((await explain()).reasons).toEqual(["caveat_net_unknown"]);
+    expect((await explain("192.0.2.1")).reasons).toEqual(["caveat_net"]);
+    const allowed = await explain("::ffff:10.0.0.1");
+    expect(allowed.decision).toBe("allow");
+    expect(allowed.stages).toContainEqual({ stage: "rates", status: "passed", detail: "1 rate(s)" });
+  });
+
+  test("there is one rate a scope and period, and none that is no rate", async () => {
+    const body = { scope: "endpoint", scopeId: "everything", limit: 5, per: "second" };
+    expect((await plane.send("POST", `${T}/rates`, { body })).status).toBe(201);
+    expect((await plane.send("POST", `${T}/rates`, { body: { ...body, limit: 9 } })).json.code).toBe("name_taken");
+    expect((await plane.send("POST", `${T}/rates`, { body: { ...body, per: "hour" } })).status).toBe(201);
+    for (const change of [
+      { limit: 0 },
+      { limit: 1.5 },
+      { limit: 1_000_001 },
+      { per: "day" },
+      { scope: "node" },
+      { scopeId: "Everything" },
+      { scope: "tenant" },
+    ]) {
+      const { status, json } = await plane.send("POST", `${T}/rates`, { body: { ...body, ...change } });
+      expect([status, json.code]).toEqual([400, "fault_request"]);
+    }
+    const unknown = await plane.send("POST", `${T}/rates`, { body: { ...body, scope: "agent", scopeId: "nobody" } });
+    expect(unknown.json.code).toBe("reference_unknown");
   });
 
   test("the price list has one entry a pattern, and none that is no pattern", async () => {

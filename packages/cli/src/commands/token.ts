@@ -192,16 +192,21 @@ async function recordChild(
 }
 
 function defineExplain(group: Command, context: CliContext): void {
-  defineAdminCommand<{ readonly tokenFile?: string }>(group, context, {
+  defineAdminCommand<{ readonly tokenFile?: string; readonly from?: string }>(group, context, {
     usage: "explain <tool> [arguments]",
     summary: "Say stage by stage what would be decided about a call with a token. Nothing is sent or recorded.",
     arguments: ["upstream/tool", "JSON object"],
-    options: [tokenFile()],
+    options: [tokenFile(), option("--from <address>", "where it would be presented from")],
     async run({ client, tenant, show }, [name, text], options) {
       const token = await findToken(context, options.tokenFile);
       const answer = await client.call("explain.run", {
         params: { tenant },
-        body: { token, ...readToolName(given(name)), argumentsText: readJsonObject(text ?? "{}") },
+        body: {
+          token,
+          ...readToolName(given(name)),
+          argumentsText: readJsonObject(text ?? "{}"),
+          ...(options.from === undefined ? {} : { address: options.from }),
+        },
       });
       await show(answer, () => formatExplanation(answer));
       return answer.decision === "allow" ? EXIT.ok : EXIT.no;

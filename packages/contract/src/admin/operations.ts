@@ -73,6 +73,11 @@ export interface AdminOperations {
   "budgets.remove": { params: TenantObject; query: Version; answer: null };
   "calls.unknown": { params: Tenant; query: s.PageQuery; answer: s.Page<s.UnknownCallView> };
   "calls.reconcile": { params: TenantObject; body: s.CallReconcile; answer: s.CallReconcileAnswer };
+  "rates.list": { params: Tenant; query: s.PageQuery; answer: s.Page<s.RateView> };
+  "rates.create": { params: Tenant; body: s.RateCreate; answer: s.RateView };
+  "rates.get": { params: TenantObject; answer: s.RateView };
+  "rates.update": { params: TenantObject; body: s.RateUpdate; answer: s.RateView };
+  "rates.remove": { params: TenantObject; query: Version; answer: null };
   "prices.list": { params: Tenant; query: s.PageQuery; answer: s.Page<s.PriceView> };
   "prices.create": { params: Tenant; body: s.PriceCreate; answer: s.PriceView };
   "prices.get": { params: TenantObject; answer: s.PriceView };

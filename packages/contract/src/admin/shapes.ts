@@ -12,6 +12,7 @@ import type {
   ObserveMode,
   Price,
   Principal,
+  RateRule,
   RecordedNode,
   Revocation,
   RootToken,
@@ -383,6 +384,14 @@ export interface CallReconcileAnswer extends CallReconcile {
   readonly callId: string;
 }
 
+export interface RateView extends ObjectIdentity, RateRule {}
+/** As in `RateRule`; an agent may be named by id or name. */
+export type RateCreate = RateRule;
+export interface RateUpdate {
+  readonly version: number;
+  readonly limit: number;
+}
+
 export interface PriceView extends ObjectIdentity, Price {}
 export type PriceCreate = Price;
 export interface PriceUpdate {
@@ -469,6 +478,8 @@ export interface ExplainRequest {
   readonly tool?: string;
   /** The arguments' JSON text exactly as an agent would send it; `{}` when left out. */
   readonly argumentsText?: string;
+  /** Where the token would be presented from; left out: not known. */
+  readonly address?: string;
 }
 export interface ExplainStage {
   readonly stage: string;

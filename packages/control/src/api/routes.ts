@@ -11,6 +11,7 @@ import { observeRoutes } from "./observe.ts";
 import { policyRoutes } from "./policy.ts";
 import { priceRoutes } from "./prices.ts";
 import { principalRoutes } from "./principals.ts";
+import { rateRoutes } from "./rates.ts";
 import { rootKeyRoutes } from "./root-keys.ts";
 import type { ServedRoute } from "./route.ts";
 import { tenantRoutes } from "./tenants.ts";
@@ -27,6 +28,7 @@ export const ROUTES: readonly ServedRoute[] = [
   ...policyRoutes,
   ...observeRoutes,
   ...budgetRoutes,
+  ...rateRoutes,
   ...priceRoutes,
   ...callRoutes,
   ...killRoutes,

@@ -2,7 +2,15 @@
  * The JSON shapes of the admin API as schemas: what is refused before a handler runs, and what the OpenAPI document
  * says. They write down packages/contract/src/admin; a test compares the two by use.
  */
-import { ACTIONS, HTTP_ROUTE_KINDS, OBSERVE_DAYS_MAX, TOKEN_LIFETIME_MAX_SECONDS } from "@writ/contract";
+import {
+  ACTIONS,
+  HTTP_ROUTE_KINDS,
+  OBSERVE_DAYS_MAX,
+  RATE_LIMIT_MAX,
+  RATE_PERIODS,
+  RATE_SCOPES,
+  TOKEN_LIFETIME_MAX_SECONDS,
+} from "@writ/contract";
 import { TOOL_FLAGS, type ToolFlagCode } from "@writ/contract/admin";
 import { EPOCH_MAX } from "@writ/history";
 import Type, { type TSchema } from "typebox";
@@ -340,6 +348,17 @@ const ranOutcome = oneOf(["ran", "not_run"]);
 export const callReconcile = object({ outcome: ranOutcome });
 export const callReconcileAnswer = object({ callId: Type.String(), outcome: ranOutcome });
 
+const rateLimit = Type.Integer({ minimum: 1, maximum: RATE_LIMIT_MAX });
+const rate = {
+  scope: oneOf(RATE_SCOPES),
+  scopeId: Type.String({ maxLength: 512 }),
+  limit: rateLimit,
+  per: oneOf(RATE_PERIODS),
+};
+export const rateView = object({ ...objectId, ...rate });
+export const rateCreate = object(rate);
+export const rateUpdate = object({ version, limit: rateLimit });
+
 const credits = limit;
 export const priceView = object({ ...objectId, pattern: Type.String(), credits });
 export const priceCreate = object({ pattern: Type.String({ minLength: 3, maxLength: 512 }), credits });
@@ -415,6 +434,7 @@ export const explainRequest = object({
   upstream: Type.String({ maxLength: 63 }),
   tool: optional(Type.String({ maxLength: 256 })),
   argumentsText: optional(Type.String({ maxLength: 524_288 })),
+  address: optional(text(64)),
 });
 export const explainAnswer = object({
   decision: oneOf(["allow", "deny", "step_up"]),

@@ -37,6 +37,7 @@ export async function explainCall(
     upstream: input.upstream,
     tool: input.tool ?? "",
     arguments: readArguments(input.argumentsText ?? "{}"),
+    address: input.address,
     callId: makeId(context),
     protocol: "mcp",
     nowMs,
