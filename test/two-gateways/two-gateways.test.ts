@@ -15,6 +15,7 @@ import { type BudgetCase, proveExactBudget } from "./exact-budgets.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
 import { proveLostDatabase } from "./lost-database.ts";
 import { proveOneKey } from "./one-key.ts";
+import { proveDividedRate } from "./rates.ts";
 
 /** The same proofs at full size are test/soak/two-gateways.ts. */
 describe("two gateways on one Postgres", () => {
@@ -100,6 +101,10 @@ describe("two gateways on one Postgres", () => {
   it("trap-51 depth bounds recorded delegation on both", () => proveDepth(fleet));
 
   it("trap-63 holders cannot make more counters than the tenant permits", () => proveCounterBound(fleet));
+
+  it("a rate is divided by the gateways that are alive, and each tells its part", async () => {
+    expect(await proveDividedRate(fleet)).toEqual({ admitted: [10, 10] });
+  });
 
   it("the recording of children has a rate of its own for each root", () => proveAttenuationRate(fleet));
 });
