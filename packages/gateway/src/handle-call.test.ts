@@ -212,6 +212,31 @@ test("an attempt is counted in its rates once, however often it is judged, and a
   expect(counted).toEqual([1]);
 });
 
+test("an attempt that meets a rate only when it is judged again in the commit is counted there, and denied for it", async () => {
+  let revision = 1;
+  const { deps, sent, committed } = makeWorld({
+    judge: () =>
+      revision === 1 ? judged("allow", "policy_allow", 1) : { ...RATED, denyAs: judgedDelegation(2).denyAs },
+    revision: () => revision,
+  });
+  const rates = createCallRates({ liveGateways: () => 1 });
+  const full = { tenantId: "t", root: "" };
+  for (let count = 0; count < 2; count += 1) rates.admit(full, RATED.rates, 0);
+  const journal: HandleCallDeps["journal"] = {
+    ...deps.journal,
+    async commit(entry, again) {
+      if (revision === 2) return deps.journal.commit(entry, again);
+      revision = 2;
+      const moved = again();
+      return moved === "withdraw" ? { result: { kind: "withdrawn" }, entry } : deps.journal.commit(moved, again);
+    },
+  };
+  const end = await handleCall({ ...deps, rates, journal }, AGENT, call("echo"), SINK, NOT_GONE);
+  expect(end).toMatchObject({ kind: "denied", denial: { reason: "rate_tenant" } });
+  expect(committed).toMatchObject([{ kind: "deny", denial: { reason: "rate_tenant" } }]);
+  expect(sent).toEqual([]);
+});
+
 test("an attempt that its rates have no room for is denied on record, and told for how long, recorded or not", async () => {
   const { deps, sent, committed } = makeWorld({
     judge: () => ({ ...RATED, denyAs: judgedDelegation(1).denyAs }),

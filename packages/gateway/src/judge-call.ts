@@ -597,7 +597,7 @@ function describeChild({ text: token, node, judged }: Extract<Child, { kind: "ma
  * the token (its path of nodes, and each segment's caveats; of an asserted subject instead the enforcement point and the
  * agent, of nobody the word for that, and no caveats), action, protocol, upstream, tool, definition digest and
  * the arguments' text; of an action on a resource or prompt also which, of an HTTP request
- * its method, path and query. The event commits to it with a salted digest.
+ * its method, path and query, of a token that names networks the address. The event commits to it with a salted digest.
  */
 function describeInput(parts: {
   readonly attempt: Attempt;
@@ -613,9 +613,11 @@ function describeInput(parts: {
   const before = `[1,"${callId}",${parts.nowMs},${parts.revision},${JSON.stringify(parts.policyDigest)}`;
   const { action, protocol, upstream, tool, argumentsText, named } = call;
   const target = targetOf(call);
+  const { address } = parts.attempt.authenticated;
   const known: string[] = [action, protocol, upstream, tool, parts.definitionDigest, argumentsText];
   if (named !== undefined) known.push(named.kind, named.name);
   if (target !== undefined) known.push("http", target.method, target.path, target.query);
+  if (address !== undefined) known.push("address", address);
   const after = JSON.stringify(known);
   return `${before},${parts.token},${after.slice(1)}`;
 }

@@ -19,7 +19,7 @@ export interface AddressRate {
   take(nowMs: number): readonly SharedRates[];
 }
 
-const ADDRESSES_MAX = 20_000;
+const ADDRESSES_MAX = 10_000;
 
 export function createAddressRate(options: {
   readonly requestsPerMinute: number;

@@ -38,10 +38,10 @@ export interface SharedRates {
   readonly count: number;
 }
 
-/** More than administrators of many tenants set; beyond, all further rules share one window. */
-const RULE_WINDOWS_MAX = 50_000;
-const NODE_WINDOWS_MAX = 50_000;
-const NODE_WINDOWS_OF_TENANT_MAX = 5_000;
+/** A window that is in use all the time takes some 1.5 kB. */
+const RULE_WINDOWS_MAX = 20_000;
+const NODE_WINDOWS_MAX = 10_000;
+const NODE_WINDOWS_OF_TENANT_MAX = 2_000;
 const NODE_WINDOWS_OF_ROOT_MAX = 100;
 
 const REASONS_OF = {
