@@ -139,6 +139,21 @@ describe("administration", () => {
     expect(await writ("budget", "reconcile", nobody, "--outcome", "not_run")).toMatchObject({ code: 2 });
   });
 
+  test("a rate is added, changed, listed and removed, and a call that is over it is refused with how long to wait", async () => {
+    const { id } = await json("rate", "add", "endpoint", "everything", "--limit", "5", "--per", "second");
+    expect(await json("rate", "set", String(id), "--limit", "1", "--json")).toMatchObject({ limit: 1, per: "second" });
+    expect((await writ("rate", "list")).out).toMatch(/endpoint +everything +1 +second /);
+    expect(await json("rate", "remove", String(id))).toEqual({ removed: id });
+    expect(await writ("rate", "add", "tenant", "everything", "--limit", "1", "--per", "hour")).toMatchObject({
+      code: 2,
+    });
+    await json("token", "mint", "assistant", "--tools", "everything/*", "--rate", "2/hour", "--out", "rated");
+    const call = () => json("call", "everything/echo", '{"message":"x"}', "--token-file", "rated", "--no-explain");
+    expect([(await call())["kind"], (await call())["kind"]]).toEqual(["result", "result"]);
+    const data = { retryAfterSeconds: expect.any(Number) };
+    expect(await call()).toMatchObject({ refusal: { reason: "rate_token", data } });
+  });
+
   test("a call is charged the credits of the price list, and denied with what is left of them", async () => {
     await json("price", "set", "everything/*", "2");
     await json("price", "set", "everything/echo", "5");
@@ -221,6 +236,22 @@ describe("tokens", () => {
 
     await json("token", "revoke", "--token-file", "parent", "--reason", "a test");
     expect((await call("parent")).out).toContain("token_revoked");
+  });
+
+  test("networks and rates are written in a word, shown by inspect, and judged by explain where it is told an address", async () => {
+    await json("token", "mint", "assistant", "--net", "10.0.0.0/8, 2001:db8::/32", "--out", "inside");
+    await json("token", "attenuate", "--token-file", "inside", "--rate", "60/minute", "--out", "inside-child");
+    const { out } = await writ("token", "inspect", "--token-file", "inside-child");
+    expect(out).toContain('{"net":["10.0.0.0/8","2001:db8::/32"]}\n');
+    expect(out).toContain('{"rate":{"limit":60,"per":"minute"}}\n');
+    const explain = (...options: readonly string[]) =>
+      json("token", "explain", "everything/echo", '{"message":"x"}', "--token-file", "inside-child", ...options);
+    expect(await explain()).toMatchObject({ reasons: ["caveat_net_unknown"] });
+    expect(await explain("--from", "192.0.2.1")).toMatchObject({ reasons: ["caveat_net"] });
+    const allowed = await explain("--from", "10.1.2.3");
+    expect(allowed).toMatchObject({ decision: "allow" });
+    expect(allowed["stages"]).toContainEqual({ stage: "rates", status: "passed", detail: "1 rate(s)" });
+    expect(await writ("token", "mint", "assistant", "--rate", "60/day")).toMatchObject({ code: 2, out: "" });
   });
 
   test("the gateway records a child with a part of the budget", async () => {
