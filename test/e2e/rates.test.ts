@@ -247,6 +247,23 @@ test("a token's rate counts its children, recorded or not, whatever rate they gi
   expect((await echo(another.token)).status).toBe(429);
 });
 
+test("trap-38 more nodes than can be told apart share one rate below their root, which operators are told", async () => {
+  const token = await rig.mint();
+  const child = (id: string): string => {
+    const made = attenuateToken(tokenHash, token, { id, caveats: ['{"rate":{"limit":2,"per":"hour"}}'] });
+    if (made.kind !== "attenuated") throw new TypeError(made.detail);
+    return made.token;
+  };
+  for (let count = 0; count < 100; count += 1) expect((await shop(child(`own ${count}`))).status).toBe(200);
+  const statuses: number[] = [];
+  for (let count = 0; count < 5; count += 1) statuses.push((await shop(child(`shared ${count}`))).status);
+  expect(statuses).toEqual([200, 200, 429, 429, 429]);
+  // Whoever has a window of its own keeps it, and so does another root.
+  expect((await shop(child("own 0"))).status).toBe(200);
+  expect((await shop(await rig.mint([{ rate: { limit: 1, per: "hour" } }]))).status).toBe(200);
+  await expect.poll(() => rig.writ.stderr(), { timeout: 30_000, interval: 500 }).toMatch(/"table":"tokens","count":\d/);
+});
+
 test("a stream begins with where the token's rates stand", async () => {
   const token = await rig.mint([{ rate: { limit: 5, per: "hour" } }]);
   const { body, headers } = statelessCall("echo", { message: "hi" });
