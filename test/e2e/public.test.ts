@@ -142,6 +142,8 @@ test("trap-37 a credential, invented or real, is no way to be nobody", async () 
     const { status, reason } = await ask("/news/open/a", { headers: { authorization } });
     expect([status, reason]).toEqual([400, "fault_header"]);
   }
+  // A key would be one for all visitors, and whoever used it first would have the call.
+  expect(await ask("/news/open/a", { headers: { "idempotency-key": "k1" } })).toMatchObject({ reason: "fault_header" });
   // And the other way about: nobody is nobody where agents are asked for.
   const response = await fetch(`${rig.writ.gatewayUrl}/http/news/open/a`);
   expect(response.status).toBe(401);
