@@ -514,12 +514,14 @@ describe("between revisions", () => {
 
   test("what it answers passes only where it was asked, as long as it may be", async () => {
     const elicitation = "test_input_required_result_elicitation";
+    // What it is asked is decided from where it asks, too.
+    const here = await rig.mint([{ net: ["127.0.0.0/8"] }]);
     const post = async (members: object, tool = elicitation) => {
       const { body, headers } = statelessCall(tool, {});
       const message = JSON.parse(body) as { params: { _meta: Record<string, unknown> } };
       message.params._meta["io.modelcontextprotocol/clientCapabilities"] = { elicitation: {} };
       Object.assign(message.params, members);
-      const { text } = await postMcp(rig.url("newest"), token, { body: JSON.stringify(message), headers });
+      const { text } = await postMcp(rig.url("newest"), here, { body: JSON.stringify(message), headers });
       const json = text.startsWith("{") ? text : (/^data: (.*)$/m.exec(text)?.[1] ?? "");
       const { result, error } = JSON.parse(json) as {
         result?: { resultType: string; requestState?: string; content?: object };

@@ -176,6 +176,16 @@ rules:
     expect(reason({ path: "/news/internal" })).toBe("policy_denied");
   });
 
+  test("is refused by a policy that only observes, too, as nothing else is between it and the route", () => {
+    const { id } = upstream("shop");
+    const mode = { upstream: "shop", startedAtMs: NOW_MS - 1_000, startedBy: "admin:x", untilMs: NOW_MS + 3_600_000 };
+    const observed = world({ kind: "observe_mode", id, version: 1, value: mode });
+    const agent = observed.verify(observed.rootText);
+    expect(reason({ of: observed.state, path: "/terms" })).toBe("policy_default_deny");
+    expect(reason({ of: observed.state, path: "/terms", token: agent })).toBe("policy_allow");
+    expect(reason({ of: observed.state, path: "/news/internal", token: agent })).toBe("policy_observed");
+  });
+
   test("R-PUBLIC-1 reaches public routes and nothing else, and learns of nothing else", () => {
     for (const asked of [
       { path: "/items" },

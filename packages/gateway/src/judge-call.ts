@@ -425,6 +425,7 @@ export function createJudge(options: JudgeOptions): Judge {
         upstream: attempt.call.upstream,
         tool: "",
         arguments: attempt.call.arguments,
+        address: attempt.authenticated.address,
         callId: attempt.callId,
         protocol: attempt.call.protocol,
         nowMs,
@@ -461,7 +462,17 @@ export function createJudge(options: JudgeOptions): Judge {
       const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
       const token = presenterOf(attempt.authenticated);
       const { action, upstream, protocol } = call;
-      const described = { token, action, upstream, protocol, tool: "", arguments: call.arguments, nowMs } as const;
+      const { address } = attempt.authenticated;
+      const described = {
+        token,
+        action,
+        upstream,
+        protocol,
+        tool: "",
+        arguments: call.arguments,
+        address,
+        nowMs,
+      } as const;
       const request = describe(state, { ...described, callId: attempt.callId });
       return filterList(json, (kind, names) => listNamed(state, { token, request, audience, nowMs }, { kind, names }));
     },
@@ -559,7 +570,7 @@ function judgeWith(
 function refusedAnswer(
   state: TenantState,
   presented: Pick<CoreAttempt, "token" | "audience" | "nowMs">,
-  { call, callId }: Attempt,
+  { authenticated: { address }, call, callId }: Attempt,
 ): { readonly reason: Reason; readonly check: string } | undefined {
   const { resumes } = call;
   if (resumes?.kind !== "asked") return { reason: "access_input_unasked", check: "describe" };
@@ -568,7 +579,8 @@ function refusedAnswer(
     if (question === undefined) return { reason: "access_input_unasked", check: "describe" };
     const { action, upstream, tool, protocol, arguments: args } = question;
     const { token, nowMs } = presented;
-    const request = describe(state, { token, action, upstream, tool, protocol, arguments: args, callId, nowMs });
+    const described = { token, action, upstream, tool, protocol, arguments: args, address, nowMs } as const;
+    const request = describe(state, { ...described, callId });
     const { decision, check } = judge(state, { ...presented, request });
     if (decision.kind !== "allow") return { reason: decision.reasons[0] ?? "internal_error", check };
   }
