@@ -3,7 +3,7 @@
  * no of the policy and nothing else, and what it lets through is still narrowed by whatever a holder appends (I4).
  */
 import { hash } from "node:crypto";
-import { ACTIONS, type AuthorityObject, isCharged } from "@writ/contract";
+import { ACTIONS, type AuthorityObject, isCharged, isReason } from "@writ/contract";
 import type { PolicyPort, PolicyResult } from "@writ/policy";
 import fc from "fast-check";
 import { expect, it } from "vitest";
@@ -230,9 +230,18 @@ const HARD = new Set<string>([
   "model.generate",
   "model.list",
 ]);
-const LOCKS = new Set<string>(["kill_engaged", "tool_quarantined"]);
+const LOCKS = new Set<string>(["kill_engaged", "tool_quarantined", "upstream_quarantined"]);
 /** What may still deny an attempt whose policy's no was observed. */
 const BEHIND = new Set<string>(["policy_error", "obligation_unknown", "decision_expired", ...LOCKS]);
+
+/** Of a no that a policy did not put as it should, the reason that it is denied for under observation, too. */
+function reasonOfNonsense(said: unknown): readonly string[] {
+  if (typeof said !== "object" || said === null) return [];
+  const { kind, reason, ruleId, obligations } = said as Readonly<Record<string, unknown>>; // looked at below
+  const isWhole = isReason(String(reason)) && typeof ruleId === "string" && Array.isArray(obligations);
+  if (isWhole || (kind !== "deny" && kind !== "step_up")) return [];
+  return [kind === "step_up" ? "step_up_unavailable" : String(reason)];
+}
 
 it("R-OBSERVE-1 observation changes a completed no of the policy and nothing else, whatever else there is", () => {
   let softened = 0;
@@ -259,7 +268,8 @@ it("R-OBSERVE-1 observation changes a completed no of the policy and nothing els
         return;
       }
       if (after.decision.kind === "deny") {
-        expect([...BEHIND, before.decision.reasons[0]]).toContain(after.decision.reasons[0]);
+        const others = given.delegated ? [given.assistant, given.helper].flatMap(reasonOfNonsense) : [];
+        expect([...BEHIND, before.decision.reasons[0], ...others]).toContain(after.decision.reasons[0]);
         return;
       }
       softened += 1;
@@ -280,7 +290,7 @@ it("R-OBSERVE-1 observation changes a completed no of the policy and nothing els
     { numRuns: RUNS },
   );
   // A property about what is let through that never sees any would hold for nothing.
-  expect(softened).toBeGreaterThan(RUNS / 200);
+  expect(softened).toBeGreaterThan(RUNS / 1_000);
 });
 
 it("R-OBSERVE-2 under observation, too, appending never turns a denial into an allow and never draws one out", () => {
@@ -303,5 +313,5 @@ it("R-OBSERVE-2 under observation, too, appending never turns a denial into an a
     }),
     { numRuns: RUNS },
   );
-  expect(allowed).toBeGreaterThan(RUNS / 200);
+  expect(allowed).toBeGreaterThan(RUNS / 1_000);
 });
