@@ -154,7 +154,7 @@ describe("the data listener", () => {
   });
 
   test("refuses a body of a gigabyte without reading it", async () => {
-    const { port } = await start({ refusedLingerMs: 50 });
+    const { port } = await start();
     const announced = dial(port);
     announced.socket.write(head("content-length: 1073741824\r\n"));
     await announced.closed;
