@@ -13,7 +13,7 @@ const root = join(import.meta.dirname, "..");
 /** The vitest projects of vitest.config.ts in their order; together with the checks they stay below 25 minutes. */
 const PROJECTS = [
   { name: "unit", timeoutMs: 5.5 * 60_000 },
-  { name: "whole", timeoutMs: 18.5 * 60_000 },
+  { name: "whole", timeoutMs: 19 * 60_000 },
 ] as const;
 
 /** The total as .ci/run prints it. */
