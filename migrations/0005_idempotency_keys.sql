@@ -205,6 +205,17 @@ BEGIN
     SELECT array_agg(r.entry) INTO rare_ends
       FROM (SELECT d.entry FROM doubted d UNION ALL SELECT u.entry FROM undone u) AS r;
   END IF;
+  -- Before the counters, of which a call whose key is taken makes none.
+  IF y_calls IS NOT NULL THEN
+    FOR y IN 1..cardinality(y_calls) LOOP
+      call_keys[y] := substr(y_keys, y * 32 - 31, 32);
+    END LOOP;
+    SELECT array_agg(k.call_id ORDER BY y), count(k.call_id) = 0 INTO holders, unheld
+      FROM generate_series(1, cardinality(y_calls)) AS y
+      LEFT JOIN idempotency_key k ON k.tenant_id = t_ids[y_tenants[y]] AND k.key = call_keys[y]
+        AND k.taken_us > now_us - writ_keys_kept_us();
+    plain := plain AND unheld;
+  END IF;
   IF cardinality(o_calls) + cardinality(s_tenants) > 0 THEN
     WITH closed AS (
       DELETE FROM open_call c USING generate_series(1, cardinality(o_calls)) AS o
@@ -253,17 +264,6 @@ BEGIN
       END IF;
     END IF;
     plain := plain AND fits IS NOT FALSE AND coalesce(cardinality(ends), 0) = cardinality(o_calls);
-  END IF;
-
-  IF y_calls IS NOT NULL THEN
-    FOR y IN 1..cardinality(y_calls) LOOP
-      call_keys[y] := substr(y_keys, y * 32 - 31, 32);
-    END LOOP;
-    SELECT array_agg(k.call_id ORDER BY y), count(k.call_id) = 0 INTO holders, unheld
-      FROM generate_series(1, cardinality(y_calls)) AS y
-      LEFT JOIN idempotency_key k ON k.tenant_id = t_ids[y_tenants[y]] AND k.key = call_keys[y]
-        AND k.taken_us > now_us - writ_keys_kept_us();
-    plain := plain AND unheld;
   END IF;
 
   IF NOT plain THEN

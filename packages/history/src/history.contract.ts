@@ -900,6 +900,21 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         expect(await expectWholeLog(control, tenantId)).toBe(before + 2);
       });
 
+      test("keeps a call that comes too late for it from making or moving a counter", async () => {
+        const tenantId = await makeTenant(control);
+        const [key, counter] = [randomBytes(32), newNode()];
+        const windowStartMs = windowAt("minute", nowMs()).startMs - 600_000;
+        const claim = (ms: number) => [makeClaim(counter, { windowStartMs: windowStartMs + ms })];
+        await commit(gateway, [makeAllow(tenantId, { key })]);
+        const result = await commit(gateway, [makeAllow(tenantId, { key, claims: claim(60_000) })]);
+        expect(kindsOf(result)).toEqual(["duplicate"]);
+        expect(kindsOf(await commit(gateway, [makeAllow(tenantId, { claims: claim(0) })]))).toEqual(["committed"]);
+        expect(await readCounter(control, tenantId, counter)).toMatchObject({
+          window_start: windowStartMs,
+          reserved: 1,
+        });
+      });
+
       test("trap-07 that several calls of one batch name is the first's that is not refused", async () => {
         const tenantId = await makeTenant(control);
         const [key, counter] = [randomBytes(32), newNode()];
