@@ -10,10 +10,10 @@ import { addSummary, clearSummaries, readSummaries, SUMMARY_FILE, totalOf } from
 
 const root = join(import.meta.dirname, "..");
 
-/** The vitest projects of vitest.config.ts in their order; together with the checks they stay below 25 minutes. */
+/** The vitest projects of vitest.config.ts in their order; each bounds a run that hangs; together they take some 22 minutes on two cores. */
 const PROJECTS = [
   { name: "unit", timeoutMs: 5.5 * 60_000 },
-  { name: "whole", timeoutMs: 19 * 60_000 },
+  { name: "whole", timeoutMs: 20 * 60_000 },
 ] as const;
 
 /** The total as .ci/run prints it. */
