@@ -12,7 +12,7 @@ describe.each(["pglite", "postgres"] as const)("on %s", (engine) => {
     expect(report.problems).toEqual([]);
     expect(report.lapsedGateways).toBe(KILLS);
     // Proof of a load: calls ended in each way that a crash leaves, and some were cut in the middle.
-    expect(report.forwarded).toBeGreaterThan(KILLS * 20);
+    expect(report.forwarded).toBeGreaterThan(KILLS * 5);
     expect(report.outcomes.completed).toBeGreaterThan(0);
     expect(report.outcomes.unknown).toBeGreaterThan(0);
     expect(report.lost).toBeGreaterThan(0);
