@@ -66,6 +66,27 @@ export interface Attempt {
   readonly child: Child | undefined;
 }
 
+/** Who attempts something, on which call and when. */
+interface Presented extends Pick<Attempt, "authenticated" | "callId"> {
+  readonly token: Presenter;
+  readonly nowMs: number;
+}
+
+/** What of a call is judged. */
+type DescribedCall = Pick<
+  AgentCall,
+  | "subject"
+  | "action"
+  | "upstream"
+  | "tool"
+  | "named"
+  | "http"
+  | "target"
+  | "arguments"
+  | "argumentsUnseen"
+  | "protocol"
+>;
+
 export interface Judged {
   readonly kind: "allow" | "deny";
   readonly entry: DecisionEntry;
@@ -128,13 +149,12 @@ export function createJudge(options: JudgeOptions): Judge {
     return narrowed.get(`${writeAssertions(assertions)}\n${definition}`, 0, make);
   }
 
-  function judgeCall(attempt: Attempt): Judged {
-    const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
-    const token = presenterOf(attempt.authenticated);
-    const state = options.state.current(attempt.authenticated.tenantId);
-    if (state === undefined)
-      return denial(attempt, undefined, token, nowMs, "state_unavailable", "state", "", false, {});
-    const { call } = attempt;
+  /** What the core judges; in one place, so that nothing is described without saying where it comes from. */
+  function attemptOf(
+    state: TenantState,
+    { authenticated, token, callId, nowMs }: Presented,
+    call: DescribedCall,
+  ): CoreAttempt {
     const request = describe(state, {
       token,
       subject: call.subject,
@@ -145,13 +165,23 @@ export function createJudge(options: JudgeOptions): Judge {
       http: targetOf(call),
       arguments: call.arguments,
       argumentsUnseen: call.argumentsUnseen,
-      address: attempt.authenticated.address,
-      callId: attempt.callId,
+      address: authenticated.address,
+      callId,
       protocol: call.protocol,
       nowMs,
     });
-    const { child } = attempt;
-    const judgement = judgeWith(state, { token, request, audience, nowMs }, child);
+    return { token, request, audience, nowMs };
+  }
+
+  function judgeCall(attempt: Attempt): Judged {
+    const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
+    const token = presenterOf(attempt.authenticated);
+    const state = options.state.current(attempt.authenticated.tenantId);
+    if (state === undefined)
+      return denial(attempt, undefined, token, nowMs, "state_unavailable", "state", "", false, {});
+    const { authenticated, call, callId, child } = attempt;
+    const presented = { authenticated, callId, token, nowMs };
+    const judgement = judgeWith(state, attemptOf(state, presented, call), child);
     const { decision } = judgement;
     if (decision.kind !== "allow") {
       const reason = decision.reasons[0] ?? "internal_error";
@@ -179,7 +209,7 @@ export function createJudge(options: JudgeOptions): Judge {
       return denial(attempt, state, token, nowMs, "fault_header", "headers", "", false, {}, judgement);
     }
     if (call.resumes !== undefined) {
-      const refused = refusedAnswer(state, { token, audience, nowMs }, attempt);
+      const refused = refusedAnswer(state, call, (question) => attemptOf(state, presented, question));
       if (refused !== undefined) {
         const { reason, check } = refused;
         return denial(attempt, state, token, nowMs, reason, check, "", false, { check }, judgement);
@@ -419,24 +449,14 @@ export function createJudge(options: JudgeOptions): Judge {
       if (attempt.call.action !== "tool.list" || state === undefined) return "";
       const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
       const token = presenterOf(attempt.authenticated);
-      const request = describe(state, {
-        token,
-        action: "tool.list",
-        upstream: attempt.call.upstream,
-        tool: "",
-        arguments: attempt.call.arguments,
-        address: attempt.authenticated.address,
-        callId: attempt.callId,
-        protocol: attempt.call.protocol,
-        nowMs,
-      });
+      const listed = attemptOf(state, { ...attempt, token, nowMs }, attempt.call);
       const { tenantId, epoch, revision, instanceRevision } = state;
       const { protocol, upstream } = attempt.call;
       // Everything that a list rests on but the time. An upstream's name comes last: the caller chose it.
       const presenter = hasToken(token) ? token.textDigest : attempt.authenticated.tokenDigest;
       const key = [tenantId, epoch, revision, instanceRevision, presenter, protocol, upstream].join(" ");
       return lists.get(key, nowMs, () => {
-        const { definitions, validUntilMs } = listDefinitions(state, { token, request, audience, nowMs }, narrow);
+        const { definitions, validUntilMs } = listDefinitions(state, listed, narrow);
         return { text: `[${definitions.join(",")}]`, validUntilMs };
       });
     },
@@ -446,35 +466,22 @@ export function createJudge(options: JudgeOptions): Judge {
       const nowMs = clock.nowMs();
       const token = presenterOf(authenticated);
       const nothing: JsonObject = Object.create(null);
-      const { address } = authenticated;
-      const presented = { token, address, nowMs };
-      const asked = { ...presented, action: "mcp.session", tool: "", arguments: nothing, protocol: "mcp" } as const;
-      return state.upstreamNames().filter((upstream) => {
-        // Nothing comes of it, so it has no call of its own.
-        const request = describe(state, { ...asked, upstream, callId: gatewayId });
-        return judge(state, { token, request, audience, nowMs }).decision.kind === "allow";
-      });
+      const asked = { action: "mcp.session", tool: "", arguments: nothing, protocol: "mcp" } as const;
+      // Nothing comes of it, so it has no call of its own.
+      const presented = { authenticated, token, nowMs, callId: gatewayId };
+      return state
+        .upstreamNames()
+        .filter(
+          (upstream) => judge(state, attemptOf(state, presented, { ...asked, upstream })).decision.kind === "allow",
+        );
     },
     filter(attempt: Attempt, json: string): string {
-      const { call } = attempt;
       const state = options.state.current(attempt.authenticated.tenantId);
       if (state === undefined) return "{}";
       const nowMs = Math.max(clock.nowMs(), attempt.notBeforeMs);
       const token = presenterOf(attempt.authenticated);
-      const { action, upstream, protocol } = call;
-      const { address } = attempt.authenticated;
-      const described = {
-        token,
-        action,
-        upstream,
-        protocol,
-        tool: "",
-        arguments: call.arguments,
-        address,
-        nowMs,
-      } as const;
-      const request = describe(state, { ...described, callId: attempt.callId });
-      return filterList(json, (kind, names) => listNamed(state, { token, request, audience, nowMs }, { kind, names }));
+      const listed = attemptOf(state, { ...attempt, token, nowMs }, attempt.call);
+      return filterList(json, (kind, names) => listNamed(state, listed, { kind, names }));
     },
     digest(attempt: Attempt, text: string): string {
       return saltedDigest(attempt.salt, text);
@@ -505,7 +512,7 @@ export function isForwarded({ message, http }: AgentCall): boolean {
 }
 
 /** What an HTTP request, forwarded or asked about, is of. */
-function targetOf({ http, target }: AgentCall): AgentCall["target"] {
+function targetOf({ http, target }: Pick<AgentCall, "http" | "target">): AgentCall["target"] {
   return http?.target ?? target;
 }
 
@@ -569,19 +576,15 @@ function judgeWith(
 /** Why what an agent answers to its upstream must not go there: nobody asked, or it may not be asked any more. */
 function refusedAnswer(
   state: TenantState,
-  presented: Pick<CoreAttempt, "token" | "audience" | "nowMs">,
-  { authenticated: { address }, call, callId }: Attempt,
+  call: AgentCall,
+  attemptOf: (question: AgentCall) => CoreAttempt,
 ): { readonly reason: Reason; readonly check: string } | undefined {
   const { resumes } = call;
   if (resumes?.kind !== "asked") return { reason: "access_input_unasked", check: "describe" };
   for (const asked of resumes.questions) {
     const question = questionCall(call, asked);
     if (question === undefined) return { reason: "access_input_unasked", check: "describe" };
-    const { action, upstream, tool, protocol, arguments: args } = question;
-    const { token, nowMs } = presented;
-    const described = { token, action, upstream, tool, protocol, arguments: args, address, nowMs } as const;
-    const request = describe(state, { ...described, callId });
-    const { decision, check } = judge(state, { ...presented, request });
+    const { decision, check } = judge(state, attemptOf(question));
     if (decision.kind !== "allow") return { reason: decision.reasons[0] ?? "internal_error", check };
   }
   return undefined;
