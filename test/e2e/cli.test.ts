@@ -1,20 +1,12 @@
 /** The `writ` command as a person and as a program use it: the real binary against a real `writ serve`. */
-import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startWrit, type WritProcess } from "@writ/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Ended, endOf, startCommand } from "./command.ts";
 import { eventually } from "./rig.ts";
-
-const WRIT = fileURLToPath(new URL("../../packages/cli/bin/writ.mjs", import.meta.url));
-
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly notes: string;
-}
 
 let server: WritProcess;
 let directory = "";
@@ -33,39 +25,13 @@ function start(
   nodeOptions: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ) {
-  return spawn(process.execPath, [...nodeOptions, WRIT, ...argv], {
-    cwd: directory,
-    env: {
-      PATH: process.env["PATH"] ?? "",
-      HOME: directory,
-      WRIT_DATA_DIR: directory,
-      WRIT_ADMIN_URL: server.adminUrl,
-      WRIT_ADMIN_KEY: server.adminKey,
-      WRIT_GATEWAY_URL: server.gatewayUrl,
-      ...env,
-    },
-    stdio: ["pipe", "pipe", "pipe"],
-    // A command that hangs is a failure with a name, not a run without an end.
-    timeout: 60_000,
-  });
-}
-
-function end(child: ReturnType<typeof start>): Promise<Ended> {
-  let out = "";
-  let notes = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    notes += text;
-  });
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, notes })));
+  return startCommand(server, argv, { directory, nodeOptions, env: { WRIT_DATA_DIR: directory, ...env } });
 }
 
 function writ(...argv: readonly string[]): Promise<Ended> {
   const child = start(argv);
   child.stdin.end();
-  return end(child);
+  return endOf(child);
 }
 
 async function json(...argv: readonly string[]): Promise<Record<string, unknown>> {
@@ -89,7 +55,7 @@ describe("administration", () => {
     const child = start(["agent", "list"], [], { WRIT_ADMIN_KEY: `${server.adminKey}x` });
     child.stdin.end();
 
-    expect(await end(child)).toMatchObject({
+    expect(await endOf(child)).toMatchObject({
       code: 1,
       notes: expect.stringMatching(/^writ: The admin key .*WRIT_ADMIN_KEY/s),
     });
@@ -115,11 +81,11 @@ describe("administration", () => {
     };
     const reader = start(["agent", "add", "x", "--principal", "starter"], [], { WRIT_ADMIN_KEY: created.key });
     reader.stdin.end();
-    expect(await end(reader)).toMatchObject({ code: 1 });
+    expect(await endOf(reader)).toMatchObject({ code: 1 });
     await json("admin-key", "revoke", created.view.id);
     const listed = start(["agent", "list"], [], { WRIT_ADMIN_KEY: created.key });
     listed.stdin.end();
-    expect(await end(listed)).toMatchObject({ code: 1 });
+    expect(await endOf(listed)).toMatchObject({ code: 1 });
     await json("tenant", "add", "other");
     expect((await writ("agent", "list", "--tenant", "other")).out).toBe("There are none.\n");
   });
@@ -284,7 +250,7 @@ describe("tokens", () => {
   test("explain decides without a call, and a pipe gives the token", async () => {
     const child = start(["token", "explain", "everything/get-env", "--token-file", "-", "--json"]);
     child.stdin.end(server.token);
-    const { code, out } = await end(child);
+    const { code, out } = await endOf(child);
 
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject({ decision: "deny", reasons: ["policy_default_deny"] });
@@ -351,7 +317,7 @@ describe("the log", () => {
       readonly callId: string;
     };
     const follower = start(["audit", "tail", "--follow", "-n", "50", "--json"]);
-    const ended = end(follower);
+    const ended = endOf(follower);
     await new Promise<void>((resolve) => {
       let seen = "";
       follower.stdout.on("data", (chunk: unknown) => {
@@ -378,10 +344,10 @@ describe("the process", () => {
     const old = ["--no-experimental-strip-types"];
     const asked = start(["--version"], old);
     asked.stdin.end();
-    expect(await end(asked)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+    expect(await endOf(asked)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
     const refused = start(["token", "inspect", "--token-file", "-"], old);
     refused.stdin.end("writ_nonsense");
-    expect((await end(refused)).code).toBe(2);
+    expect((await endOf(refused)).code).toBe(2);
 
     const data = await mkdtemp(join(tmpdir(), "writ-cli-old-"));
     const serving = start(["serve", "--json"], old, {
@@ -390,7 +356,7 @@ describe("the process", () => {
       WRIT_CONTROL_PORT: "0",
       WRIT_LOG_LEVEL: "error",
     });
-    const ended = end(serving);
+    const ended = endOf(serving);
     const report = await new Promise<string>((resolve) => {
       serving.stdout.once("data", (chunk: unknown) => resolve(String(chunk)));
     });
@@ -418,7 +384,7 @@ describe("the process", () => {
     const child = start(["doctor", "--json"], [], { WRIT_DATA_DIR: data });
     child.stdin.end();
 
-    expect(JSON.parse((await end(child)).out)).toMatchObject({ good: true });
+    expect(JSON.parse((await endOf(child)).out)).toMatchObject({ good: true });
     await rm(data, { recursive: true, force: true });
   });
 
@@ -432,7 +398,7 @@ describe("the process", () => {
     });
     child.stdin.end();
 
-    const { code, out } = await end(child);
+    const { code, out } = await endOf(child);
 
     expect(code).toBe(1);
     expect(out).not.toContain("a-secret-value");
@@ -457,7 +423,7 @@ describe("the process", () => {
     const temporary = await mkdtemp(join(tmpdir(), "writ-cli-demo-"));
     const child = start(["demo"], [], { TMPDIR: temporary });
     child.stdin.end();
-    const { code, out } = await end(child);
+    const { code, out } = await endOf(child);
 
     expect(out).toContain("expectations held");
     expect(out).not.toContain("\u001b");

@@ -2,7 +2,6 @@
  * A running set-up behind Writ in one command: a client's file that starts the reference server, read by a client on the
  * official SDK before the import and after it.
  */
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -15,7 +14,8 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import { createAdminClient } from "@writ/sdk/admin";
 import { startWrit, type WritProcess } from "@writ/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { EVERYTHING, REPOSITORY, TENANT } from "./rig.ts";
+import { type Ended, runCommand } from "./command.ts";
+import { EVERYTHING, TENANT } from "./rig.ts";
 
 const SECRET = `made-up-${randomBytes(8).toString("hex")}`;
 
@@ -53,42 +53,13 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly notes: string;
-}
-
 const everythingSaid: string[] = [];
 
-function command(...argv: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [join(REPOSITORY, "packages/cli/bin/writ.mjs"), ...argv], {
-    cwd: directory,
-    env: {
-      PATH: process.env["PATH"] ?? "",
-      HOME: directory,
-      WRIT_DATA_DIR: join(directory, ".writ"),
-      WRIT_ADMIN_URL: writ.adminUrl,
-      WRIT_ADMIN_KEY: writ.adminKey,
-      WRIT_GATEWAY_URL: writ.gatewayUrl,
-    },
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: 120_000,
-  });
-  let out = "";
-  let notes = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    notes += text;
-  });
-  return new Promise((resolve) =>
-    child.once("close", (code) => {
-      everythingSaid.push(out, notes);
-      resolve({ code, out, notes });
-    }),
-  );
+async function command(...argv: readonly string[]): Promise<Ended> {
+  const env = { WRIT_DATA_DIR: join(directory, ".writ") };
+  const ended = await runCommand(writ, argv, { directory, env, timeoutMs: 120_000 });
+  everythingSaid.push(ended.out, ended.notes);
+  return ended;
 }
 
 async function project(name: string, servers: object): Promise<string> {

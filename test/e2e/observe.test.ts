@@ -1,11 +1,11 @@
 /** Observe mode on a whole Writ, with the reference server and the official client: what passes, what stays, what is said. */
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startWrit, type WritProcess } from "@writ/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { applyRules, eventually, REPOSITORY, type Rig, startRig, statelessCall, TENANT } from "./rig.ts";
+import { type Ended, runCommand } from "./command.ts";
+import { applyRules, eventually, type Rig, startRig, statelessCall, TENANT } from "./rig.ts";
 import { connectV2 } from "./sdk-clients.ts";
 
 const NARROW = `version: 1
@@ -53,34 +53,8 @@ async function listed(): Promise<readonly string[]> {
   }
 }
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly notes: string;
-}
-
 function writ(process_: WritProcess, argv: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [join(REPOSITORY, "packages/cli/bin/writ.mjs"), ...argv], {
-    cwd: directory,
-    env: {
-      PATH: process.env["PATH"] ?? "",
-      HOME: directory,
-      WRIT_ADMIN_URL: process_.adminUrl,
-      WRIT_ADMIN_KEY: process_.adminKey,
-      ...env,
-    },
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: 60_000,
-  });
-  let out = "";
-  let notes = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    notes += text;
-  });
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, out, notes })));
+  return runCommand(process_, argv, { directory, env });
 }
 
 describe("an upstream under observation", () => {
