@@ -54,6 +54,8 @@ describe("a secret that an upstream reflects is not there any more, and the mess
         for (let level = 0; level <= depth; level += 1) text = readable(text);
         expect(text).toBe("<***>");
       }),
+      // The first character's escape ends with that character.
+      { examples: [["4      a", [1, 0, 0, 0, 0, 0, 0, 0], 0]] },
     );
   });
 
@@ -110,6 +112,15 @@ describe("a secret of any characters, as an environment may hold it, is not ther
         expect(text).toContain("***");
         expect(text).not.toContain(core(value));
       }),
+      {
+        examples: [
+          // Its escape begins with one of two backslashes, of which the other would be left.
+          ["\u0000         !", 1],
+          // Without their backslashes they are shorter than a secret.
+          ["a\\a\\aaa\\aa", 1],
+          ['"aaa\\\\\\aaa', 0],
+        ],
+      },
     );
   });
 

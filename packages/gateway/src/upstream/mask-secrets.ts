@@ -7,6 +7,11 @@
 export type MaskSecrets = (text: string) => string;
 
 const MASK = "***";
+/** What may be the beginning of an escape, at the end of a text; more backslashes may stand before it. */
+const ESCAPE_BEGUN = /(?:\\(?:u[0-9a-fA-F]{0,3})?|%[0-9a-fA-F]?)$/;
+const ESCAPE_LENGTH_MAX = 5;
+/** JSON in JSON in JSON. */
+const JSON_DEPTH_MAX = 3;
 const CONTROLS: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", b: "\b", f: "\f" };
 
 /** What is shorter could not be masked without masking what is no secret. */
@@ -33,25 +38,38 @@ function formsOf(secret: string): readonly string[] {
   // Of a secret that itself holds what looks like an escape: also as it is left where escapes are taken away, and from
   // what it is in JSON; and read byte by byte, as URLs spell what is not ASCII.
   const read = [secret, secret.replaceAll(" ", "+")]
-    .flatMap((form) => [form, JSON.stringify(form).slice(1, -1), Buffer.from(form, "utf8").toString("latin1")])
+    .flatMap((form) => [...jsonForms(form), Buffer.from(form, "utf8").toString("latin1")])
     .flatMap((form) => [form, removeEscapes(form).text]);
   // A backslash at its beginning or end is escaped together with what stands beside it.
   return [...read.map(trimBackslashes), ...[secret, ...urlForms(secret)].flatMap(base64Forms)];
+}
+
+/**
+ * As it is, and in JSON. Of what holds backslashes, which are gone where escapes are taken away, so little may be left then
+ * that it would be no secret: so also as it is in JSON in JSON, as deep as that may be.
+ */
+function jsonForms(form: string): readonly string[] {
+  const forms = [form];
+  const depth = form.includes("\\") ? JSON_DEPTH_MAX : 1;
+  for (let level = 0; level < depth; level += 1) forms.push(JSON.stringify(forms.at(-1)).slice(1, -1));
+  return forms;
 }
 
 function trimBackslashes(text: string): string {
   return text.replace(/^\\+|\\+$/g, "");
 }
 
-/** Not where its first character belongs to an escape: that is another text, and half an escape is no JSON. */
+/**
+ * With whatever of an escape stands before it, of which its first character may be the last one (`\u0034`), or which may
+ * stand for it in JSON in JSON: half an escape is no JSON.
+ */
 function maskPlain(text: string, needle: string): string {
   let out = "";
   let from = 0;
-  for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) {
-    let backslashes = 0;
-    while (at - backslashes > from && text[at - backslashes - 1] === "\\") backslashes += 1;
-    if (at < from || backslashes % 2 === 1) continue;
-    out += text.slice(from, at) + MASK;
+  for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, from)) {
+    let begin = at - (ESCAPE_BEGUN.exec(text.slice(Math.max(from, at - ESCAPE_LENGTH_MAX), at))?.[0].length ?? 0);
+    while (begin > from && text[begin - 1] === "\\") begin -= 1;
+    out += text.slice(from, begin) + MASK;
     from = at + needle.length;
   }
   return out + text.slice(from);
