@@ -21,6 +21,13 @@ rules:
     when: { args: { /name: { prefix: secret } } }
 `;
 
+const ALLOWS_ALL = `version: 1
+rules:
+  - id: all
+    effect: allow
+    match: { action: http.request, path: "/**" }
+`;
+
 interface Case {
   readonly name: string;
   readonly request: {
@@ -108,6 +115,41 @@ test("what a proxy was told is on record, with the call that its answer names", 
   const found = (await rig.events()).filter(({ fields }) => fields["callId"] === headers["writ-call-id"]);
   expect(found.map(({ name }) => name)).toEqual(["decision.given"]);
   expect(found[0]?.fields).toMatchObject({ action: "http.request", protocol: "decision", upstream: "items" });
+});
+
+test("a token of another tenant is not taken, whatever that tenant's rules allow under the same name", async () => {
+  const { id: tenant } = await rig.admin.call("tenants.create", { body: { name: "other" } });
+  const params = { tenant };
+  const transport = {
+    type: "http_api",
+    url: "http://127.0.0.1:1",
+    routes: [{ match: "* /**", kind: "capability" }],
+  } as const;
+  await rig.admin.call("upstreams.create", { params, body: { name: "items", transport } });
+  await applyRules(rig.admin, tenant, ALLOWS_ALL);
+  const principal = await rig.admin.call("principals.create", { params, body: { name: "team", type: "team" } });
+  const agent = await rig.admin.call("agents.create", { params, body: { name: "assistant", principal: principal.id } });
+  const minted = await rig.admin.call("tokens.mint", { params, body: { agent: agent.id, caveats: [] } });
+  const body = { name: "proxy", agents: [agent.id], actions: ["http.request"], upstreams: ["items"] } as const;
+  const { key } = await rig.admin.call("enforcement-points.create", { params, body });
+  const asked = {
+    "X-Original-Method": "GET",
+    "X-Original-URI": "/v1/admin/keys",
+    Authorization: `Bearer ${minted.token}`,
+  };
+  for (const [point, ...expected] of [
+    [key, 200, undefined],
+    [secrets["point"] ?? "", 401, "token_unknown"],
+  ] as const) {
+    for (const [method, path] of [
+      ["GET", "/auth-request/token/items"],
+      ["GET", "/ext-authz/token/items/v1/admin/keys"],
+    ] as const) {
+      const headers = Object.entries({ ...asked, "Writ-Enforcement-Point": point }).flat();
+      const { status, headers: told } = await send({ method, path, headers });
+      expect([status, told["writ-reason"]]).toEqual(expected);
+    }
+  }
 });
 
 test("a flood of refusals is answered 429 to Envoy, and 403 to nginx, which knows no other", async () => {

@@ -83,9 +83,16 @@ export function createForwardAuthRoutes(options: ForwardAuthOptions): readonly R
     const { agent } = exchange.params;
     if (agent !== undefined) return gate.assertSubject(point, agent);
     const { authorization } = exchange.request.headers;
-    return gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress, isRelayed: true });
+    const relayed = { authorization, remoteAddress: exchange.remoteAddress, isRelayed: true };
+    const found = await gate.authenticate(relayed);
+    // The upstream is the proxy's own, and its tenant's: another tenant may have one of that name, with other rules.
+    if (found.kind === "authenticated" && found.tenantId !== point.tenantId) return OF_ANOTHER_TENANT;
+    return found;
   }
 }
+
+/** Answered like a token that nobody has minted. */
+const OF_ANOTHER_TENANT = { kind: "rejected", reason: "token_unknown" } as const;
 
 /** There is no answer but the decision. */
 const NOTHING_SENT: CallSink = { allowed() {}, local() {}, notification() {}, response() {} };
