@@ -420,6 +420,8 @@ function makeSession(
     if (member === "result") {
       return input || isComplete(json) ? undefined : "the upstream asked for input, which is not passed on";
     }
+    // Only the stateless revision keeps these codes for itself; in the older ones they are the server's own to give.
+    if (!stateless) return undefined;
     const code = findMember(membersOf(json), "code");
     const value = code === undefined ? 0 : Number(valueText(json, code));
     // -32021 says that the agent lacks a capability, which the agent was asked for and not Writ.

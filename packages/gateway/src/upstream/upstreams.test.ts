@@ -450,6 +450,48 @@ describe("upstreams over HTTP", () => {
     expect(fake.calls.length).toBe(2);
   });
 
+  test.each(["2025-03-26", "2025-06-18", "2025-11-25"])(
+    "pass every error of a server of revision %s on as it is, and keep its session",
+    async (protocolVersion) => {
+      const errors = [
+        '{"code":-32042,"message":"sign in","data":{"elicitations":[{"mode":"url","url":"https://a.example/?x=1","elicitationId":"e"}]}}',
+        '{"code":-32050,"message":"its own"}',
+        '{"code":-32020,"message":"its own"}',
+        '{"code":-32022,"message":"its own"}',
+        '{"code":-32099,"message":"its own"}',
+      ];
+      const seen: string[] = [];
+      const waiting = [...errors];
+      const server = createHttpServer((request, response) => {
+        const chunks: Buffer[] = [];
+        request
+          .on("data", (chunk: Buffer) => chunks.push(chunk))
+          .on("end", () => {
+            if (request.method !== "POST") return void response.writeHead(405).end();
+            const { id, method } = JSON.parse(String(Buffer.concat(chunks)));
+            seen.push(method);
+            if (id === undefined) return void response.writeHead(202).end();
+            const opening = { protocolVersion, capabilities: {}, serverInfo: { name: "x", version: "1" } };
+            const member =
+              method === "initialize"
+                ? `"result":${JSON.stringify(opening)}`
+                : `"error":${method === "tools/call" ? waiting.shift() : '{"code":-32601,"message":"unknown"}'}`;
+            response
+              .writeHead(200, { "content-type": "application/json", "mcp-session-id": "s" })
+              .end(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},${member}}`);
+          });
+      });
+      const upstream = makeHttp(`${await listenOn(server)}/mcp`);
+      const upstreams = makeUpstreams();
+
+      for (const json of errors) {
+        const told = await call(upstreams, upstream, makeMessage("echo"));
+        expect(told).toMatchObject({ member: "error", json, outcome: { kind: "completed", error: true } });
+      }
+      expect(seen.filter((method) => method === "initialize")).toEqual(["initialize"]);
+    },
+  );
+
   test.each([301, 302, 303, 307, 308])(
     "R-RUN-4 trap-20 never follow a redirect (%d), whatever its body says, and send nothing again",
     async (status) => {
