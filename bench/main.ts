@@ -26,14 +26,16 @@ import { measurePlanes, type PlanesColumn } from "./planes.ts";
 import { CALL_BODY, CALL_HEADERS, type Scenario, setUpScenario } from "./scenario.ts";
 
 interface Phases {
+  /** Calls before the first round, so that code is compiled: a gateway needs some twenty seconds of full load for that. */
+  readonly firstMs: number;
   readonly warmupMs: number;
   readonly closedMs: number;
   readonly openMs: number;
   readonly rounds: number;
 }
 
-const FULL: Phases = { warmupMs: 6_000, closedMs: 10_000, openMs: 10_000, rounds: 3 };
-const QUICK: Phases = { warmupMs: 3_000, closedMs: 4_000, openMs: 3_000, rounds: 1 };
+const FULL: Phases = { firstMs: 25_000, warmupMs: 3_000, closedMs: 10_000, openMs: 10_000, rounds: 3 };
+const QUICK: Phases = { firstMs: 4_500, warmupMs: 1_000, closedMs: 3_000, openMs: 2_000, rounds: 1 };
 const CLOSED_CONNECTIONS = 128;
 const OPEN_CONNECTIONS = 128;
 const OPEN_RATE = 1_000;
@@ -70,7 +72,8 @@ async function measureAlone(part: "doors" | "planes", phases: Phases, say: (text
   const bare = bareTarget(await startScript("bare-proxy.ts", [String(upstream.port)]));
   const postgres = await startPostgres({ fsync: true });
   // Always in turns: what the machine does besides falls on all of them.
-  const tools = { postgres, bare, upstreamPort: upstream.port, load, say, phases: { ...phases, rounds: FULL.rounds } };
+  const { warmupMs, rounds } = FULL;
+  const tools = { postgres, bare, upstreamPort: upstream.port, load, say, phases: { ...phases, warmupMs, rounds } };
   const started = { load: loadavg()[0] ?? 0, machine: machine() };
   try {
     if (part === "planes") return print({ planes: await measurePlanes(tools), ...started }, planesTable);
@@ -134,27 +137,27 @@ async function main(): Promise<void> {
   await firstDecision(embedded, embeddedScenario);
   const coldStartMs = Math.round(performance.now() - coldAt);
 
-  say("starting Postgres and Writ on it");
-  const postgres = await startPostgres({ fsync: true });
-  const databaseUrl = await postgres.createDatabase("bench");
-  const onServer = await startWrit({ command: "serve", databaseUrl });
-  const serverScenario = await setUpScenario({
-    adminUrl: onServer.adminUrl,
-    adminKey: onServer.adminKey,
-    upstreamPort: upstream.port,
-    tenant: "default",
-  });
+  const port = (url: string): number => Number(new URL(url).port);
+  const onEmbedded = { port: port(embedded.gatewayUrl), pid: embedded.pid, scenario: embeddedScenario };
+
+  say("warming up Writ on the embedded database; starting Postgres and Writ on it");
+  const [{ postgres, databaseUrl, onServer, serverScenario }] = await Promise.all([
+    startOnServer(upstream.port),
+    warmUp(onEmbedded, phases),
+  ]);
+  const onPostgres = { port: port(onServer.gatewayUrl), pid: onServer.pid, scenario: serverScenario };
+  say("warming up Writ on Postgres, and the bare proxy");
+  await Promise.all([warmUp(onPostgres, phases), warmUp(beside, phases)]);
 
   const results: Record<"bare" | "writ_pglite" | "writ_postgres", Round[]> = {
     bare: [],
     writ_pglite: [],
     writ_postgres: [],
   };
-  const port = (url: string): number => Number(new URL(url).port);
   const targets: Record<keyof typeof results, Target> = {
     bare: beside,
-    writ_pglite: { port: port(embedded.gatewayUrl), pid: embedded.pid, scenario: embeddedScenario },
-    writ_postgres: { port: port(onServer.gatewayUrl), pid: onServer.pid, scenario: serverScenario },
+    writ_pglite: onEmbedded,
+    writ_postgres: onPostgres,
   };
   for (let round = 0; round < phases.rounds; round += 1) {
     for (const name of ["bare", "writ_pglite", "writ_postgres"] as const) {
@@ -207,25 +210,45 @@ interface Target {
   readonly scenario: Scenario;
 }
 
-async function measure(target: Target, phases: Phases): Promise<Round> {
-  const base = { host: "127.0.0.1", port: target.port, ...target.scenario } as const;
-  const database = postgresPids();
-  const before = { proxy: cpuTimeUs([target.pid]), database: cpuTimeUs(database) };
-  const closed = await load({
-    ...base,
+async function startOnServer(upstreamPort: number) {
+  const postgres = await startPostgres({ fsync: true });
+  const databaseUrl = await postgres.createDatabase("bench");
+  const onServer = await startWrit({ command: "serve", databaseUrl });
+  const { adminUrl, adminKey } = onServer;
+  const serverScenario = await setUpScenario({ adminUrl, adminKey, upstreamPort, tenant: "default" });
+  return { postgres, databaseUrl, onServer, serverScenario };
+}
+
+async function warmUp(target: Target, phases: Phases): Promise<void> {
+  await load(closedLoop(target, { warmupMs: 0, durationMs: phases.firstMs }));
+}
+
+function closedLoop(target: Target, lasting: Pick<LoadPlan, "warmupMs" | "durationMs">): LoadPlan {
+  const { port, scenario } = target;
+  return {
+    host: "127.0.0.1",
+    port,
+    ...scenario,
     mode: "closed",
     connections: CLOSED_CONNECTIONS,
     rate: 0,
-    warmupMs: phases.warmupMs,
-    durationMs: phases.closedMs,
-  });
+    ...lasting,
+  };
+}
+
+async function measure(target: Target, phases: Phases): Promise<Round> {
+  const database = postgresPids();
+  const before = { proxy: cpuTimeUs([target.pid]), database: cpuTimeUs(database) };
+  const closed = await load(closedLoop(target, { warmupMs: phases.warmupMs, durationMs: phases.closedMs }));
   const perCall = (us: number): number => Math.round((us / Math.max(1, closed.answered)) * 10) / 10;
   const cpu_us = {
     proxy: perCall(cpuTimeUs([target.pid]) - before.proxy),
     database: perCall(cpuTimeUs(database) - before.database),
   };
   const open = await load({
-    ...base,
+    host: "127.0.0.1",
+    port: target.port,
+    ...target.scenario,
     mode: "open",
     connections: OPEN_CONNECTIONS,
     rate: OPEN_RATE,
