@@ -1,4 +1,5 @@
 /** What serve, gateway and control share: load the configuration, start the planes, say that they are ready, wait. */
+import { flushCompileCache } from "node:module";
 import type { Command } from "commander";
 import type { CliContext } from "./cli-context.ts";
 import { loadServerConfig } from "./config.ts";
@@ -30,6 +31,8 @@ export function definePlanesCommand(program: Command, context: CliContext, defin
           planes: definition.planes,
           starter: definition.starter && config.mode === "development",
           ready: (report) => {
+            // Now and not only at a good end: a server that was killed would compile all of it again at its next start.
+            flushCompileCache();
             // The token itself is for a terminal only; a program finds it in the file that is named.
             const { token: _token, ...forPrograms } = report;
             void context.out(

@@ -2,7 +2,6 @@
 import { access, constants, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { checkDurability, migrationStatus } from "@writ/db";
-import { checkRunner, readObserved } from "@writ/gateway";
 import { type Config, makeAddressRules } from "@writ/runtime";
 import { MIGRATIONS_DIRECTORY } from "./migrations-directory.ts";
 import { openDatabases } from "./open-databases.ts";
@@ -24,6 +23,7 @@ export interface Finding {
 }
 
 export async function doctor(config: Config): Promise<readonly Finding[]> {
+  const { checkRunner, readObserved } = await import("@writ/gateway");
   const findings: Finding[] = [];
   const say = (check: Finding["check"], state: Finding["state"], detail: string): void => {
     findings.push({ check, state, detail });

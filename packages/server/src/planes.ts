@@ -1,7 +1,7 @@
 /** Starts one plane or both in this process, and for `serve` sets up a first start so that a call can be made at once. */
 import { join } from "node:path";
-import { type Control, createControl } from "@writ/control";
-import { createGateway, createSystemRandom, type Gateway, type ObservedOfTenant, systemClock } from "@writ/gateway";
+import type { Control } from "@writ/control";
+import type { Gateway, ObservedOfTenant } from "@writ/gateway";
 import {
   type Config,
   createLogger,
@@ -66,7 +66,12 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
   if (masterKey.origin.kind === "created") {
     notes.push(`made a master key in ${masterKey.origin.path} (mode 0600); without it the data cannot be read`);
   }
-  const databases = await openDatabases({ url: config.database.url, dataDir: config.dataDir });
+  const [databases] = await Promise.all([
+    openDatabases({ url: config.database.url, dataDir: config.dataDir }),
+    // The planes' code loads while the database starts, and that of a plane only where it runs.
+    import("@writ/gateway"),
+    planes.includes("control") ? import("@writ/control") : undefined,
+  ]);
   const context: Context = { config, databases, keyring: openKeyring(masterKey.bytes), log, notes };
   let control: Control | undefined;
   let gateway: Gateway | undefined;
@@ -91,7 +96,7 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
     }
     let gatewayUrl: string | undefined;
     if (planes.includes("gateway") && !signal.aborted) {
-      const made = makeGateway(context);
+      const made = await makeGateway(context);
       gateway = made.gateway;
       gatewayUrl = await made.start();
       notes.push(...describeObserved(gateway.observed()));
@@ -156,6 +161,8 @@ async function pinUntil(control: Control, starter: Starter, signal: AbortSignal)
 
 async function makeControl(context: Context): Promise<Control> {
   const { config, databases, keyring, log } = context;
+  const { createControl } = await import("@writ/control");
+  const { createSystemRandom, systemClock } = await import("@writ/gateway");
   return createControl({
     db: databases.control,
     keyring,
@@ -196,8 +203,11 @@ async function startControl(context: Context, control: Control, withStarter: boo
   return { url, starter };
 }
 
-function makeGateway(context: Context): { readonly gateway: Gateway; start(): Promise<string> } {
+async function makeGateway(
+  context: Context,
+): Promise<{ readonly gateway: Gateway; readonly start: () => Promise<string> }> {
   const { config, databases, keyring, log, notes } = context;
+  const { createGateway, createSystemRandom, systemClock } = await import("@writ/gateway");
   let publicUrl = config.gateway.publicUrl;
   const dangerous: string[] = [];
   if (config.mode === "development" && config.upstreams.stdioRunner.length === 0) {
