@@ -152,6 +152,28 @@ test("a token of another tenant is not taken, whatever that tenant's rules allow
   }
 });
 
+test("what a proxy may ask about binds it for tokens that it passes on as well, and is on record", async () => {
+  const params = { tenant: TENANT };
+  const asked = ["X-Original-Method", "GET", "X-Original-URI", "/v1/items/7", "Authorization", "Bearer {token}"];
+  for (const [name, actions, upstreams] of [
+    ["no-requests", ["tool.call"], ["items"]],
+    ["elsewhere", ["http.request"], ["everything"]],
+  ] as const) {
+    const body = { name, agents: ["assistant"], actions, upstreams };
+    const { view, key } = await rig.admin.call("enforcement-points.create", { params, body });
+    const headers = [...asked, "Writ-Enforcement-Point", key];
+    for (const path of ["/auth-request/token/items", "/ext-authz/token/items/v1/items/7"]) {
+      const { status, headers: told } = await send({ method: "GET", path, headers });
+      expect([status, told["writ-reason"]]).toEqual([403, "point_question"]);
+      const denied = (await rig.events()).filter(({ fields }) => fields["callId"] === told["writ-call-id"]);
+      expect(denied.map(({ fields }) => fields["reasons"])).toEqual([["point_question"]]);
+    }
+    await rig.admin.call("enforcement-points.revoke", { params: { ...params, id: view.id } });
+    const { headers: told } = await send({ method: "GET", path: "/auth-request/token/items", headers });
+    expect(told["writ-reason"]).toBe("point_key_invalid");
+  }
+});
+
 test("a flood of refusals is answered 429 to Envoy, and 403 to nginx, which knows no other", async () => {
   const asked = CASES.find(({ proxy, expected }) => proxy === "envoy" && expected.reason === "route_denied");
   const subrequest = CASES.find(({ proxy, expected }) => proxy === "nginx" && expected.status === 200);

@@ -45,6 +45,8 @@ export type Presenter = VerifiedToken | AssertedSubject | AnonymousSubject;
 /** One attempt, complete: the decision is a pure function of it and the state. */
 export interface Attempt {
   readonly token: Presenter;
+  /** The enforcement point that shows a token of somebody else; absent where its holder presents it. */
+  readonly relayedBy?: string | undefined;
   readonly request: AccessRequest;
   /** What `aud` caveats are compared with (`gateway.audience`). */
   readonly audience: string;

@@ -42,18 +42,31 @@ export function isAssertable(state: TenantState, point: EnforcementPoint, agentI
   return point.agents.includes(agentId) || point.principals.includes(agent.principalId) ? "within" : "outside";
 }
 
-/** Clears what bounds the presenter: a token's caveats, or what the enforcement point may ask about. */
+/** Clears what bounds the presenter: a token's caveats, what the enforcement point may ask about, or both. */
 export function clearPresenter(state: TenantState, attempt: Attempt): Clearing {
-  const { token, request } = attempt;
-  if (hasToken(token)) return clearCaveats(token, { ...attempt });
-  if (!isAsserted(token)) return clearAnonymous(request);
-  const point = state.get("enforcement_point", token.enforcementPointId);
+  const { token, request, relayedBy } = attempt;
+  if (isAsserted(token)) return clearQuestion(state, token.enforcementPointId, attempt);
+  if (!hasToken(token)) return clearAnonymous(request);
+  const relaying = relayedBy === undefined ? undefined : clearQuestion(state, relayedBy, attempt);
+  if (relaying?.kind === "prohibited") return relaying;
+  const clearing = clearCaveats(token, { ...attempt });
+  if (clearing.kind === "prohibited" || relaying === undefined) return clearing;
+  return { ...clearing, validUntilMs: Math.min(clearing.validUntilMs, relaying.validUntilMs) };
+}
+
+/** Whether an enforcement point may ask about the attempt, whoever it is of. */
+function clearQuestion(state: TenantState, enforcementPointId: string, { request, nowMs }: Attempt): Clearing {
+  const point = state.get("enforcement_point", enforcementPointId);
+  const validUntilMs = point?.expiresAtMs ?? NEVER_ENDS;
+  if (point === undefined || nowMs >= validUntilMs) return prohibited("point_key_invalid");
   const { upstream } = request.resource;
-  const asksWithin =
-    point?.actions.includes(request.action) === true &&
-    (point.upstreams.includes("*") || point.upstreams.includes(upstream));
-  if (!asksWithin) return { kind: "prohibited", reason: "point_question", detail: "", hidden: false };
-  return { kind: "cleared", validUntilMs: point.expiresAtMs ?? NEVER_ENDS, limits: [], rates: [] };
+  const isListed = point.upstreams.includes("*") || point.upstreams.includes(upstream);
+  if (!isListed || !point.actions.includes(request.action)) return prohibited("point_question");
+  return { kind: "cleared", validUntilMs, limits: [], rates: [] };
+}
+
+function prohibited(reason: Reason): Clearing {
+  return { kind: "prohibited", reason, detail: "", hidden: false };
 }
 
 /** It attempts nothing but a request of its own; which routes take one is judged with the upstream. */

@@ -44,8 +44,12 @@ function makeAuthenticator() {
 test("whoever presents a token that names networks is known by address, unless somebody else passes it on", () => {
   const { authenticate, tokenOf } = makeAuthenticator();
   const root = makeRoot();
-  const from = (token: string, remoteAddress: string, isRelayed = false) => {
-    const found = authenticate({ authorization: `Bearer ${token}`, remoteAddress, isRelayed });
+  const from = (token: string, remoteAddress: string, relayedBy?: string) => {
+    const found = authenticate({
+      authorization: `Bearer ${token}`,
+      remoteAddress,
+      ...(relayedBy === undefined ? {} : { relayedBy }),
+    });
     if (!("kind" in found) || found.kind === "rejected") throw new TypeError("it is no good token");
     return found;
   };
@@ -55,7 +59,8 @@ test("whoever presents a token that names networks is known by address, unless s
     expect(found.address).toBe(address);
     expect(tokenOf(found)).toBe(tokenOf(from(bound, "")));
   }
-  expect(from(bound, "10.0.0.1", true).address).toBeUndefined();
+  expect(from(bound, "10.0.0.1", "a-point")).toMatchObject({ relayedBy: "a-point" });
+  expect(from(bound, "10.0.0.1", "a-point").address).toBeUndefined();
   expect(from(root, "10.0.0.1").address).toBeUndefined();
 });
 

@@ -39,7 +39,7 @@ export interface Authenticator {
 /** Where a verified token is presented from. */
 interface Whence {
   readonly remoteAddress: string;
-  readonly isRelayed?: boolean | undefined;
+  readonly relayedBy?: string | undefined;
 }
 
 interface Remembered {
@@ -74,11 +74,12 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
     }
   }
 
-  /** The same for all who present the token, unless it asks where they are. */
-  function presented(authenticated: Authenticated, { remoteAddress, isRelayed }: Whence): Authenticated {
+  /** The same for all who present the token themselves, unless it asks where they are. */
+  function presented(authenticated: Authenticated, { remoteAddress, relayedBy }: Whence): Authenticated {
     const token = tokens.get(authenticated);
-    if (token?.namesNetworks !== true || isRelayed === true) return authenticated;
-    const own: Authenticated = { ...authenticated, address: remoteAddress };
+    if (token === undefined || (relayedBy === undefined && !token.namesNetworks)) return authenticated;
+    const whence = relayedBy === undefined ? { address: remoteAddress } : { relayedBy };
+    const own: Authenticated = { ...authenticated, ...whence };
     tokens.set(own, token);
     return own;
   }

@@ -40,8 +40,8 @@ export interface AuthenticateInput {
   /** The Authorization header as it came. */
   readonly authorization: string | undefined;
   readonly remoteAddress: string;
-  /** Somebody else passes the credential on: the address is theirs, and nobody knows the presenter's. */
-  readonly isRelayed?: boolean;
+  /** The enforcement point that passes the credential on: the address is its own, and nobody knows the presenter's. */
+  readonly relayedBy?: string;
 }
 
 export interface PublicRequest {
@@ -78,6 +78,8 @@ export interface Authenticated {
   readonly agentId: string;
   /** Where it is presented from, for a token that asks for it; absent where that is not known. */
   readonly address?: string;
+  /** The enforcement point that passed the token on; absent where its holder presents it. */
+  readonly relayedBy?: string;
 }
 
 export interface RemainingBudget {

@@ -170,7 +170,7 @@ export function createJudge(options: JudgeOptions): Judge {
       protocol: call.protocol,
       nowMs,
     });
-    return { token, request, audience, nowMs };
+    return { token, relayedBy: authenticated.relayedBy, request, audience, nowMs };
   }
 
   function judgeCall(attempt: Attempt): Judged {
@@ -612,7 +612,7 @@ function describeChild({ text: token, node, judged }: Extract<Child, { kind: "ma
  * the token (its path of nodes, and each segment's caveats; of an asserted subject instead the enforcement point and the
  * agent, of nobody the word for that, and no caveats), action, protocol, upstream, tool, definition digest and
  * the arguments' text; of an action on a resource or prompt also which, of an HTTP request
- * its method, path and query, of a token that names networks the address. The event commits to it with a salted digest.
+ * its method, path and query, of a token that names networks the address, of one that was passed on by whom. The event commits to it with a salted digest.
  */
 function describeInput(parts: {
   readonly attempt: Attempt;
@@ -628,11 +628,12 @@ function describeInput(parts: {
   const before = `[1,"${callId}",${parts.nowMs},${parts.revision},${JSON.stringify(parts.policyDigest)}`;
   const { action, protocol, upstream, tool, argumentsText, named } = call;
   const target = targetOf(call);
-  const { address } = parts.attempt.authenticated;
+  const { address, relayedBy } = parts.attempt.authenticated;
   const known: string[] = [action, protocol, upstream, tool, parts.definitionDigest, argumentsText];
   if (named !== undefined) known.push(named.kind, named.name);
   if (target !== undefined) known.push("http", target.method, target.path, target.query);
   if (address !== undefined) known.push("address", address);
+  if (relayedBy !== undefined) known.push("relayed_by", relayedBy);
   const after = JSON.stringify(known);
   return `${before},${parts.token},${after.slice(1)}`;
 }

@@ -83,8 +83,8 @@ export function createForwardAuthRoutes(options: ForwardAuthOptions): readonly R
     const { agent } = exchange.params;
     if (agent !== undefined) return gate.assertSubject(point, agent);
     const { authorization } = exchange.request.headers;
-    const relayed = { authorization, remoteAddress: exchange.remoteAddress, isRelayed: true };
-    const found = await gate.authenticate(relayed);
+    const { remoteAddress } = exchange;
+    const found = await gate.authenticate({ authorization, remoteAddress, relayedBy: point.enforcementPointId });
     // The upstream is the proxy's own, and its tenant's: another tenant may have one of that name, with other rules.
     if (found.kind === "authenticated" && found.tenantId !== point.tenantId) return OF_ANOTHER_TENANT;
     return found;
