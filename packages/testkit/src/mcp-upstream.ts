@@ -163,7 +163,7 @@ function answerCommon(
       if (stateless) break;
       return result(
         message.id,
-        `"protocolVersion":"${era === "legacy" ? "2024-11-05" : "2025-11-25"}","capabilities":{"tools":{}},"serverInfo":${SERVER_INFO},"instructions":"Be kind."`,
+        `"protocolVersion":"${era === "legacy" ? "2024-11-05" : "2025-11-25"}","capabilities":{"tools":{},"logging":{}},"serverInfo":${SERVER_INFO},"instructions":"Be kind."`,
         false,
       );
     case "server/discover":

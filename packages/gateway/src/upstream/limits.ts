@@ -41,9 +41,10 @@ export interface UpstreamLimits {
   readonly stderrBytesPerSecond: number;
   /** How long a stream may stay open after it carried the response. */
   readonly lingerMs: number;
-  /** Pages of one catalogue, and tools in it. */
+  /** Pages of one catalogue, tools in it, and bytes of their definitions. */
   readonly cataloguePagesMax: number;
   readonly catalogueToolsMax: number;
+  readonly catalogueBytesMax: number;
   /** Failures in a row after which an upstream is given time. */
   readonly breakerFailures: number;
   /** How much time: the first, doubled up to the last for each probe that fails. */
@@ -77,6 +78,7 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   lingerMs: 250,
   cataloguePagesMax: 100,
   catalogueToolsMax: 10_000,
+  catalogueBytesMax: 16 * 1024 * 1024,
   breakerFailures: 3,
   backoffFirstMs: 250,
   backoffLastMs: 30_000,

@@ -30,6 +30,7 @@ export async function readCatalogue(
   options: { readonly signal: AbortSignal; readonly deadlineMs: number },
 ): Promise<Catalogue> {
   const tools = new Map<string, CatalogueTool>();
+  let bytes = 0;
   let cursor: string | undefined;
   for (let page = 0; page < limits.cataloguePagesMax; page += 1) {
     const result = await readPage(session, cursor, options);
@@ -45,6 +46,9 @@ export async function readCatalogue(
       if (names.length !== 1 || typeof name !== "string" || name === "") throw refuse("a tool has no name, or several");
       if (tools.has(name)) throw refuse("two tools have the same name");
       if (tools.size >= limits.catalogueToolsMax) throw refuse(`it lists more than ${limits.catalogueToolsMax} tools`);
+      bytes += definition.length;
+      if (bytes > limits.catalogueBytesMax)
+        throw refuse(`it lists more than ${limits.catalogueBytesMax} bytes of tools`);
       tools.set(name, { name, definition });
     }
     const next = findMember(members, "nextCursor");

@@ -373,6 +373,17 @@ describe.each(kinds)("an upstream over $name", ({ start }) => {
     expect(JSON.parse(catalogue.serverInfo).name).toBe("testkit");
   });
 
+  test("is not read where it lists more tools, bytes or pages than a catalogue may have", async () => {
+    const { upstream } = await start();
+    for (const [limits, detail] of [
+      [{ catalogueToolsMax: 2 }, "more than 2 tools"],
+      [{ catalogueBytesMax: 200 }, "more than 200 bytes of tools"],
+      [{ cataloguePagesMax: 1 }, "more than 1 pages"],
+    ] as const) {
+      await expect(makeUpstreams(limits).readCatalogue("t", "u", upstream, never)).rejects.toThrow(detail);
+    }
+  });
+
   test("a call whose signal is aborted already is surely not sent", async () => {
     const { upstream, fake } = await start();
     const told = await call(makeUpstreams(), upstream, makeMessage("echo"), { signal: AbortSignal.abort() });

@@ -466,7 +466,7 @@ describe("the MCP adapter", () => {
   test("R-DENY-2 answers other methods as not supported, in the manner of each revision", async () => {
     const { url } = await start();
     const headers = await openSession(url);
-    for (const method of ["resources/list", "prompts/list", "logging/setLevel", "server/discover"]) {
+    for (const method of ["resources/list", "prompts/list", "resources/subscribe", "server/discover"]) {
       const answer = await post(url, `{"jsonrpc":"2.0","id":1,"method":"${method}"}`, headers);
       expect(answer.status).toBe(200);
       expect(JSON.parse(answer.text).error.code).toBe(-32601);
@@ -479,6 +479,28 @@ describe("the MCP adapter", () => {
     expect(answer.status).toBe(404);
     expect(JSON.parse(answer.text).error.code).toBe(-32601);
     expect((await fetch(url, { headers: { authorization: "Bearer good" } })).status).toBe(405);
+  });
+
+  test.each(["/mcp/fake", "/mcp"])("a level of logs that is denied is not set, on %s", async (path) => {
+    const isLevel = (call: AgentCall): boolean => call.message?.method === "logging/setLevel";
+    const { port, gate } = await start({
+      deny: (call) =>
+        isLevel(call) && call.message?.params.includes("debug") ? denial("policy_default_deny") : undefined,
+    });
+    const url = `http://127.0.0.1:${port}${path}`;
+    const headers = await openSession(url);
+    const set = (level: string) =>
+      post(url, `{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"${level}"}}`, headers);
+    const told: unknown[] = [];
+    for (const level of ["error", "debug", "warning"]) {
+      await set(level);
+      const name = path === "/mcp" ? "fake__echo" : "echo";
+      const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}","arguments":{"message":""}}}`;
+      await post(url, call, headers);
+      told.push(gate.calls.at(-1)?.message?.logLevel);
+    }
+    expect(told).toEqual(['"error"', '"error"', '"warning"']);
+    expect(gate.ends.filter(({ kind }) => kind === "denied")).toHaveLength(path === "/mcp" ? 2 : 1);
   });
 
   describe("a batch", () => {

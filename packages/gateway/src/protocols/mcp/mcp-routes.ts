@@ -44,6 +44,13 @@ import {
   type McpSessionLimits,
 } from "./mcp-sessions.ts";
 import { createMergedListening } from "./merged-listening.ts";
+import {
+  LIST_LIMITS,
+  type ListLimits,
+  OWN_CURSOR_LENGTH_MAX,
+  readListCursor,
+  writeListCursor,
+} from "./merged-lists.ts";
 import { INPUT_METHODS, isUri, readMethod } from "./read-method.ts";
 import { offers, passedCapabilities } from "./server-capabilities.ts";
 import { createSessionEar } from "./session-ear.ts";
@@ -57,9 +64,11 @@ export interface McpRoutesOptions {
   readonly version: string;
   readonly sessionLimits?: McpSessionLimits;
   readonly keepAliveMs?: number;
+  readonly listLimits?: ListLimits;
 }
 
 const KEEP_ALIVE_MS = 15_000;
+const SET_LEVEL = "logging/setLevel";
 /** JSON-RPC codes that MCP 2026-07-28 defines, sent in their own meaning only. */
 const HEADER_MISMATCH = -32020;
 const UNSUPPORTED_VERSION = -32022;
@@ -83,6 +92,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   const limits = options.sessionLimits ?? MCP_SESSION_LIMITS;
   const sessions = createMcpSessions({ clock, random, limits });
   const keepAlive = createKeepAlive(clock, options.keepAliveMs ?? KEEP_ALIVE_MS);
+  const listLimits = options.listLimits ?? LIST_LIMITS;
   const serverInfo = JSON.stringify({ name: "writ", version: options.version });
   /** What each session listens to now. */
   const listenings = new WeakMap<McpSession, AbortController>();
@@ -500,11 +510,9 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
           return { json: "{}", headers: {} };
         });
       }
-      if (request.method === "logging/setLevel" && session !== undefined) {
-        session.logLevel = String(request.params["level"]);
-        if (turn.all) return setLevelOfAll(turn, request, session);
-      }
-      const level = session?.logLevel;
+      const setsLevel = request.method === SET_LEVEL && session !== undefined;
+      if (setsLevel && turn.all) return setLevelOfAll(turn, request, session);
+      const level = setsLevel ? String(request.params["level"]) : session?.logLevel;
       const key = keyFor(turn, request);
       if (key.kind === "fault") return fault(turn, key.reason, request.idText);
       const message = {
@@ -515,7 +523,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         ...(asked === undefined ? {} : { clientCapabilities: asked, input: INPUT_METHODS.has(request.method) }),
         ...(level === undefined ? {} : { logLevel: JSON.stringify(level) }),
       };
-      return attempt(turn, request, accepts, era, {
+      const call = {
         ...base,
         action,
         tool,
@@ -526,6 +534,9 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         ...(key.kind === "none" ? {} : { idempotencyKey: key.key }),
         ...(stateless && action === "tool.call" ? { mirroredHeader: headersOf(turn.exchange) } : {}),
         ...(resumes === undefined ? {} : { resumes }),
+      };
+      return attempt(turn, request, accepts, era, call, undefined, () => {
+        if (setsLevel) session.logLevel = level;
       });
     }
     notFound(turn, request, stateless);
@@ -604,18 +615,30 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     return { end, json };
   }
 
-  /** What each upstream lists for this agent, on one page. An upstream that does not answer now is not in it. */
+  /** What each upstream lists for this agent, from where the cursor is. An upstream that does not answer now is not in it. */
   async function listAll(turn: Turn, request: McpRequest, era: Era): Promise<void> {
-    if (request.params["cursor"] !== undefined) return fault(turn, "fault_params", request.idText);
+    const { cursor } = request.params;
+    const from = typeof cursor === "string" ? readListCursor(cursor) : undefined;
+    if (cursor !== undefined && from === undefined) return fault(turn, "fault_params", request.idText);
     const list = LISTS[request.method as keyof typeof LISTS]; // the caller has looked
     const elements: string[] = [];
+    const left = new Map<string, string | undefined>();
+    let bytes = 0;
     let denied: CallEnd | undefined;
     const names = await gate.reachable(turn.authenticated);
     for (const upstream of names.length === 0 ? [NO_UPSTREAM] : names) {
-      const end = await listOne(turn, request.method, upstream, era, (text) => {
+      if (from !== undefined && !from.has(upstream)) continue;
+      const start = from?.get(upstream);
+      if (bytes >= listLimits.bytesMax) {
+        left.set(upstream, start);
+        continue;
+      }
+      const end = await listOne(turn, request.method, upstream, start, era, (text) => {
+        bytes += text.length;
         elements.push(...elementsOn(upstream, text, list));
       });
-      denied ??= end;
+      if (end.kind === "more") left.set(upstream, end.cursor);
+      else if (end.kind === "denied") denied ??= end.denied;
     }
     const { idText } = request;
     if (elements.length === 0 && denied?.kind === "denied") {
@@ -623,7 +646,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       const context = { callId: denied.callId, idText, tool: "", resourceMetadataUrl };
       return turn.exchange.problem(encodeDenial(denied.denial, context));
     }
-    const whole = `"${list.member}":[${elements.join(",")}]`;
+    const next = left.size === 0 ? "" : `,"nextCursor":"${writeListCursor(left)}"`;
+    const whole = `"${list.member}":[${elements.join(",")}]${next}`;
     const json =
       era.kind === "stateless"
         ? `{"resultType":"complete",${whole},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}}`
@@ -631,14 +655,19 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     turn.exchange.answer(200, JSON_TYPE, `{"jsonrpc":"2.0","id":${idText},"result":${json}}`);
   }
 
-  /** All pages of one upstream; the end of the call that was denied, if one was. */
+  /** One upstream's share of an answer, page by page. */
   async function listOne(
     turn: Turn,
     method: string,
     upstream: string,
+    start: string | undefined,
     era: Era,
     take: (list: string) => void,
-  ): Promise<CallEnd | undefined> {
+  ): Promise<
+    | { readonly kind: "over" }
+    | { readonly kind: "more"; readonly cursor: string }
+    | { readonly kind: "denied"; readonly denied: CallEnd }
+  > {
     const mcpSession = era.kind === "session" ? era.session?.id : undefined;
     const capabilities = era.kind === "session" ? era.session?.clientCapabilities : undefined;
     const base = {
@@ -648,37 +677,56 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     if (method === "tools/list") {
       const { end, json } = await ask(turn, { ...base, action: "tool.list" });
       if (json !== undefined) take(json);
-      return end.kind === "denied" ? end : undefined;
+      return end.kind === "denied" ? { kind: "denied", denied: end } : { kind: "over" };
     }
     const action = method === "prompts/list" ? "prompt.list" : "resource.list";
-    let cursor: string | undefined;
-    for (let page = 0; page < LIST_PAGES_MAX; page += 1) {
-      const params = cursor === undefined ? "{}" : `{"cursor":${cursor}}`;
+    let cursor = start;
+    let bytes = 0;
+    for (let pages = 0; pages < listLimits.sharePagesMax && bytes < listLimits.shareBytesMax; pages += 1) {
+      const params = cursor === undefined ? "{}" : `{"cursor":${JSON.stringify(cursor)}}`;
       const { end, json } = await ask(turn, {
         ...base,
         action,
         message: { method, params, progress: false, name: "" },
       });
-      if (end.kind === "denied") return end;
-      if (json === undefined) return undefined;
+      if (end.kind === "denied") return { kind: "denied", denied: end };
+      if (json === undefined) return { kind: "over" };
       const members = membersOf(json);
       const list = findMember(members, LISTS[method as keyof typeof LISTS].member); // the caller has looked
-      if (list !== undefined) take(valueText(json, list));
-      const next = findMember(members, "nextCursor");
-      const nextText = next === undefined ? "null" : valueText(json, next);
-      if (nextText === "null" || nextText === cursor) return undefined;
-      cursor = nextText;
+      if (list !== undefined) {
+        const text = valueText(json, list);
+        bytes += text.length;
+        take(text);
+      }
+      const found = findMember(members, "nextCursor");
+      const next: unknown = found === undefined ? undefined : JSON.parse(valueText(json, found));
+      // A cursor that leads nowhere, or that no request could hold beside those of others, is the end of the list.
+      if (typeof next !== "string" || next === cursor || next.length > OWN_CURSOR_LENGTH_MAX) return { kind: "over" };
+      cursor = next;
     }
-    return undefined;
+    return cursor === undefined ? { kind: "over" } : { kind: "more", cursor };
   }
 
   /** Sets the level at every upstream that has one; one that cannot be reached now keeps its own. */
   async function setLevelOfAll(turn: Turn, request: McpRequest, session: McpSession): Promise<void> {
+    const { idText } = request;
     const message = { method: request.method, params: request.paramsText, progress: false, name: "" };
-    for (const upstream of await gate.reachable(turn.authenticated)) {
-      await ask(turn, { ...listenCall(upstream, session.id, {}, [], session.clientCapabilities), message });
+    const names = await gate.reachable(turn.authenticated);
+    let denied: CallEnd | undefined;
+    let isAllowed = false;
+    for (const upstream of names.length === 0 ? [NO_UPSTREAM] : names) {
+      const call = { ...listenCall(upstream, session.id, {}, [], session.clientCapabilities), message };
+      const { end } = await ask(turn, call);
+      if (end.kind === "denied") denied ??= end;
+      else isAllowed = true;
     }
-    turn.exchange.answer(200, JSON_TYPE, `{"jsonrpc":"2.0","id":${request.idText},"result":{}}`);
+    if (!isAllowed && denied?.kind === "denied") {
+      const { resourceMetadataUrl } = turn;
+      const context = { callId: denied.callId, idText, tool: "", resourceMetadataUrl };
+      return turn.exchange.problem(encodeDenial(denied.denial, context));
+    }
+    session.logLevel = String(request.params["level"]);
+    turn.exchange.answer(200, JSON_TYPE, `{"jsonrpc":"2.0","id":${idText},"result":{}}`);
   }
 
   /** One attempt at the gate, from its place among the requests in flight to its answer. */
@@ -689,6 +737,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     era: Era,
     call: AgentCall,
     local: (json: string) => LocalAnswer | undefined = () => undefined,
+    committed: () => void = () => {},
   ): Promise<void> {
     const { exchange, resourceMetadataUrl } = turn;
     const { idText } = request;
@@ -718,6 +767,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       rated: exchange.rated,
       allowed(callId, left, wouldDeny) {
         flight.callId = callId;
+        committed();
         if (wouldDeny !== undefined) observed = { "writ-would-deny": wouldDeny };
         // What Writ answers by itself may add a header, and is never a stream.
         if (call.message === undefined) return;
@@ -854,16 +904,12 @@ const CACHEABLE: ReadonlySet<string> = new Set([
 const JSON_TYPE: Readonly<Record<string, string>> = { "content-type": "application/json" };
 
 /** Methods that the stateless revision does not have. */
-const SESSION_METHODS: ReadonlySet<string> = new Set([
-  "resources/subscribe",
-  "resources/unsubscribe",
-  "logging/setLevel",
-]);
+const SESSION_METHODS: ReadonlySet<string> = new Set(["resources/subscribe", "resources/unsubscribe", SET_LEVEL]);
 
 /** What a session's server must have said that it can do, for methods that no list answers for. */
 function isOffered(session: McpSession | undefined, method: string): boolean {
   if (session === undefined || !SESSION_METHODS.has(method)) return true;
-  if (method === "logging/setLevel") return offers(session.capabilities, "logging");
+  if (method === SET_LEVEL) return offers(session.capabilities, "logging");
   return offers(session.capabilities, "resources", "subscribe");
 }
 
@@ -941,9 +987,6 @@ function logLevelOf({ params }: McpRequest): string {
 
 /** How long a listening at all upstreams waits for those that do not answer. */
 const ACKNOWLEDGED_WITHIN_MS = 10_000;
-
-/** Pages of one upstream's list, on the endpoint of all. */
-const LIST_PAGES_MAX = 100;
 
 /** The path of the endpoint that a request is about. */
 function pathOf({ params }: Exchange): string {
