@@ -1,7 +1,7 @@
 /** An HTTP API behind Writ: decided, charged, put on record and cut as tools are. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { applyRules, eventually, type Rig, RULES, startRig, TENANT } from "./rig.ts";
 
@@ -16,6 +16,9 @@ const HTTP_RULES = `${RULES}
   - id: shop-upload
     effect: allow
     match: { upstream: shop, method: PUT, path: "/v1/files/*" }
+  - id: brief
+    effect: allow
+    match: { upstream: [fin, timeout, reset], method: GET, path: "/**" }
   - id: shop-secrets
     effect: deny
     match: { path: "/v1/*/secrets" }
@@ -59,8 +62,10 @@ beforeAll(async () => {
   });
   await applyRules(rig.admin, TENANT, HTTP_RULES);
 });
+const closers: (() => void)[] = [];
 afterAll(async () => {
   await rig?.close();
+  for (const close of closers) close();
   server.closeAllConnections();
   server.close();
 });
@@ -71,8 +76,9 @@ async function ask(
   path: string,
   body?: string | Uint8Array<ArrayBuffer>,
   type = "application/json",
+  upstream = "shop",
 ): Promise<{ readonly status: number; readonly reason: string; readonly callId: string; readonly text: string }> {
-  const response = await fetch(`${rig.writ.gatewayUrl}/http/shop${path}`, {
+  const response = await fetch(`${rig.writ.gatewayUrl}/http/${upstream}${path}`, {
     method,
     headers: {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
@@ -210,4 +216,63 @@ test("a stream that is open carries no byte after its token was revoked", async 
   );
   expect(failed.fields).toMatchObject({ status: "token_revoked", responseBytes: 6 });
   for (const stream of streams) stream.end();
+});
+
+test.each([
+  [
+    "fin",
+    (socket: Socket) => {
+      socket.end();
+      return once(socket, "finish");
+    },
+  ],
+  [
+    "timeout",
+    (socket: Socket) => {
+      socket.end("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n");
+      return once(socket, "finish");
+    },
+  ],
+  [
+    "reset",
+    (socket: Socket) => {
+      socket.resetAndDestroy();
+      return once(socket, "close");
+    },
+  ],
+])("calls that the commit denied leave no dead connections to the next one (%s)", async (name, endIdle) => {
+  const idle = new Set<Socket>();
+  const briefServer = createTcpServer((socket) => {
+    idle.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("data", () => {
+      idle.delete(socket);
+      socket.end("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
+    });
+  }).listen(0, "127.0.0.1");
+  closers.push(() => briefServer.close());
+  await once(briefServer, "listening");
+  const { port } = briefServer.address() as AddressInfo; // a TCP listener's address is this
+  await rig.admin.call("upstreams.create", {
+    params: { tenant: TENANT },
+    body: {
+      name,
+      transport: {
+        type: "http_api",
+        url: `http://127.0.0.1:${port}`,
+        routes: [{ match: "* /**", kind: "capability" }],
+      },
+    },
+  });
+  const [token, spent] = [await rig.mint(), await rig.mint([{ calls: 1 }])];
+  const get = async (bearer: string): Promise<string> => {
+    const { status, reason } = await ask(bearer, "GET", "/items", undefined, undefined, name);
+    return `${status} ${reason}`.trim();
+  };
+  expect(await get(spent)).toBe("200");
+  const denied = await Promise.all(Array.from({ length: 8 }, () => get(spent)));
+  expect(denied).toEqual(denied.map(() => "402 budget_exhausted"));
+  await eventually("a connection waits unused", async () => (idle.size > 0 ? true : undefined));
+  await Promise.all([...idle].map(endIdle));
+  for (let count = 0; count < 8; count += 1) expect(await get(token)).toBe("200");
 });

@@ -15,6 +15,8 @@ export interface UpstreamLimits {
   readonly openTimeoutMs: number;
   /** How long a server may be silent on `server/discover` before it counts as one of an older revision. */
   readonly probeTimeoutMs: number;
+  /** A connection to an HTTP API that has carried nothing for so long is not used again: Node's server waits 5 s. */
+  readonly connectionIdleMs: number;
   /** A call that is not on the wire so long after `send` was called is not sent any more. */
   readonly sendWithinMs: number;
   /** Agents that listen to one upstream. */
@@ -63,6 +65,7 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   sessionIdleMs: 600_000,
   openTimeoutMs: 20_000,
   probeTimeoutMs: 4000,
+  connectionIdleMs: 3000,
   sendWithinMs: 250,
   listenersPerUpstreamMax: 256,
   waitersMax: 1000,

@@ -11,7 +11,7 @@
 
 import type { Upstream } from "@writ/contract";
 import { makeAddressRules } from "@writ/runtime";
-import { type Client, Pool } from "undici";
+import { Pool } from "undici";
 import { type MirroredArgument, readMirroredArguments } from "../mirrored-arguments.ts";
 import {
   type AnswerSink,
@@ -25,7 +25,7 @@ import {
   type Slot,
   type UpstreamPort,
 } from "../ports.ts";
-import { type ApiConnections, createApiConnections } from "./api-connections.ts";
+import { type ApiConnection, type ApiConnections, createApiConnections } from "./api-connections.ts";
 import { type Breaker, createBreaker, type FailureOf } from "./breaker.ts";
 import { checkRunner } from "./check-runner.ts";
 import type { CredentialFiles } from "./credential-files.ts";
@@ -320,7 +320,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       credentials: bindings.length === 0 ? undefined : credentials,
       api:
         upstream.transport.type === "http_api"
-          ? createApiConnections({ url: new URL(upstream.transport.url), connect })
+          ? createApiConnections({ url: new URL(upstream.transport.url), connect, idleMs: limits.connectionIdleMs })
           : undefined,
       refusal: undefined,
       places: new Map(),
@@ -624,10 +624,10 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       else if (isProbe) entry.breaker.withdraw();
       isProbe = false;
     };
-    let client: Client;
+    let connection: ApiConnection;
     try {
       const left = AbortSignal.timeout(Math.max(0, Math.ceil(deadline - clock.monotonicMs())));
-      client = await api.take(AbortSignal.any([signal, ended.signal, left]));
+      connection = await api.take(AbortSignal.any([signal, ended.signal, left]));
     } catch (error) {
       // The failure to connect becomes one of the port's own.
       const { refusal } = entry;
@@ -641,7 +641,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     }
     if (!isProbe && entry.breaker.waitMs() !== undefined) {
       // It was given up while this connection opened.
-      api.giveBack(client);
+      api.giveBack(connection);
       requireTriable(entry);
     }
     let state: "held" | "used" | "released" = "held";
@@ -654,7 +654,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         const begun = withHead(sink, () => settle("succeeded"));
         const masked = credentials?.maskAnswer(begun);
         const outcome = await sendHttp(
-          credentials === undefined ? client : credentials.over(client),
+          credentials === undefined ? connection : credentials.over(connection),
           call,
           masked ?? begun,
           {
@@ -676,7 +676,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         if (state === "released") return;
         state = "released";
         settle("withdraw");
-        api.giveBack(client);
+        api.giveBack(connection);
         give();
         if (entries.get(entry.key) !== entry) retire(entry);
       },
