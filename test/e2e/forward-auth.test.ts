@@ -2,9 +2,11 @@
  * Proxies that ask before they pass a request on: what nginx and Envoy send, replayed from `cases/decision` over real
  * sockets. A recorded corpus, because the proxies themselves are not there where tests run.
  */
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { request } from "node:http";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { applyRules, REPOSITORY, type Rig, startRig, TENANT } from "./rig.ts";
 
 const RULES = `version: 1
@@ -51,15 +53,18 @@ const CASES = [
 
 let rig: Rig;
 let secrets: Readonly<Record<string, string>>;
+const api = createServer((_request, response) => response.end("ok"));
 
 beforeAll(async () => {
+  await once(api.listen(0, "127.0.0.1"), "listening");
   rig = await startRig();
   const params = { tenant: TENANT };
   const routes = [
     { match: "* /v1/admin/**", kind: "deny" },
     { match: "* /v1/**", kind: "capability" },
   ] as const;
-  const transport = { type: "http_api", url: "http://127.0.0.1:1", routes } as const;
+  const { port } = api.address() as AddressInfo; // a TCP listener's address is this
+  const transport = { type: "http_api", url: `http://127.0.0.1:${port}`, routes } as const;
   await rig.admin.call("upstreams.create", { params, body: { name: "items", transport } });
   await applyRules(rig.admin, TENANT, RULES);
   const body = { name: "proxy", agents: ["assistant"], actions: ["http.request"], upstreams: ["items"] } as const;
@@ -69,6 +74,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await rig?.close();
+  api.close();
 });
 
 function fill(text: string): string {
@@ -106,6 +112,118 @@ test.each(CASES)("$proxy is answered as it must be about $name", async ({ reques
     expected.target,
   ]);
   if (status === 401) expect(headers["www-authenticate"]).toMatch(/^Bearer /);
+});
+
+/** What each proxy asks where nothing is wrong with it. */
+const ASKED = {
+  nginx: {
+    method: "GET",
+    path: "/auth-request/token/items",
+    headers: ["X-Original-Method", "GET", "X-Original-URI", "/v1/items/7"],
+  },
+  envoy: { method: "GET", path: "/ext-authz/token/items/v1/items/7", headers: [] },
+} as const;
+const CREDENTIALS = ["Writ-Enforcement-Point", "{point}", "Authorization", "Bearer {token}"];
+
+describe.each(["nginx", "envoy"] as const)("a request that %s got", (proxy) => {
+  const { method, path, headers } = ASKED[proxy];
+  const ask = (...more: readonly string[]): Promise<Answer> =>
+    send({ method, path, headers: [...CREDENTIALS, ...headers, ...more] });
+
+  test.each([
+    ["a page elsewhere", ["Origin", "https://elsewhere.example"]],
+    ["a page without an origin", ["Origin", "null"]],
+    ["somebody who has compressed its body", ["Content-Encoding", "gzip"]],
+  ])("may be that of %s", async (_, more) => {
+    const { status, headers: told } = await ask(...more);
+    expect([status, told["writ-reason"]]).toEqual([200, undefined]);
+  });
+
+  const wrongs: readonly (readonly [string, Partial<Case["request"]>, number, string])[] = [
+    [
+      "names a host that is not served",
+      { headers: [...CREDENTIALS, ...headers, "Host", "other.example"] },
+      403,
+      "fault_origin",
+    ],
+    ["is too long", { path: `${path}?x=${"y".repeat(9000)}` }, 414, "fault_too_large"],
+    [
+      "has too many headers",
+      { headers: Array.from({ length: 240 }, (_, at) => `X-${at - (at % 2)}`) },
+      431,
+      "fault_too_large",
+    ],
+    ["has a header as large as a whole head", { headers: ["X-Large", "y".repeat(20_000)] }, 431, "fault_too_large"],
+    ["has a credential in its address", { path: `${path}?key=1` }, 400, "fault_request"],
+    [
+      "expects what nobody can do",
+      { headers: [...CREDENTIALS, ...headers, "Expect", "a miracle"] },
+      417,
+      "fault_header",
+    ],
+    ["is at an address that is none", { path: `/${path.split("/")[1]}/other` }, 404, "fault_request"],
+  ];
+  test.each(wrongs)("is refused with its reason where it %s", async (_, wrong, status, reason) => {
+    const told = await send({ method, path, headers: [...CREDENTIALS, ...headers], ...wrong });
+    // Before a request is read nobody knows whose question it is.
+    const isRead = status !== 431;
+    expect([told.status, told.headers["writ-reason"]]).toEqual([proxy === "nginx" && isRead ? 403 : status, reason]);
+  });
+
+  test("is told what the policy would have denied while it only observes, as at the HTTP door", async () => {
+    const params = { tenant: TENANT, id: "items" };
+    const other = headers.map((text) => text.replace("/v1/items/7", "/v1/others"));
+    const denied = { method, path: path.replace("/v1/items/7", "/v1/others"), headers: [...CREDENTIALS, ...other] };
+    expect((await send(denied)).headers["writ-reason"]).toBe("policy_default_deny");
+    await rig.admin.call("observe.start", { params, body: { seconds: 60 } });
+    try {
+      const observed = await send(denied);
+      expect([observed.status, observed.headers["writ-would-deny"]]).toEqual([200, "policy_default_deny"]);
+      expect((await ask()).headers["writ-would-deny"]).toBeUndefined();
+    } finally {
+      await rig.admin.call("observe.stop", { params });
+    }
+  });
+});
+
+test("what the proxy did not send whole and plain is a body that nobody has seen", async () => {
+  const body = '{"name":"a"}';
+  const asked = {
+    method: "POST",
+    path: "/ext-authz/token/items/v1/items",
+    headers: [...CREDENTIALS, "X-Envoy-Auth-Partial-Body", "false", "Content-Type", "application/json"],
+    body,
+  };
+  expect((await send(asked)).status).toBe(200);
+  const coded = await send({ ...asked, headers: [...asked.headers, "Content-Encoding", "gzip"] });
+  expect([coded.status, coded.headers["writ-reason"]]).toEqual([403, "policy_denied"]);
+});
+
+test("a body that nobody has seen is decided about alike at both doors, under observation as well", async () => {
+  const params = { tenant: TENANT, id: "items" };
+  const asked = {
+    method: "GET",
+    path: "/auth-request/token/items",
+    headers: [...CREDENTIALS, "X-Original-Method", "POST", "X-Original-URI", "/v1/items"],
+  };
+  const sent = {
+    method: "POST",
+    path: "/http/items/v1/items",
+    headers: ["Authorization", "Bearer {token}", "Content-Type", "text/plain"],
+    body: "name",
+  };
+  const before = [await send(asked), await send(sent)];
+  expect(before.map(({ status }) => status)).toEqual([403, 403]);
+  await rig.admin.call("observe.start", { params, body: { seconds: 60 } });
+  try {
+    const under = [await send(asked), await send(sent)];
+    expect(under.map(({ status, headers }) => [status, headers["writ-would-deny"]])).toEqual([
+      [200, "policy_denied"],
+      [200, "policy_denied"],
+    ]);
+  } finally {
+    await rig.admin.call("observe.stop", { params });
+  }
 });
 
 test("what a proxy was told is on record, with the call that its answer names", async () => {

@@ -39,20 +39,31 @@ const SINGLE = new Set([
 const CREDENTIAL_NAMES = /^(?:access[-_]?token|token|auth|authorization|api[-_]?key|key|password|secret|bearer)$/i;
 const CREDENTIAL_VALUES = /(?:^|[^A-Za-z0-9])(?:writ_|st_|wadm_|wpep_|bearer[ +])/i;
 
+/** Where a proxy asks about a request that it got, they are that request's: of a page elsewhere, and of a body that stayed there. */
+const RELAYED = new Set(["origin", "content-encoding"]);
+const NOTHING_RELAYED = new Set<string>();
+
+/** `isRelayed`: a proxy's question, with headers of the request that it is about. */
 export function checkRequest(
   request: Pick<IncomingMessage, "url" | "headers" | "rawHeaders">,
   rules: RequestRules,
+  isRelayed = false,
 ): RequestCheck {
+  const relayed = isRelayed ? RELAYED : NOTHING_RELAYED;
   const url = request.url ?? "";
   if (url.length > rules.urlBytesMax) return { kind: "refused", reason: "fault_too_large", status: 414 };
   if (request.rawHeaders.length / 2 > rules.headersMax)
     return { kind: "refused", reason: "fault_too_large", status: 431 };
   if (!url.startsWith("/")) return { kind: "refused", reason: "fault_request" };
-  if (repeats(request)) return { kind: "refused", reason: "fault_header" };
+  if (repeats(request, relayed)) return { kind: "refused", reason: "fault_header" };
   // A coded body is not what its bytes say; whoever decoded it behind us would read another one than was judged.
   const coding = request.headers["content-encoding"];
-  if (coding !== undefined && coding.toLowerCase() !== "identity") {
+  if (!relayed.has("content-encoding") && coding !== undefined && coding.toLowerCase() !== "identity") {
     return { kind: "refused", reason: "fault_media_type" };
+  }
+  const { expect } = request.headers;
+  if (expect !== undefined && expect.toLowerCase() !== "100-continue") {
+    return { kind: "refused", reason: "fault_header", status: 417 };
   }
   const query = url.indexOf("?");
   const path = query < 0 ? url : url.slice(0, query);
@@ -60,13 +71,20 @@ export function checkRequest(
     return { kind: "refused", reason: "fault_request" };
   const { host, origin } = request.headers;
   if (host === undefined || !servesHost(host.toLowerCase(), rules)) return { kind: "refused", reason: "fault_origin" };
-  if (origin !== undefined && !servesOrigin(origin.toLowerCase(), host.toLowerCase(), rules)) {
+  if (
+    !relayed.has("origin") &&
+    origin !== undefined &&
+    !servesOrigin(origin.toLowerCase(), host.toLowerCase(), rules)
+  ) {
     return { kind: "refused", reason: "fault_origin" };
   }
   return { kind: "accepted", path };
 }
 
-function repeats({ rawHeaders, headers }: Pick<IncomingMessage, "headers" | "rawHeaders">): boolean {
+function repeats(
+  { rawHeaders, headers }: Pick<IncomingMessage, "headers" | "rawHeaders">,
+  relayed: ReadonlySet<string>,
+): boolean {
   // As many names as lines: none repeats, whichever it is.
   let names = 0;
   for (const _name in headers) names += 1;
@@ -74,7 +92,7 @@ function repeats({ rawHeaders, headers }: Pick<IncomingMessage, "headers" | "raw
   const seen = new Set<string>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]?.toLowerCase() ?? "";
-    if (!SINGLE.has(name)) continue;
+    if (!SINGLE.has(name) || relayed.has(name)) continue;
     if (seen.has(name)) return true;
     seen.add(name);
   }

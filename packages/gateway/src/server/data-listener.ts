@@ -36,6 +36,11 @@ export interface Route {
   readonly pattern: string;
   /** May reject: that is a failure of ours, logged and answered 500. */
   readonly handle: (exchange: Exchange) => Promise<void>;
+  /**
+   * Given where proxies ask about requests that they got, whose headers come along: how the listener's own refusals are
+   * told there. It counts for all addresses with the first segment of the pattern.
+   */
+  readonly refusedAs?: (reason: Reason, problem: Problem) => Problem;
 }
 
 /** One request and the way to answer it. */
@@ -88,6 +93,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
   const { limits, log } = options;
   const routes = options.routes.map(compileRoute);
   const findRoutes = createRouteFinder(routes);
+  const refusals = new Map(options.routes.map(({ pattern, refusedAs }) => [firstSegment(pattern), refusedAs]));
   const rules = {
     allowedHosts: new Set(options.allowedHosts.map((host) => host.toLowerCase())),
     allowedOrigins: new Set(options.allowedOrigins.map((origin) => origin.toLowerCase())),
@@ -117,6 +123,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
   // One more than allowed: the parser drops what is beyond, and a header that is dropped unseen decides nothing here.
   server.maxHeadersCount = limits.headersMax + 1;
   server.on("checkContinue", accept);
+  server.on("checkExpectation", accept); // refused as every other fault is
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (!socket.writable || socket.destroyed) {
       socket.destroy();
@@ -130,7 +137,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       return;
     }
     socket.end(
-      `HTTP/1.1 ${problem.status} ${fault.phrase}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(problem.body)}\r\nconnection: close\r\n\r\n${problem.body}`,
+      `HTTP/1.1 ${problem.status} ${fault.phrase}\r\ncontent-type: application/problem+json\r\nwrit-reason: ${fault.reason}\r\ncontent-length: ${Buffer.byteLength(problem.body)}\r\nconnection: close\r\n\r\n${problem.body}`,
       () => socket.destroy(),
     );
   });
@@ -181,8 +188,13 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       // A route that throws has failed, and says no more than that to its peer.
       log("listener.route_failed", { error: error instanceof Error ? (error.stack ?? error.message) : "unknown" });
       if (response.headersSent) response.destroy();
-      else exchange.problem(makeProblem("internal_error"));
+      else refuse(exchange, "internal_error");
     });
+  }
+
+  function refuse(exchange: Exchange, reason: Reason, parts: Parameters<typeof makeProblem>[1] = {}): void {
+    const problem = makeProblem(reason, parts);
+    exchange.problem(refusals.get(firstSegment(exchange.request.url ?? ""))?.(reason, problem) ?? problem);
   }
 
   async function route(exchange: OpenExchange): Promise<void> {
@@ -199,12 +211,12 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     const admission = options.admitAddress?.(exchange.remoteAddress);
     if (admission !== undefined) exchange.rated(admission.standings);
     if (admission?.kind === "refused") {
-      const headers = { "retry-after": String(admission.retryAfterSeconds) };
-      return exchange.problem(makeProblem("rate_address", { headers }));
+      return refuse(exchange, "rate_address", { headers: { "retry-after": String(admission.retryAfterSeconds) } });
     }
-    const check = checkRequest(request, rules);
+    const isRelayed = refusals.get(firstSegment(request.url ?? "")) !== undefined;
+    const check = checkRequest(request, rules, isRelayed);
     if (check.kind === "refused") {
-      return exchange.problem(makeProblem(check.reason, check.status === undefined ? {} : { status: check.status }));
+      return refuse(exchange, check.reason, check.status === undefined ? {} : { status: check.status });
     }
     const found = findRoutes(check.path);
     for (const { route: candidate, params } of found) {
@@ -212,9 +224,9 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       exchange.params = params;
       return candidate.handle(exchange);
     }
-    if (found.length === 0) return exchange.problem(makeProblem("fault_request", { status: 404 }));
+    if (found.length === 0) return refuse(exchange, "fault_request", { status: 404 });
     const allow = found.map(({ route: { method } }) => method).join(", ");
-    exchange.problem(makeProblem("fault_method", { status: 405, headers: { allow } }));
+    refuse(exchange, "fault_method", { status: 405, headers: { allow } });
   }
 
   function readBody(
@@ -341,6 +353,11 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       });
     },
   };
+}
+
+/** What stands between the first two slashes of an address. */
+function firstSegment(address: string): string {
+  return /^\/([^/?]*)/.exec(address)?.[1] ?? "";
 }
 
 /** Headers that are set before an answer begins go out with it, whoever begins it. */

@@ -39,16 +39,27 @@ const JSON_TYPE = /^(?:application|text)\/(?:[a-z0-9!#$&^_.+-]+\+)?json *(?:; *c
 
 export function createForwardAuthRoutes(options: ForwardAuthOptions): readonly Route[] {
   const { gate, publicUrl } = options;
+  const ofEnvoy = {
+    method: "*",
+    handle: (exchange: Exchange) => answer(exchange, "envoy"),
+    refusedAs: withReason,
+  } as const;
+  const ofNginx = {
+    method: "GET",
+    handle: (exchange: Exchange) => answer(exchange, "nginx"),
+    refusedAs: refusedToNginx,
+  } as const;
   return [
-    { method: "*", pattern: "/ext-authz/token/:upstream/**", handle: (exchange) => answer(exchange, "envoy") },
-    { method: "*", pattern: "/ext-authz/agent/:agent/:upstream/**", handle: (exchange) => answer(exchange, "envoy") },
-    { method: "GET", pattern: "/auth-request/token/:upstream", handle: (exchange) => answer(exchange, "nginx") },
-    { method: "GET", pattern: "/auth-request/agent/:agent/:upstream", handle: (exchange) => answer(exchange, "nginx") },
+    { ...ofEnvoy, pattern: "/ext-authz/token/:upstream/**" },
+    { ...ofEnvoy, pattern: "/ext-authz/agent/:agent/:upstream/**" },
+    { ...ofNginx, pattern: "/auth-request/token/:upstream" },
+    { ...ofNginx, pattern: "/auth-request/agent/:agent/:upstream" },
   ];
 
   async function answer(exchange: Exchange, proxy: Proxy): Promise<void> {
-    const { status, headers, body } = await decide(exchange, proxy);
-    exchange.answer(proxy === "nginx" ? nginxStatus(status) : status, headers, body);
+    const decided = await decide(exchange, proxy);
+    const { status, headers, body } = proxy === "nginx" ? forNginx(decided) : decided;
+    exchange.answer(status, headers, body);
   }
 
   async function decide(exchange: Exchange, proxy: Proxy): Promise<Problem> {
@@ -121,7 +132,9 @@ async function readForEnvoy(exchange: Exchange): Promise<AskedRequest | Fault> {
   if (target.kind === "fault") return target;
   const isPartial = request.headers["x-envoy-auth-partial-body"] !== "false";
   const hasBody = request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"]) > 0;
-  if (!hasBody || isPartial || !JSON_TYPE.test(request.headers["content-type"] ?? "")) return target;
+  const coding = request.headers["content-encoding"] ?? "identity";
+  const isPlain = coding.toLowerCase() === "identity" && JSON_TYPE.test(request.headers["content-type"] ?? "");
+  if (!hasBody || isPartial || !isPlain) return target;
   const body = await exchange.readBody();
   if (body.kind === "fault") return { kind: "fault", reason: body.reason, detail: "" };
   const parsed = parseStrictJson(body.bytes);
@@ -167,7 +180,11 @@ function encodeEnd(end: CallEnd, { target }: AskedRequest, resourceMetadataUrl: 
   if (end.kind === "answered") {
     const { path, query } = target;
     // What was judged: a proxy that sends this instead of what it got leaves nothing between the two.
-    const headers = { "writ-call-id": callId, "writ-target": query === "" ? path : `${path}?${query}` };
+    const headers = {
+      "writ-call-id": callId,
+      "writ-target": query === "" ? path : `${path}?${query}`,
+      ...(end.wouldDeny === undefined ? {} : { "writ-would-deny": end.wouldDeny }),
+    };
     return { status: 200, headers, body: "" };
   }
   const denial = end.kind === "denied" ? end.denial : { ...end, hidden: false, data: {} };
@@ -186,7 +203,11 @@ function withReason(reason: Reason, problem: Problem): Problem {
 }
 
 /** ngx_http_auth_request_module knows 401 and 403; it takes any other refusal for an error of its own, answered 500. */
-function nginxStatus(status: number): number {
-  if (status === 200 || status === 401 || status >= 500) return status;
-  return 403;
+function forNginx(problem: Problem): Problem {
+  const { status } = problem;
+  return status === 200 || status === 401 || status >= 500 ? problem : { ...problem, status: 403 };
+}
+
+function refusedToNginx(reason: Reason, problem: Problem): Problem {
+  return forNginx(withReason(reason, problem));
 }
