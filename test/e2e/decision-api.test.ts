@@ -435,3 +435,30 @@ describe("a preview", () => {
     expect((await preview(undefined, question("echo"))).status).toBe(401);
   });
 });
+
+test.each([
+  ["POST", "/mcp/up"],
+  ["POST", "/mcp"],
+  ["GET", "/http/up", "/http/up/v1/items?full=1"],
+  ["GET", "/v1/budget"],
+  ["POST", "/v1/tokens/attenuate"],
+  ["POST", "/v1/preview"],
+  ["POST", "/access/v1/evaluation"],
+  ["POST", "/access/v1/evaluations"],
+])(
+  "the challenge of %s %s names metadata that is there, and that of the endpoint itself",
+  async (method, resource, path = resource) => {
+    for (const authorization of [undefined, "Bearer invented"]) {
+      const refused = await fetch(`${rig.writ.gatewayUrl}${path}`, {
+        method,
+        headers: { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) },
+        ...(method === "POST" ? { body: "{}" } : {}),
+      });
+      expect(refused.status).toBe(401);
+      const url = /resource_metadata="([^"]+)"/.exec(refused.headers.get("www-authenticate") ?? "")?.[1] ?? "";
+      const metadata = await fetch(url);
+      expect([metadata.status, metadata.headers.get("content-type")]).toEqual([200, "application/json"]);
+      expect(await metadata.json()).toMatchObject({ resource: new URL(url).origin + resource });
+    }
+  },
+);

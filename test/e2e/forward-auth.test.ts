@@ -111,7 +111,11 @@ test.each(CASES)("$proxy is answered as it must be about $name", async ({ reques
     expected.reason,
     expected.target,
   ]);
-  if (status === 401) expect(headers["www-authenticate"]).toMatch(/^Bearer /);
+  if (status !== 401) return;
+  const challenge = String(headers["www-authenticate"]);
+  expect(challenge).toMatch(/^Bearer /);
+  const metadata = await fetch(/resource_metadata="([^"]+)"/.exec(challenge)?.[1] ?? "");
+  expect(metadata.status).toBe(200);
 });
 
 /** What each proxy asks where nothing is wrong with it. */

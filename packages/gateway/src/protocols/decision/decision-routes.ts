@@ -11,6 +11,7 @@ import { type DecisionContext, encodeDecisionDenial, encodeHttpDenial } from "..
 import type { Authenticated, AuthenticatedPoint, CallSink, Gate } from "../../gate.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
 import { makeProblem, type Problem } from "../../server/problem.ts";
+import { describeResource, metadataUrlOf } from "../../server/resource-metadata.ts";
 import { type Question, type QuestionRead, readEvaluations, readQuestion } from "./decode.ts";
 
 export interface DecisionRouteOptions {
@@ -20,6 +21,7 @@ export interface DecisionRouteOptions {
 
 const EVALUATION = "/access/v1/evaluation";
 const EVALUATIONS = "/access/v1/evaluations";
+const PREVIEW = "/v1/preview";
 const METADATA = "/.well-known/authzen-configuration";
 
 /** Visible ASCII: what can be sent back as a header, byte for byte. */
@@ -29,9 +31,10 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
   const { gate, publicUrl } = options;
   return [
     { method: "GET", pattern: METADATA, handle: describeDecisionPoint },
-    { method: "POST", pattern: "/v1/preview", handle: (exchange) => answer(exchange, preview) },
+    { method: "POST", pattern: PREVIEW, handle: (exchange) => answer(exchange, preview) },
     { method: "POST", pattern: EVALUATION, handle: (exchange) => answer(exchange, evaluate) },
     { method: "POST", pattern: EVALUATIONS, handle: (exchange) => answer(exchange, evaluateSeveral) },
+    ...[PREVIEW, EVALUATION, EVALUATIONS].map((path) => describeResource(path, publicUrl)),
   ];
 
   /** Section "Policy Decision Point Metadata". */
@@ -64,7 +67,7 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
     const { reason } = found;
     return encodeHttpDenial(
       { reason, detail: "", data: {} },
-      { callId: undefined, resourceMetadataUrl: metadataUrl() },
+      { callId: undefined, resourceMetadataUrl: metadataUrl(exchange) },
     );
   }
 
@@ -112,7 +115,7 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
       const { wouldDeny } = previewed;
       return json({ decision: true, ...(wouldDeny === undefined ? {} : { context: observed(wouldDeny) }) });
     }
-    const context = { ...question, callId: undefined, resourceMetadataUrl: metadataUrl() };
+    const context = { ...question, callId: undefined, resourceMetadataUrl: metadataUrl(exchange) };
     const told = encodeDecisionDenial(previewed.denial, context);
     return told.kind === "undecided" ? told.problem : json({ decision: false, context: told.context });
   }
@@ -130,7 +133,7 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
     const { question } = read;
     const presenter = presenterOf(asker, question);
     const end = await gate.handleCall(presenter, question, { ...NOTHING_SENT, rated: exchange.rated }, exchange.cut);
-    const context: DecisionContext = { ...question, callId: end.callId, resourceMetadataUrl: metadataUrl() };
+    const context: DecisionContext = { ...question, callId: end.callId, resourceMetadataUrl: metadataUrl(exchange) };
     switch (end.kind) {
       case "answered": {
         const { callId, wouldDeny } = end;
@@ -149,8 +152,9 @@ export function createDecisionRoutes(options: DecisionRouteOptions): readonly Ro
     return asker.kind === "authenticated_point" ? gate.assertSubject(asker, subject) : asker;
   }
 
-  function metadataUrl(): string {
-    return `${publicUrl()}/.well-known/oauth-protected-resource${EVALUATION}`;
+  /** Each of the endpoints is a resource by itself. */
+  function metadataUrl({ request }: Exchange): string {
+    return metadataUrlOf(publicUrl(), (request.url ?? "").split("?")[0] ?? "");
   }
 }
 

@@ -26,6 +26,7 @@ import type { AuthenticatedPoint, CallEnd, CallSink, Gate } from "../../gate.ts"
 import type { AgentCall } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
 import { makeProblem, type Problem } from "../../server/problem.ts";
+import { metadataUrlOf } from "../../server/resource-metadata.ts";
 
 export interface ForwardAuthOptions {
   readonly gate: Gate;
@@ -64,7 +65,7 @@ export function createForwardAuthRoutes(options: ForwardAuthOptions): readonly R
 
   async function decide(exchange: Exchange, proxy: Proxy): Promise<Problem> {
     const upstream = exchange.params["upstream"] ?? "";
-    const resourceMetadataUrl = `${publicUrl()}/.well-known/oauth-protected-resource/http/${upstream}`;
+    const resourceMetadataUrl = metadataUrlOf(publicUrl(), `/http/${upstream}`);
     const point = await authenticatePoint(exchange);
     // A proxy with a wrong key is no agent's fault, and no reason for one to look for another token.
     if (point.kind === "rejected") return refused(point.reason, { status: point.status });

@@ -15,6 +15,7 @@ import { type KeyReading, readKeyHeader } from "../../idempotency-key.ts";
 import type { AgentCall, HttpCall, HttpSink } from "../../ports.ts";
 import { type Exchange, type Route, streamHeaders } from "../../server/data-listener.ts";
 import { makeProblem, type Problem } from "../../server/problem.ts";
+import { describeResource, metadataUrlOf } from "../../server/resource-metadata.ts";
 import { readHeaders } from "./read-headers.ts";
 
 export interface HttpRoutesOptions {
@@ -32,20 +33,13 @@ export function createHttpRoutes({ gate, publicUrl }: HttpRoutesOptions): readon
   return [
     { method: "*", pattern: "/http/:upstream/**", handle },
     { method: "*", pattern: "/public/:tenant/:upstream/**", handle: handlePublic },
-    { method: "GET", pattern: "/.well-known/oauth-protected-resource/http/:upstream", handle: describeResource },
+    describeResource("/http/:upstream", publicUrl),
   ];
-
-  /** RFC 9728: where a challenge points. It says nothing about whether such an upstream exists. */
-  async function describeResource(exchange: Exchange): Promise<void> {
-    const resource = `${publicUrl()}/http/${exchange.params["upstream"]}`;
-    const body = JSON.stringify({ resource, bearer_methods_supported: ["header"], resource_name: "Writ" });
-    exchange.answer(200, { "content-type": "application/json" }, body);
-  }
 
   async function handle(exchange: Exchange): Promise<void> {
     const upstream = exchange.params["upstream"] ?? "";
     const { authorization } = exchange.request.headers;
-    const resourceMetadataUrl = `${publicUrl()}/.well-known/oauth-protected-resource/http/${upstream}`;
+    const resourceMetadataUrl = metadataUrlOf(publicUrl(), `/http/${upstream}`);
     const answer = gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress });
     const authentication = "kind" in answer ? answer : await answer;
     if (authentication.kind === "rejected") {

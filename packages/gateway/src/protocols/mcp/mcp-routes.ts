@@ -14,6 +14,7 @@ import { IDEMPOTENCY_KEY, type KeyReading, readKey, readKeyHeader } from "../../
 import { findMember, membersOf, valueText, withMember } from "../../json-members.ts";
 import { type AgentCall, type ClientAnswer, type Clock, LISTEN_METHOD, type Random } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
+import { describeResource, metadataUrlOf } from "../../server/resource-metadata.ts";
 import { contentsOn, elementsOn, LISTS, NO_UPSTREAM, requestFor, updateOn, uriOf, uriOn } from "./all-upstreams.ts";
 import { type AnswerStream, createAnswerStream } from "./answer-stream.ts";
 import { createBatchMember } from "./batch-member.ts";
@@ -106,20 +107,13 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     { method: "POST", pattern: "/mcp", handle: (exchange) => authenticated(exchange, post) },
     { method: "GET", pattern: "/mcp", handle: (exchange) => authenticated(exchange, get) },
     { method: "DELETE", pattern: "/mcp", handle: (exchange) => authenticated(exchange, remove) },
-    { method: "GET", pattern: "/.well-known/oauth-protected-resource/mcp/:upstream", handle: describeResource },
-    { method: "GET", pattern: "/.well-known/oauth-protected-resource/mcp", handle: describeResource },
+    describeResource("/mcp/:upstream", options.publicUrl),
+    describeResource("/mcp", options.publicUrl),
   ];
-
-  /** RFC 9728: where a challenge points. It says nothing about whether such an upstream exists. */
-  async function describeResource(exchange: Exchange): Promise<void> {
-    const resource = `${options.publicUrl()}${pathOf(exchange)}`;
-    const body = JSON.stringify({ resource, bearer_methods_supported: ["header"], resource_name: "Writ" });
-    exchange.answer(200, { "content-type": "application/json" }, body);
-  }
 
   async function authenticated(exchange: Exchange, next: (turn: Turn) => Promise<void>): Promise<void> {
     const upstream = exchange.params["upstream"] ?? "";
-    const resourceMetadataUrl = `${options.publicUrl()}/.well-known/oauth-protected-resource${pathOf(exchange)}`;
+    const resourceMetadataUrl = metadataUrlOf(options.publicUrl(), pathOf(exchange));
     const { authorization } = exchange.request.headers;
     const answer = gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress });
     const authentication = "kind" in answer ? answer : await answer;

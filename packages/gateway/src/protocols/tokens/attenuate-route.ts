@@ -20,7 +20,9 @@ import type { CallSink, Gate } from "../../gate.ts";
 import type { AgentCall, ChildRequest } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
 import { makeProblem } from "../../server/problem.ts";
+import { describeResource, metadataUrlOf } from "../../server/resource-metadata.ts";
 
+const PATH = "/v1/tokens/attenuate";
 const CAVEATS_MAX = 32;
 const CARVES_MAX = 8;
 const MEMBERS = new Set(["caveats", "carve", "agent"]);
@@ -30,11 +32,11 @@ export function createAttenuateRoutes(options: {
   readonly publicUrl: () => string;
 }): readonly Route[] {
   const { gate } = options;
-  return [{ method: "POST", pattern: "/v1/tokens/attenuate", handle }];
+  return [{ method: "POST", pattern: PATH, handle }, describeResource(PATH, options.publicUrl)];
 
   async function handle(exchange: Exchange): Promise<void> {
     const { authorization } = exchange.request.headers;
-    const resourceMetadataUrl = `${options.publicUrl()}/.well-known/oauth-protected-resource/v1/tokens/attenuate`;
+    const resourceMetadataUrl = metadataUrlOf(options.publicUrl(), PATH);
     const authentication = await gate.authenticate({ authorization, remoteAddress: exchange.remoteAddress });
     if (authentication.kind === "rejected") {
       return exchange.problem(
