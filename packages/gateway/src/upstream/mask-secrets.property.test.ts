@@ -27,6 +27,12 @@ const hows = fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 8, maxLength:
 const spell = (text: string, how: readonly number[], by: (character: string, how: number) => string): string =>
   [...text].map((character, at) => by(character, how[at % how.length] ?? 0)).join("");
 
+/** Lines as MIME (76), PEM (64) and others have them. */
+const width = fc.oneof(fc.constantFrom(76, 64), fc.integer({ min: 1, max: 80 }));
+const wrap = fc.constantFrom("\r\n", "\n", "\n  ", "\r\n\t");
+const wrapped = (text: string, columns: number, lineBreak: string): string =>
+  (text.match(new RegExp(`.{1,${columns}}`, "g")) ?? []).join(lineBreak);
+
 const asJson = (text: string): string => JSON.stringify({ content: [{ type: "text", text }] });
 
 /** What an agent could read: all texts in the message, and the texts of JSON inside them. */
@@ -71,6 +77,37 @@ describe("a secret that an upstream reflects is not there any more, and the mess
             expect(Buffer.from(piece.slice(skip), "base64").toString("latin1")).not.toContain(value);
         }
       }),
+    );
+  });
+
+  test("in base64 that is wrapped, however wide its lines, and however deep in JSON", () => {
+    fc.assert(
+      fc.property(
+        secret,
+        around,
+        around,
+        width,
+        wrap,
+        fc.integer({ min: 0, max: 2 }),
+        (value, before, after, ...how) => {
+          const [columns, lineBreak, depth] = how;
+          const base64 = wrapped(Buffer.from(before + value + after).toString("base64"), columns, lineBreak);
+          const mask = createMaskSecrets([value]);
+          let message = asJson(`x=\n${base64}\n\ny`);
+          for (let level = 0; level < depth; level += 1) message = asJson(message);
+          let text = mask(message);
+          for (let level = 0; level <= depth; level += 1) text = readable(text);
+          for (const masked of [text, mask(`x=\n${base64}\n\ny`)]) {
+            expect(masked).toContain("***");
+            expect(masked.startsWith("x=\n")).toBe(true);
+            expect(masked.endsWith("\n\ny")).toBe(true);
+            for (const piece of masked.slice(3, -3).replaceAll(/\s/g, "").split("***")) {
+              for (const skip of [0, 1, 2, 3])
+                expect(Buffer.from(piece.slice(skip), "base64").toString("latin1")).not.toContain(value);
+            }
+          }
+        },
+      ),
     );
   });
 
@@ -147,6 +184,9 @@ test("what holds no secret is passed on as it is, whatever it looks like", () =>
       expect(mask(text)).toBe(text);
     }),
   );
+  for (const lines of ["Zq9-\n\nZq9-Zq9-Zq9", "Zq9-\n\rZq9-Zq9-Zq9", `Zq9-\n${" ".repeat(40)}Zq9-Zq9-Zq9`]) {
+    expect(mask(lines)).toBe(lines);
+  }
   const odd = '{"a":"\\\\\\\\ \\u00e9 %41 %zz 100% \\/ \\" 9007199254740993","b":1.10}';
   expect(mask(odd)).toBe(odd);
 });

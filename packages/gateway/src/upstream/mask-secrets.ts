@@ -1,7 +1,8 @@
 /**
  * Takes secrets out of what an upstream sends back. Found are the value as it is, its base64 and base64url inside any
- * longer text (that of its form in a URL, too), and each of these escaped for JSON (also several times over) or for URLs, character by character or not
- * at all. Other encodings are not found; docs/operations.md says so. What comes in pieces is mask-stream.ts's.
+ * longer text (that of its form in a URL, too), wrapped into lines of any width or not, and each of these escaped for JSON
+ * (also several times over) or for URLs, character by character or not at all. Other encodings are not found; docs/operations.md
+ * says so. What comes in pieces is mask-stream.ts's.
  */
 
 export type MaskSecrets = (text: string) => string;
@@ -12,6 +13,9 @@ const ESCAPE_BEGUN = /(?:\\(?:u[0-9a-fA-F]{0,3})?|%[0-9a-fA-F]?)$/;
 const ESCAPE_LENGTH_MAX = 5;
 /** JSON in JSON in JSON. */
 const JSON_DEPTH_MAX = 3;
+/** One line break within base64 that is wrapped, the indentation of the next line included. */
+const WRAP = /\r?\n[ \t]{0,16}(?=[A-Za-z0-9+/_-]|$)/y;
+const BASE64 = /[A-Za-z0-9+/_-]/;
 const CONTROLS: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", b: "\b", f: "\f" };
 
 /** What is shorter could not be masked without masking what is no secret. */
@@ -24,7 +28,7 @@ export function createMaskSecrets(secrets: readonly string[]): MaskSecrets {
   return (text) => {
     let masked = text;
     for (const needle of needles) if (masked.includes(needle)) masked = maskPlain(masked, needle);
-    return masked.includes("\\") || masked.includes("%") ? maskEscaped(masked, needles) : masked;
+    return maskViews(masked, needles);
   };
 }
 
@@ -152,12 +156,61 @@ function nextEscape(source: string, from: number): number {
   return source.length;
 }
 
-function maskEscaped(source: string, needles: readonly string[]): string {
-  const { text, escapes } = removeEscapes(source);
+/**
+ * A text without the line breaks that wrap base64, in terms of `removeEscapes`: behind each, the next character has its
+ * place in the source. What may be one at the end counts as one, half of it as well. Undefined when there is none.
+ */
+function removeWraps(source: string): Pick<Unescaped, "text" | "escapes"> | undefined {
+  const escapes: [number, number, number][] = [];
+  let text = "";
+  let from = 0;
+  for (let feed = source.indexOf("\n"); feed >= 0; feed = source.indexOf("\n", feed + 1)) {
+    const at = source[feed - 1] === "\r" ? feed - 1 : feed;
+    WRAP.lastIndex = at;
+    if (!BASE64.test(source[at - 1] ?? "") || !WRAP.test(source)) continue;
+    text += source.slice(from, at);
+    from = WRAP.lastIndex;
+    escapes.push([text.length, from, from + 1]);
+  }
+  const isHalf = source.endsWith("\r") && BASE64.test(source.at(-2) ?? "");
+  if (escapes.length === 0 && !isHalf) return undefined;
+  return { text: text + source.slice(from, isHalf ? -1 : undefined), escapes };
+}
+
+/** A text as it reads without something that stands between or for its characters. */
+export interface View {
+  readonly text: string;
+  /** Where in the source the character at `at` begins and ends. */
+  readonly beginOf: (at: number) => number;
+  readonly endOf: (at: number) => number;
+}
+
+/** What a text reads as, beside itself: without escapes, without the line breaks that wrap base64, and without both. */
+export function viewsOf(source: string, unescaped: Unescaped | undefined): readonly View[] {
+  const escaped = unescaped === undefined ? undefined : viewOf(unescaped);
+  const views = escaped === undefined ? [] : [escaped];
+  for (const under of escaped === undefined ? [undefined] : [undefined, escaped]) {
+    const unwrapped = removeWraps(under?.text ?? source);
+    if (unwrapped !== undefined) views.push(viewOf(unwrapped, under));
+  }
+  return views;
+}
+
+function viewOf({ text, escapes }: Pick<Unescaped, "text" | "escapes">, under?: View): View {
+  const begin = (at: number): number => sourceOf(escapes, at)[0];
+  const end = (at: number): number => sourceOf(escapes, at)[1];
+  if (under === undefined) return { text, beginOf: begin, endOf: end };
+  return { text, beginOf: (at) => under.beginOf(begin(at)), endOf: (at) => under.endOf(end(at) - 1) };
+}
+
+function maskViews(source: string, needles: readonly string[]): string {
+  const hasEscapes = source.includes("\\") || source.includes("%");
   const ranges: [number, number][] = [];
-  for (const needle of needles) {
-    for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + needle.length)) {
-      ranges.push([sourceOf(escapes, at)[0], sourceOf(escapes, at + needle.length - 1)[1]]);
+  for (const { text, beginOf, endOf } of viewsOf(source, hasEscapes ? removeEscapes(source) : undefined)) {
+    for (const needle of needles) {
+      for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + needle.length)) {
+        ranges.push([beginOf(at), endOf(at + needle.length - 1)]);
+      }
     }
   }
   ranges.sort(([a], [b]) => a - b);
@@ -171,7 +224,7 @@ function maskEscaped(source: string, needles: readonly string[]): string {
 }
 
 /** Where in the source the character at `at` begins and ends. */
-export function sourceOf(escapes: Unescaped["escapes"], at: number): readonly [number, number] {
+function sourceOf(escapes: Unescaped["escapes"], at: number): readonly [number, number] {
   let low = 0;
   let high = escapes.length;
   while (low < high) {

@@ -36,6 +36,14 @@ const forms: readonly ((value: string) => string)[] = [
   (value) => JSON.stringify(JSON.stringify(value.replaceAll("/", "\\/"))),
   (value) => Buffer.from(value).toString("base64"),
   (value) => Buffer.from(`?key=${encodeURIComponent(value)}&`).toString("base64url"),
+  ...[76, 7, 1].flatMap((columns) =>
+    ["\r\n", "\n", "\\r\\n", "\\n", "%0D%0A", "\n "].map((wrap) => (value: string) => {
+      const text = Buffer.from(`a longer text, so that there is more than one line of ${value} in it`).toString(
+        "base64",
+      );
+      return (text.match(new RegExp(`.{1,${columns}}`, "g")) ?? []).join(wrap);
+    }),
+  ),
 ];
 
 describe("R-SECRET-4 a secret in an answer that comes in pieces", () => {
@@ -95,6 +103,11 @@ test("what cannot be the beginning of a secret waits for nothing", () => {
   expect(told("data: 1\n\n")).toBe("data: 1\n\n");
   expect(told("data: Zq9-")).toBe("data: ");
   expect(told("!\n\n")).toBe("Zq9-!\n\n");
+  // A line that ends so may go on in the next one; one that is followed by an empty line does not.
+  expect(told("Zq9-\r")).toBe("");
+  expect(told("\n")).toBe("");
+  expect(told("\r\n")).toBe("Zq9-\r\n\r\n");
+  expect(told("Zq9-\n\n")).toBe("Zq9-\n\n");
 });
 
 test("an answer of nothing but backslashes is neither held nor looked at again and again", () => {

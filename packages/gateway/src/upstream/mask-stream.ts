@@ -3,7 +3,7 @@
  * mask-secrets.ts finds, and UTF-16. As many stars as bytes, so that no length changes. What may be the beginning of a
  * secret waits for what follows it, and nothing else does: an answer that trickles is not slower for it.
  */
-import { removeEscapes, secretForms, sourceOf } from "./mask-secrets.ts";
+import { removeEscapes, secretForms, type View, viewsOf } from "./mask-secrets.ts";
 
 export interface StreamMask {
   /** What can go on of all that has come; often the very chunk. */
@@ -67,7 +67,7 @@ interface Found {
 function findSecrets(text: string, needles: readonly string[]): Found {
   const ranges: [number, number][] = [];
   let holdFrom = text.length;
-  const look = (within: string, beginOf: (at: number) => number, endOf: (at: number) => number): void => {
+  const look = ({ text: within, beginOf, endOf }: View): void => {
     for (const needle of needles) {
       for (let at = within.indexOf(needle); at >= 0; at = within.indexOf(needle, at + 1)) {
         ranges.push([beginOf(at), endOf(at + needle.length - 1)]);
@@ -76,27 +76,21 @@ function findSecrets(text: string, needles: readonly string[]): Found {
       if (begun < within.length) holdFrom = Math.min(holdFrom, beginOf(begun));
     }
   };
-  look(
-    text,
-    (at) => at,
-    (at) => at + 1,
-  );
-  if (text.includes("\\") || text.includes("%")) {
-    const { text: plain, escapes, cutFrom } = removeEscapes(text, BACKSLASHES_MAX);
-    look(
-      plain,
-      (at) => sourceOf(escapes, at)[0],
-      (at) => sourceOf(escapes, at)[1],
-    );
-    // A cut escape may stand for the next character of a secret, which then began before it.
-    if (cutFrom < text.length) {
-      const before = removeEscapes(text.slice(0, cutFrom), BACKSLASHES_MAX);
+  look({ text, beginOf: (at) => at, endOf: (at) => at + 1 });
+  const hasEscapes = text.includes("\\") || text.includes("%");
+  const unescaped = hasEscapes ? removeEscapes(text, BACKSLASHES_MAX) : undefined;
+  for (const view of viewsOf(text, unescaped)) look(view);
+  const cutFrom = unescaped?.cutFrom ?? text.length;
+  // A cut escape may stand for the next character of a secret, which then began before it.
+  if (cutFrom < text.length) {
+    const before = text.slice(0, cutFrom);
+    for (const { text: within, beginOf } of viewsOf(before, removeEscapes(before, BACKSLASHES_MAX))) {
       for (const needle of needles) {
-        const begun = beginningOf(before.text, needle);
-        if (begun < before.text.length) holdFrom = Math.min(holdFrom, sourceOf(before.escapes, begun)[0]);
+        const begun = beginningOf(within, needle);
+        if (begun < within.length) holdFrom = Math.min(holdFrom, beginOf(begun));
       }
-      holdFrom = Math.min(holdFrom, cutFrom);
     }
+    holdFrom = Math.min(holdFrom, cutFrom);
   }
   ranges.sort(([a], [b]) => a - b);
   return { ranges, holdFrom };
