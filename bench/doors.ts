@@ -22,6 +22,8 @@ interface DoorResult {
   readonly p99_ms: number;
   readonly denied: number;
   readonly errors: number;
+  /** The first answer that was neither an allow nor a denial; "" where every one was. */
+  readonly firstError: string;
 }
 
 export interface DoorColumn {
@@ -120,7 +122,8 @@ function middle(results: readonly LoadResult[]): DoorResult {
   if (found === undefined) throw new Error("nothing was measured");
   const sum = (pick: (result: LoadResult) => number): number => results.reduce((all, result) => all + pick(result), 0);
   const { rps, p50_ms, p99_ms } = found;
-  return { rps, p50_ms, p99_ms, denied: sum(({ denied }) => denied), errors: sum(({ errors }) => errors) };
+  const firstError = results.find((result) => result.firstError !== "")?.firstError ?? "";
+  return { rps, p50_ms, p99_ms, denied: sum(({ denied }) => denied), errors: sum(({ errors }) => errors), firstError };
 }
 
 function ratio(value: number, base: number): number {

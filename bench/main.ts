@@ -373,7 +373,10 @@ function doorsTable({ doors }: { readonly doors: readonly DoorColumn[] }): strin
   const rows = doors.map(({ name, bare, writ, ratio: of }) =>
     row([name, bare?.rps ?? "–", writ.rps, of ?? "–", writ.p50_ms, writ.p99_ms, writ.denied, writ.errors]),
   );
-  return head + rows.join("");
+  const errors = doors
+    .filter(({ writ }) => writ.firstError !== "")
+    .map(({ name, writ }) => `${name}: ${writ.firstError}\n`);
+  return head + rows.join("") + errors.join("");
 }
 
 function planesTable({ planes }: { readonly planes: readonly PlanesColumn[] }): string {
