@@ -1,6 +1,6 @@
 import { REASONS, type Reason } from "@writ/contract";
 import { describe, expect, test } from "vitest";
-import { encodeBroken, encodeDenial } from "./encode-denial.ts";
+import { encodeBroken, encodeDecisionDenial, encodeDenial } from "./encode-denial.ts";
 
 const context = { callId: "c", idText: '"i"', tool: "t", resourceMetadataUrl: "https://g.example/meta" };
 // The list is closed; its keys are the reasons.
@@ -44,6 +44,25 @@ describe("what an agent is told", () => {
       id: "i",
       error: { code: -32602, message: "Unknown tool: t" },
     });
+  });
+
+  const asked = [
+    ["a tool", { tool: "t" }, "tool_unknown"],
+    ["a resource", { tool: "", named: { kind: "resource", name: "r" } }, "named_unknown"],
+    ["an upstream", { tool: "" }, "upstream_unknown"],
+  ] as const;
+  test.each(asked)("who asks for a decision about what is hidden is what is told of none: %s", (_of, of, id) => {
+    const hidden = reasons
+      .map((reason) => encodeDecisionDenial({ reason, detail: "", hidden: true, data }, { ...context, ...of }))
+      .filter((told) => told.kind === "decided" && told.reason === id)
+      .map((told) => JSON.stringify(told));
+    const missing = (["tool_unknown", "named_unknown", "upstream_unknown"] as const)
+      .map((reason) => encodeDecisionDenial({ reason, detail: "", hidden: false, data }, { ...context, ...of }))
+      .filter((told) => told.kind === "decided" && told.reason === id)
+      .map((told) => JSON.stringify(told));
+    expect(hidden.length).toBeGreaterThan(0);
+    expect(missing.length).toBeGreaterThan(0);
+    expect(new Set([...hidden, ...missing]).size).toBe(1);
   });
 
   test("of a credential never says which part of it was right", () => {

@@ -30,6 +30,9 @@ const SHOWN_AS: ReadonlyMap<Reason, Reason> = new Map([
   ["token_unknown", "token_signature"],
 ]);
 
+/** Under which what is hidden is answered, so that nothing may stand beside them that only one of the two has. */
+const ANSWERED_AS_MISSING: ReadonlySet<Reason> = new Set(["tool_unknown", "named_unknown", "upstream_unknown"]);
+
 /** Found before a public call is judged, too, and answered there as what does not exist. */
 const PUBLIC_HIDDEN: ReadonlySet<Reason> = new Set(["upstream_unknown", "tenant_inactive"]);
 
@@ -168,8 +171,8 @@ export function encodeDecisionDenial(
   const reason = shownAs(shown, denial.hidden, context);
   const told: Record<string, unknown> = { id: reason, reason_user: { en: REASONS[reason].sentence } };
   if (context.callId !== undefined) told["callId"] = context.callId;
-  // What does not exist was not checked for anything.
-  if (reason === shown)
+  // What does not exist was not checked for anything, and what is hidden was checked for no more than that.
+  if (!ANSWERED_AS_MISSING.has(reason))
     for (const name of DATA_SHOWN) if (denial.data[name] !== undefined) told[name] = denial.data[name];
   told["help"] = help(reason);
   return { kind: "decided", reason, context: told };

@@ -227,11 +227,14 @@ async function deny(
 }
 
 /**
- * Under which reason a denial is counted. All that is answered as an unknown tool shares one counter: with counters
- * of their own, whoever had used up that of tools that do not exist could tell which ones do.
+ * Under which reason a denial is counted. All that is answered as an unknown tool shares one counter, and so does all that
+ * is answered as an unknown resource or prompt: with counters of their own, whoever had used up that of names that do
+ * not exist could tell which ones do.
  */
-export function countedReason(attempt: Attempt, judged: Judged): Reason {
-  return attempt.call.action === "tool.call" && judged.entry.denial?.hidden === true ? "tool_unknown" : judged.reason;
+export function countedReason({ call }: Attempt, judged: Judged): Reason {
+  if (judged.entry.denial?.hidden !== true) return judged.reason;
+  if (call.named !== undefined) return "named_unknown";
+  return call.action === "tool.call" ? "tool_unknown" : judged.reason;
 }
 
 async function allow(
