@@ -4,8 +4,9 @@
  * keep a tool from being pinned together with the rest.
  */
 import type { ToolFlag } from "@writ/contract/admin";
-import unhomoglyph from "unhomoglyph";
 import { hiddenCharacters } from "./hidden-characters.ts";
+import { skeletons } from "./skeletons.ts";
+import { compileMentions } from "./tool-mentions.ts";
 
 /** A tool that is listed now, with every text that its definition holds (names of members included). */
 export interface FlaggedTool {
@@ -52,8 +53,10 @@ export function compileFlags(around: Surroundings): (tool: FlaggedTool) => reado
     if (upstream !== around.upstream) push(byName, name, label);
     for (const neighbour of neighbours(name)) push(byNeighbour, neighbour, { label, name });
   }
-  const foreign = others.filter(({ upstream, name }) => upstream !== around.upstream && !around.listed.has(name));
-  const mention = compileMention(foreign);
+  const mention = compileMentions(
+    around,
+    others.filter(({ upstream }) => upstream !== around.upstream),
+  );
 
   return ({ name, texts, signature }) => {
     const flags: ToolFlag[] = [];
@@ -103,17 +106,7 @@ function push<V>(map: Map<string, V[]>, key: string, value: V): void {
   else list.push(value);
 }
 
-// --- look-alikes ------------------------------------------------------------------------------------------------
-
-/** What a name looks like (UTS 39 section 4), as it is written and without regard to case. */
-function skeletons(name: string): readonly string[] {
-  const plain = name.replaceAll(/\p{Default_Ignorable_Code_Point}/gu, "");
-  return [...new Set([skeleton(plain), skeleton(plain.normalize("NFKC").toLowerCase())])];
-}
-
-function skeleton(text: string): string {
-  return unhomoglyph(text.normalize("NFD")).normalize("NFD");
-}
+// --- scripts ----------------------------------------------------------------------------------------------------
 
 const SCRIPTS = ["Latin", "Cyrillic", "Greek", "Armenian", "Georgian", "Cherokee", "Hebrew", "Arabic", "Han", "Hangul"];
 const SCRIPT_TESTS = SCRIPTS.map((script) => [script, new RegExp(`\\p{Script=${script}}`, "u")] as const);
@@ -145,37 +138,4 @@ function isNear(one: string, other: string): boolean {
   let end = 0;
   while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
   return Math.max(a.length, b.length) - start - end === 1;
-}
-
-// --- shadowing --------------------------------------------------------------------------------------------------
-
-/**
- * Finds texts that name one of these tools. A name that is an ordinary word ("search") is meant only where its upstream
- * stands before it.
- */
-function compileMention(
-  foreign: readonly { readonly label: string; readonly upstream: string; readonly name: string }[],
-): (texts: readonly string[]) => readonly string[] {
-  const identifiers = new Map<string, string>();
-  const qualified = new Map<string, string>();
-  for (const { label, upstream, name } of foreign) {
-    if (/[_\-./]|\d|\p{Ll}\p{Lu}/u.test(name) && name.length >= NEAR_LENGTH_MIN)
-      identifiers.set(name.toLowerCase(), label);
-    for (const separator of ["/", ".", ":", "__", "_", "-"]) {
-      qualified.set(`${upstream}${separator}${name}`.toLowerCase(), label);
-    }
-  }
-  if (foreign.length === 0) return () => [];
-  return (texts) => {
-    const found = new Set<string>();
-    for (const text of texts) {
-      for (const [word] of text.toLowerCase().matchAll(/[\p{L}\p{N}_\-./:]+/gu)) {
-        // A sentence's punctuation is no part of a name.
-        const plain = word.replace(/^[-./:]+|[-./:]+$/g, "");
-        const label = qualified.get(plain) ?? identifiers.get(plain);
-        if (label !== undefined) found.add(label);
-      }
-    }
-    return [...found];
-  };
 }
