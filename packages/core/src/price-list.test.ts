@@ -1,8 +1,8 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createPriceList, UNLISTED_CREDITS } from "./price-list.ts";
 
-test("a call costs what its own entry says, else the longest pattern, else one credit", () => {
+test("a call costs what its own entry says, else the closest pattern's, else one credit", () => {
   const prices = createPriceList();
   expect(prices.creditsOf("bank", "pay")).toBe(UNLISTED_CREDITS);
   prices.put("1", { pattern: "*/*", credits: 2 });
@@ -18,6 +18,35 @@ test("a call costs what its own entry says, else the longest pattern, else one c
   expect(prices.creditsOf("bank", "pay")).toBe(3);
   prices.put("2", { pattern: "shop/pay", credits: 9 });
   expect([prices.creditsOf("bank", "pay"), prices.creditsOf("shop", "pay")]).toEqual([2, 9]);
+});
+
+describe("of two entries that match", () => {
+  const cases: readonly (readonly [why: string, wins: string, loses: string, upstream: string, name: string])[] = [
+    ["what is exactly the name, with its stars", "shop/* /v1/*", "shop/* /v1/**", "shop", "* /v1/*"],
+    ["what is exactly the name, with more stars", "shop/* /v1/**", "shop/* /v1/*", "shop", "* /v1/**"],
+    ["what is written out", "shop/GET /v1/a", "shop/GET /v1/a*", "shop", "GET /v1/a"],
+    ["the longer written part", "shop/GET /v1/*", "shop/* /v1/*", "shop", "GET /v1/a"],
+    ["the longer written part, with more stars", "shop/*T /v1/*", "shop/GET *", "shop", "GET /v1/a"],
+    ["the longer written part, in a shorter text", "shop/GET /*", "shop/G***** **", "shop", "GET /v1/ab"],
+    ["fewer stars", "shop/* /v1/*", "shop/* /v1/**", "shop", "GET /v1/a"],
+    ["fewer stars, whatever is around them", "shop/GET*", "sh*op/G*ET*", "shop", "GET /v1/a"],
+    ["the upstream that is written out", "bank/*", "*/bank", "bank", "bank"],
+    ["the text that comes first", "bank/*b", "bank/b*", "bank", "b"],
+  ];
+  test.each(cases)("the cost is that of %s", (_why, wins, loses, upstream, name) => {
+    for (const [first, second] of [
+      [wins, loses],
+      [loses, wins],
+    ]) {
+      const prices = createPriceList();
+      prices.put("1", { pattern: first ?? "", credits: first === wins ? 7 : 3 });
+      prices.put("2", { pattern: second ?? "", credits: second === wins ? 7 : 3 });
+      expect(prices.creditsOf(upstream, name)).toBe(7);
+      // The other one is there, too.
+      prices.remove(first === wins ? "1" : "2");
+      expect(prices.creditsOf(upstream, name)).toBe(3);
+    }
+  });
 });
 
 test("the order in which entries were made, and what was asked before, change no price", () => {

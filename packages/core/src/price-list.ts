@@ -1,7 +1,8 @@
 /**
- * What a call costs in credits: the entry of exactly this tool or route, else the longest pattern that matches, else
- * `UNLISTED_CREDITS`. Patterns are those of caveats and rules (`upstream/tool` with `*`); a tenant's default is its entry
- * for every name, which is the shortest pattern there is.
+ * What a call costs in credits: the entry of exactly this tool or route, else the closest pattern that matches, else
+ * `UNLISTED_CREDITS`. Patterns are those of caveats and rules (`upstream/tool` with `*`); the closest is the one with the
+ * most characters written out, of those the one with the fewest stars, and of those the one that writes out the
+ * upstream. A tenant's default is its entry for every name, which is the widest pattern there is.
  */
 import { compileToolPattern, type Price, type ToolPattern } from "@writ/contract";
 
@@ -45,7 +46,7 @@ export function createPriceList(): PriceList {
   function find(upstream: string, name: string): number {
     const own = exact.get(`${upstream}/${name}`);
     if (own !== undefined) return own.credits;
-    sorted ??= [...entries.values()].sort(byLength);
+    sorted ??= [...entries.values()].sort(byCloseness);
     return sorted.find(({ pattern }) => pattern.matches(upstream, name))?.price.credits ?? UNLISTED_CREDITS;
   }
 
@@ -55,7 +56,8 @@ export function createPriceList(): PriceList {
       if (pattern === undefined || !isReadablePrice(price)) throw new TypeError("a price is unreadable");
       forget(id);
       entries.set(id, { price, pattern });
-      if (!price.pattern.includes("*")) exact.set(price.pattern, price);
+      // Also one with stars: a route is named by its own pattern.
+      exact.set(price.pattern, price);
       sorted = undefined;
       remembered = new Map();
     },
@@ -76,8 +78,18 @@ export function createPriceList(): PriceList {
   };
 }
 
-/** The longest pattern first; of equally long ones the first by its text, so that the order of making them is no matter. */
-function byLength(a: Entry, b: Entry): number {
-  const [left, right] = [a.price.pattern, b.price.pattern];
-  return right.length - left.length || (left < right ? -1 : 1);
+/** The closest pattern first; of equally close ones the first by its text, so that the order of making them is no matter. */
+function byCloseness({ pattern: a, price: left }: Entry, { pattern: b, price: right }: Entry): number {
+  const [leftStars, rightStars] = [starsOf(left), starsOf(right)];
+  const [leftWritten, rightWritten] = [left.pattern.length - leftStars, right.pattern.length - rightStars];
+  return (
+    rightWritten - leftWritten ||
+    leftStars - rightStars ||
+    Number(a.upstream === undefined) - Number(b.upstream === undefined) ||
+    (left.pattern < right.pattern ? -1 : 1)
+  );
+}
+
+function starsOf({ pattern }: Price): number {
+  return pattern.split("*").length - 1;
 }

@@ -26,7 +26,7 @@ export const define: DefineCommands = (program, context) => {
   const group = defineGroup(
     program,
     "price",
-    "The price list: what calls cost in credits. The exact entry counts, else the longest pattern, else 1.",
+    "The price list: what calls cost in credits. The exact entry counts, else the closest pattern, else 1.",
   );
   defineAdminCommand(group, context, {
     usage: "list",
@@ -53,7 +53,7 @@ export const define: DefineCommands = (program, context) => {
   });
   defineAdminCommand(group, context, {
     usage: "remove <pattern>",
-    summary: "Remove an entry; the next longest pattern counts.",
+    summary: "Remove an entry; the next closest pattern counts.",
     arguments: [PATTERN],
     async run(session, [pattern]) {
       const { client, tenant, show } = session;
