@@ -1,4 +1,4 @@
-/** Removes an entry of the price list: the next longest pattern counts. */
+/** Removes an entry of the price list: the next closest pattern counts. */
 import type { Actor } from "../actor.ts";
 import type { ControlContext } from "../control-context.ts";
 import { getForChange } from "./change-object.ts";
