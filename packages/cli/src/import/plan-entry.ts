@@ -78,7 +78,14 @@ export function planEntry(entry: ClientEntry, context: PlanContext): EntryPlan {
 
 function planStdio(entry: ClientEntry, context: PlanContext): EntryPlan {
   const { value, project } = entry;
-  const plain = (text: unknown, what: string): string => plainText(expand(text, what, entry, context), what);
+  const whole = (text: unknown, what: string): Expanded => {
+    const expanded = expand(text, what, entry, context);
+    if (expanded.text.includes("\0")) throw new Skip(`its ${what} holds a NUL, which no program is started with`);
+    return expanded;
+  };
+  const plain = (text: unknown, what: string): string => plainText(whole(text, what), what);
+  const command = plain(value["command"], "command");
+  if (command.trim() === "") throw new Skip("its command is empty: name the program that starts the server");
   const given = value["args"] ?? [];
   if (!Array.isArray(given)) throw new Skip("its args are no list");
   const args = given.map((each: unknown, index) => plain(each, `args[${index}]`));
@@ -87,12 +94,7 @@ function planStdio(entry: ClientEntry, context: PlanContext): EntryPlan {
   for (const [name, each] of Object.entries(isRecord(value["env"]) ? value["env"] : {})) {
     if (each === null) continue;
     if (!ENV_NAME.test(name)) throw new Skip(`its env has ${JSON.stringify(name)}, which is no name of a variable`);
-    env[name] = expand(
-      typeof each === "number" || typeof each === "boolean" ? String(each) : each,
-      `env.${name}`,
-      entry,
-      context,
-    ).text;
+    env[name] = whole(typeof each === "number" || typeof each === "boolean" ? String(each) : each, `env.${name}`).text;
   }
   const directory = value["cwd"] === undefined ? project : resolve(project ?? "/", plain(value["cwd"], "cwd"));
   if (directory !== undefined && !isAbsolute(directory)) throw new Skip("its cwd is no absolute path");
@@ -104,7 +106,7 @@ function planStdio(entry: ClientEntry, context: PlanContext): EntryPlan {
     kind: "import",
     transport: {
       type: "stdio",
-      command: plain(value["command"], "command"),
+      command,
       args,
       env,
       ...(directory === undefined ? {} : { cwd: directory }),
