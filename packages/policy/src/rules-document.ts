@@ -430,7 +430,11 @@ function readMethods(
 ): ReadonlySet<string> | undefined {
   const texts = readTexts(reader, member, "method");
   for (const { text, node } of texts ?? []) {
-    if (readHttpMethod(text).kind === "fault") reader.problem(node, `"${text}" is no method`, "write it in capitals");
+    if (readHttpMethod(text).kind === "method") continue;
+    const hint = text.includes("*")
+      ? "leave method out to mean every method, or list them: [GET, HEAD]"
+      : "write it in capitals";
+    reader.problem(node, `"${text}" is no method`, hint);
   }
   return texts && new Set(texts.map(({ text }) => text));
 }
