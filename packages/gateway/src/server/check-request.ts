@@ -16,7 +16,8 @@ export interface RequestRules {
 
 export type RequestCheck =
   | { readonly kind: "accepted"; readonly path: string }
-  | { readonly kind: "refused"; readonly reason: Reason; readonly status?: number };
+  /** `detail` holds nothing of the request but what a closed list has, too. */
+  | { readonly kind: "refused"; readonly reason: Reason; readonly status?: number; readonly detail?: string };
 
 /** Headers that decide something: one value or none, never a choice between two. */
 const SINGLE = new Set([
@@ -67,8 +68,8 @@ export function checkRequest(
   }
   const query = url.indexOf("?");
   const path = query < 0 ? url : url.slice(0, query);
-  if (carriesCredential(path, query < 0 ? "" : url.slice(query + 1)))
-    return { kind: "refused", reason: "fault_request" };
+  const credential = findCredential(path, query < 0 ? "" : url.slice(query + 1));
+  if (credential !== undefined) return { kind: "refused", reason: "fault_request", detail: credential };
   const { host, origin } = request.headers;
   if (host === undefined || !servesHost(host.toLowerCase(), rules)) return { kind: "refused", reason: "fault_origin" };
   if (
@@ -99,15 +100,19 @@ function repeats(
   return false;
 }
 
-function carriesCredential(path: string, query: string): boolean {
-  if (CREDENTIAL_VALUES.test(path.includes("%") ? decode(path) : path)) return true;
-  if (query === "") return false;
+/** What is wrong with a URL that carries a credential, or something that is named like one; nothing of its value is told. */
+function findCredential(path: string, query: string): string | undefined {
+  const instead = "credentials do not go into URLs, which get logged: send it in the Authorization header";
+  if (CREDENTIAL_VALUES.test(path.includes("%") ? decode(path) : path))
+    return `the path holds a credential; ${instead}`;
+  if (query === "") return undefined;
   for (const part of query.split("&")) {
     const equals = part.indexOf("=");
     const name = decode(equals < 0 ? part : part.slice(0, equals));
-    if (CREDENTIAL_NAMES.test(name) || CREDENTIAL_VALUES.test(decode(part))) return true;
+    if (CREDENTIAL_NAMES.test(name)) return `the query has a parameter ${name}; ${instead}`;
+    if (CREDENTIAL_VALUES.test(decode(part))) return `the query holds a credential; ${instead}`;
   }
-  return false;
+  return undefined;
 }
 
 function decode(text: string): string {

@@ -123,17 +123,23 @@ describe("the data listener", () => {
   });
 
   test.each([
-    "/echo/x?access_token=abc",
-    "/echo/x?a=b&Token=abc",
-    "/echo/x?q=writ_AAAA",
-    "/echo/x?q=%77rit_AAAA",
-    "/echo/x?api%5Fkey=1",
-    "/echo/writ_AAAA",
-    "/echo/x?q=Bearer%20abc",
-  ])("trap-29 refuses a credential in the URL: %s", async (path) => {
+    ["/echo/x?access_token=abc", "query"],
+    ["/echo/x?a=b&Token=abc", "query"],
+    ["/echo/x?key=abc", "query"],
+    ["/echo/x?token=abc", "query"],
+    ["/echo/x?q=writ_AAAA", "query"],
+    ["/echo/x?q=%77rit_AAAA", "query"],
+    ["/echo/x?api%5Fkey=1", "query"],
+    ["/echo/x?writ_AAAA&abc", "query"],
+    ["/echo/writ_AAAA", "path"],
+    ["/echo/x?q=Bearer%20abc", "query"],
+  ])("trap-29 refuses a credential in the URL, and says so: %s", async (path, where) => {
     const { port } = await start();
     const answer = await ask(port, head("content-length: 0\r\n", path));
     expect(answer).toMatch(/^HTTP\/1.1 400 /);
+    const problem = JSON.parse(answer.slice(answer.indexOf("\r\n\r\n")));
+    expect(problem).toMatchObject({ reason: "fault_request", detail: expect.stringContaining("Authorization") });
+    expect(problem.detail).toContain(where);
     expect(answer).not.toContain("writ_");
     expect(answer).not.toContain("abc");
   });

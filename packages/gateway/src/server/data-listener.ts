@@ -216,7 +216,9 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     const isRelayed = refusals.get(firstSegment(request.url ?? "")) !== undefined;
     const check = checkRequest(request, rules, isRelayed);
     if (check.kind === "refused") {
-      return refuse(exchange, check.reason, check.status === undefined ? {} : { status: check.status });
+      const { reason, status, detail } = check;
+      const data = detail === undefined ? {} : { data: { detail } };
+      return refuse(exchange, reason, { ...(status === undefined ? {} : { status }), ...data });
     }
     const found = findRoutes(check.path);
     for (const { route: candidate, params } of found) {
