@@ -157,6 +157,34 @@ describe("a session", () => {
   });
 });
 
+describe("an agent that may open no session", () => {
+  const discover = (bearer: string, upstream: string): Promise<Posted> => {
+    const { body, headers } = statelessCall("x", {});
+    return rig.post(upstream, bearer, body.replace("tools/call", "server/discover"), {
+      "mcp-protocol-version": headers["mcp-protocol-version"] ?? "",
+      "mcp-method": "server/discover",
+    });
+  };
+
+  test("is told why over HTTP 200, and that there is no such upstream by 404, as the page on clients says", async () => {
+    const narrow = await rig.mint([{ actions: ["tool.call"] }]);
+    const rule = "  - id: no-session\n    effect: deny\n    match: { action: mcp.session, upstream: everything }\n";
+    await applyRules(rig.admin, TENANT, RULES + rule);
+    for (const open of [(bearer: string, name: string) => rig.post(name, bearer, INITIALIZE), discover]) {
+      for (const [bearer, upstream, code, reason] of [
+        [token, "everything", -32014, "policy_denied"],
+        [narrow, "up", -32010, "caveat_action"],
+      ] as const) {
+        const answer = await open(bearer, upstream);
+        expect(answer.status).toBe(200);
+        expect(JSON.parse(answer.text).error).toMatchObject({ code, data: { reason } });
+      }
+      expect((await open(token, "nowhere")).status).toBe(404);
+    }
+    await applyRules(rig.admin, TENANT, RULES);
+  });
+});
+
 describe("another tenant", () => {
   test("R-TENANT-1 trap-33 finds nothing of the first: every identifier answers as one that does not exist", async () => {
     const { admin } = rig;
