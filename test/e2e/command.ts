@@ -18,12 +18,14 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly nodeOptions?: readonly string[];
   readonly timeoutMs?: number;
+  /** How it is ended when it takes longer. */
+  readonly killSignal?: NodeJS.Signals;
 }
 
 export function startCommand(
   writ: Pick<WritProcess, "adminUrl" | "adminKey" | "gatewayUrl">,
   argv: readonly string[],
-  { directory, env = {}, nodeOptions = [], timeoutMs = 60_000 }: CommandOptions,
+  { directory, env = {}, nodeOptions = [], timeoutMs = 60_000, killSignal = "SIGTERM" }: CommandOptions,
 ): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [...nodeOptions, join(REPOSITORY, "packages/cli/bin/writ.mjs"), ...argv], {
     cwd: directory,
@@ -37,6 +39,7 @@ export function startCommand(
     },
     // A command that hangs is a failure with a name, not a run without an end.
     timeout: timeoutMs,
+    killSignal,
   });
 }
 

@@ -36,6 +36,8 @@ export function explainError(error: unknown): ExplainedError {
         message: `The configuration cannot be used:\n${error.message}`,
         exitCode: EXIT.refused,
       };
+    case "DirectoryError":
+      return { code: "directory_refused", message: error.message, exitCode: EXIT.refused };
     case "SecretError":
     case "DurabilityError":
       return { code: "start_refused", message: error.message, exitCode: EXIT.refused };

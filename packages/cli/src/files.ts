@@ -1,6 +1,7 @@
 /** Reads the small files that commands are given, and writes secrets so that only their user can read them. */
 import { randomUUID } from "node:crypto";
-import { chmod, type FileHandle, mkdir, open, readFile, realpath, rename, stat, unlink } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, type FileHandle, open, readFile, realpath, rename, stat, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { CliContext } from "./cli-context.ts";
 import { refused } from "./exit-codes.ts";
@@ -56,11 +57,18 @@ export async function readSecretIfThere(context: CliContext, path: string, what:
   return readSecretFile(context, path, what);
 }
 
+/** Makes a directory that only its user may read, unless it is there. `what` names what needs it. */
+export async function makePrivateDirectory(path: string, what: string): Promise<void> {
+  if (existsSync(path)) return;
+  const { makeDirectory } = await import("@writ/server");
+  await makeDirectory(path, { what, mode: 0o700 });
+}
+
 /** Mode 0600, whether the file was there or not. Returns the absolute path. */
 export async function writeSecretFile(context: CliContext, path: string, secret: string): Promise<string> {
   const absolute = resolve(context.directory, path);
   try {
-    await mkdir(dirname(absolute), { recursive: true, mode: 0o700 });
+    await makePrivateDirectory(dirname(absolute), `The file ${path}`);
     const file = await open(absolute, "w", 0o600);
     try {
       await chmod(absolute, 0o600);

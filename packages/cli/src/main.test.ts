@@ -153,6 +153,15 @@ test("a token goes to a file of mode 0600 and then not to the terminal", async (
   expect(await readFile(join(directory, "open"), "utf8")).toMatch(/^writ_\S+\n$/);
 });
 
+test("a file below which no directory can be made is refused with what is wrong", async () => {
+  await writeFile(join(directory, "no-directory"), "");
+  const out = "no-directory/deeper/child";
+  const { code, notes } = await run(["token", "attenuate", "--token-file", "-", "--out", out], { input: makeToken() });
+  expect(notes).toContain(`The file ${out} needs the directory ${join(directory, "no-directory/deeper")}`);
+  expect(notes).toContain("there is something that is no directory");
+  expect(code).toBe(2);
+});
+
 test("a caveat that no gateway would enforce is refused before a token is made", async () => {
   const { code, out } = await run(["token", "attenuate", "--token-file", "-", "--caveat", '{"colour":"red"}'], {
     input: makeToken(),

@@ -70,7 +70,7 @@ const VACUUM_BYTES_MAX = 16 * 1024 * 1024;
  */
 export async function openPglite(options: PgliteOptions): Promise<PgliteHandle> {
   const dataDir = path.resolve(options.dataDir);
-  await mkdir(path.dirname(dataDir), { recursive: true, mode: 0o700 });
+  await makeParent(path.dirname(dataDir));
   const lock = await lockDirectory(`${dataDir}.lock`);
   try {
     await removeLeftovers(dataDir);
@@ -80,6 +80,16 @@ export async function openPglite(options: PgliteOptions): Promise<PgliteHandle> 
   } catch (error) {
     await lock.release();
     throw error;
+  }
+}
+
+/** Only the one above the data directory: where that is to be is for the caller to say, and to make. */
+async function makeParent(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (error) {
+    // That it is there is what was wanted; fs rejects with an ErrnoException.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
 

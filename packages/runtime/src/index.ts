@@ -25,6 +25,7 @@ export {
 export { openEnvironmentValue, type UpstreamPlace, wrapEnvironmentValue } from "./keyring/upstream-environment.ts";
 export { CONTROL_LIMITS, LISTENER_LIMITS, type ListenNearOptions, listenNear } from "./listener-limits.ts";
 export { createLogger, type Logger, type LoggerOptions, maskCredentials } from "./logger.ts";
+export { DirectoryError, makeDirectory } from "./make-directory.ts";
 export {
   type AddressKind,
   type AddressRules,

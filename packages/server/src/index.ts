@@ -1,4 +1,4 @@
-export { type Config, loadConfig } from "@writ/runtime";
+export { type Config, loadConfig, makeDirectory } from "@writ/runtime";
 export { doctor, type Finding } from "./doctor.ts";
 export { migrateDatabase } from "./migrate.ts";
 export { openDatabases } from "./open-databases.ts";

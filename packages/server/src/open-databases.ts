@@ -2,7 +2,6 @@
  * The database connections of a process, by role: one embedded database that both planes share, or pools on a
  * Postgres server. Applies migrations only where it is asked to.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type Database,
@@ -13,6 +12,7 @@ import {
   openPostgres,
   requireMigrated,
 } from "@writ/db";
+import { makeDirectory } from "@writ/runtime";
 import { MIGRATIONS_DIRECTORY } from "./migrations-directory.ts";
 
 export interface Databases {
@@ -41,7 +41,7 @@ export async function openDatabases(options: {
 }
 
 async function openEmbedded(dataDir: string): Promise<Databases> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await makeDirectory(dataDir, { what: "dataDir", mode: 0o700 });
   const handle = await openPglite({ dataDir: join(dataDir, "db") });
   const journal = handle.as("gateway", { queue: "journal" });
   return {

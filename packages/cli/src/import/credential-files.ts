@@ -1,8 +1,9 @@
 /** Puts the credentials of an upstream into files that the gateway reads, and takes them away again when it came to nothing. */
 import { randomUUID } from "node:crypto";
-import { chmod, link, mkdir, open, readFile, unlink } from "node:fs/promises";
+import { chmod, link, open, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { UpstreamCredential } from "@writ/contract";
+import { makePrivateDirectory } from "../files.ts";
 import type { PlannedCredential } from "./plan-entry.ts";
 
 export interface WrittenCredentials {
@@ -21,7 +22,7 @@ export async function writeCredentials(
 ): Promise<WrittenCredentials> {
   const bindings: UpstreamCredential[] = [];
   const made: string[] = [];
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makePrivateDirectory(directory, "The place of credentials");
   try {
     for (const { value, ...binding } of credentials) {
       const base = `${upstream}-${binding.name.toLowerCase()}`;

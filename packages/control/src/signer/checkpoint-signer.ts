@@ -5,7 +5,7 @@
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readFile, stat } from "node:fs/promises";
+import { open, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import {
@@ -21,7 +21,7 @@ import {
 } from "@writ/audit";
 import { parseCheckpoint, parseCheckpointFile } from "@writ/audit/verify";
 import type { CheckpointView } from "@writ/contract/admin";
-import type { Logger } from "@writ/runtime";
+import { type Logger, makeDirectory } from "@writ/runtime";
 import type { Clock } from "../clock.ts";
 import { Problem } from "../problem.ts";
 import type { ControlStore, TenantHead } from "../store/control-store.ts";
@@ -69,7 +69,7 @@ const FILE_BYTES_MAX = 256 * 1024 * 1024;
 
 export async function createCheckpointSigner(options: CheckpointSignerOptions): Promise<CheckpointSigner> {
   const { store, clock, log } = options;
-  await mkdir(dirname(options.file), { recursive: true });
+  await makeDirectory(dirname(options.file), { what: "checkpoints.file" });
   const memory: SignerMemory = await openSignerMemory(`${options.file}.signer.json`);
   const publicKey = createPublicKey(options.privateKey);
   const prefix = options.originPrefix ?? `writ.local/${keyFingerprint(publicKey)}`;

@@ -2,8 +2,7 @@
  * What the signer remembers outside the database: of each tenant the last checkpoint that it signed, in one small
  * file that is replaced whole. Without it a restored old database could be signed as if nothing had happened.
  */
-import { mkdir, readFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { writePrivateFile } from "@writ/runtime";
 
 export interface RememberedCheckpoint {
@@ -26,7 +25,6 @@ const TENANTS_MAX = 100_000;
 
 /** Throws when the file is there and cannot be read: forgetting would be worse than not starting. */
 export async function openSignerMemory(path: string): Promise<SignerMemory> {
-  await mkdir(dirname(path), { recursive: true });
   const known = new Map<string, RememberedCheckpoint>(Object.entries(await readMemory(path)));
   let writing: Promise<void> = Promise.resolve();
   return {

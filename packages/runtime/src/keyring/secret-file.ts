@@ -3,9 +3,10 @@
  * whole or not at all. What a secret must look like is its reader's to say; nothing here ever prints one.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { link, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { platform } from "node:os";
 import { dirname } from "node:path";
+import { makeDirectory } from "../make-directory.ts";
 
 /** A secret that a start needs is absent, unreadable, weak or exposed. The message says which and what to do. */
 export class SecretError extends Error {
@@ -67,7 +68,7 @@ async function readSecretFile({ path, what, bytesMax }: LoadSecretFileOptions): 
  * made it, or replaced.
  */
 export async function writePrivateFile(path: string, text: string, ifThere: "keep" | "replace"): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(path), { what: `The file ${path}`, mode: 0o700 });
   const aside = `${path}.${randomBytes(6).toString("hex")}.new`;
   const file = await open(aside, "wx", 0o600);
   try {
