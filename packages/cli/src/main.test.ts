@@ -124,6 +124,34 @@ test.each([
   }
 });
 
+test("a call of an upstream that cannot be had says where to look", async () => {
+  const server = createServer((request, response) => {
+    let body = "";
+    request.setEncoding("utf8").on("data", (text: string) => {
+      body += text;
+    });
+    request.once("end", () => {
+      const data = { reason: "upstream_unavailable", check: "hold", callId: "c" };
+      const error = { code: -32019, message: "The upstream cannot be reached now.", data };
+      response.writeHead(503, { "content-type": "application/json" });
+      response.end(JSON.stringify({ jsonrpc: "2.0", id: JSON.parse(body).id, error }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port } = server.address() as AddressInfo; // it listens on a port
+    const argv = ["call", "slow/echo", "{}", "--no-explain", "--gateway-url", `http://127.0.0.1:${port}`];
+    const { code, out, notes } = await run(argv, { environment: { WRIT_TOKEN: makeToken() } });
+
+    expect(code).toBe(3);
+    expect(out).toContain("upstream_unavailable");
+    expect(notes).toContain("writ upstream review slow");
+    expect(notes).toContain("upstream.stderr");
+  } finally {
+    server.close();
+  }
+});
+
 test("attenuating offline prints the child alone, narrower and below its parent", async () => {
   const parent = makeToken();
 

@@ -51,6 +51,11 @@ export const define: DefineCommands = (program, context) => {
           : formatAnswer(answer) + (explanation === undefined ? "" : `\n${formatExplanation(explanation)}`),
       );
       if (answer.kind === "result") return EXIT.ok;
+      if (answer.refusal.reason === "upstream_unavailable") {
+        context.note(
+          `What keeps ${call.upstream} is said by: writ upstream review ${call.upstream}. What a server over stdio writes to stderr is in the gateway's log (upstream.stderr).\n`,
+        );
+      }
       return answer.refusal.status >= 500 ? EXIT.failure : EXIT.no;
     },
   });

@@ -25,8 +25,11 @@ export interface ObservedCatalogue {
   readonly instructionsDigest: string;
 }
 
-/** How long a command waits for a gateway to report the catalogue. */
-const OBSERVATION_WAIT_MS = 15_000;
+/**
+ * How long a command waits for a gateway to report the catalogue: longer than a gateway waits for a server to start, so
+ * that what is said then is what kept it.
+ */
+const OBSERVATION_WAIT_MS = 25_000;
 const OBSERVATION_POLL_MS = 200;
 const TOOLS_MAX = 2_000;
 const DEFINITION_CHARACTERS_MAX = 262_144;
@@ -70,9 +73,9 @@ export async function awaitCatalogue(
   throw new Problem(
     "catalogue_unseen",
     last === undefined
-      ? "No gateway has reported this upstream's catalogue; is one running?"
+      ? "No gateway has reported this upstream's catalogue yet: none is running, or its server is still starting."
       : last.status === "ok"
-        ? "No gateway has read this upstream's catalogue in time; is one running?"
+        ? "No gateway has read this upstream's catalogue in time: none is running, or its server is still starting."
         : `The gateway could not read the upstream's catalogue: ${last.status}${last.detail === "" ? "" : ` (${last.detail})`}`,
   );
 }

@@ -13,6 +13,8 @@ export interface UpstreamLimits {
   readonly sessionIdleMs: number;
   /** From the start of a connection or child until its session is ready. */
   readonly openTimeoutMs: number;
+  /** A child that has no session ready after so long is told of in the log, with what it is waited for. */
+  readonly slowStartMs: number;
   /** How long a server may be silent on `server/discover` before it counts as one of an older revision. */
   readonly probeTimeoutMs: number;
   /** A connection to an HTTP API that has carried nothing for so long is not used again: Node's server waits 5 s. */
@@ -64,6 +66,7 @@ export const UPSTREAM_LIMITS: UpstreamLimits = {
   childrenShare: 8,
   sessionIdleMs: 600_000,
   openTimeoutMs: 20_000,
+  slowStartMs: 3000,
   probeTimeoutMs: 4000,
   connectionIdleMs: 3000,
   sendWithinMs: 250,

@@ -36,6 +36,10 @@ export interface Line {
 }
 
 export interface Child {
+  /** 0 where it could not be started. */
+  readonly pid: number;
+  /** What it exited with by itself; undefined while it runs, and when a signal ended it. */
+  exitCode(): number | undefined;
   /** Bytes that the pipe has not taken yet. */
   heldBytes(): number;
   /**
@@ -181,6 +185,8 @@ export function startChild(options: ChildOptions): Child {
   });
 
   return {
+    pid: child.pid ?? 0,
+    exitCode: () => (child.pid === undefined ? undefined : (child.exitCode ?? undefined)),
     heldBytes: () => stdin.writableLength + queuedBytes,
     write(line, withinMs = Number.POSITIVE_INFINITY) {
       if (over || ending !== undefined || !stdin.writable) return undefined;

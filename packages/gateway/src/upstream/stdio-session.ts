@@ -74,6 +74,8 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
   let serverRequests = 0;
   const levels = createLogLevels();
   let closing: Promise<void> | undefined;
+  /** What the child is asked before its session is ready. */
+  let waitsFor = "";
 
   const ears = createEars({
     alone: options.alone,
@@ -154,6 +156,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
 
   async function ask(method: string, params: string, timeoutMs: number): Promise<{ member: string; json: string }> {
     const id = nextId++;
+    waitsFor = method;
     return new Promise((resolve) => {
       const done = (member: string, json: string): void => {
         clearTimeout(timer);
@@ -161,7 +164,13 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
         flights.delete(id);
         resolve({ member, json });
       };
-      const onAbort = (): void => done("cut", "the start was cut");
+      const onAbort = (): void => {
+        const isLate = options.signal.reason instanceof Error && options.signal.reason.name === "TimeoutError";
+        done(
+          "cut",
+          isLate ? `no answer to ${method} within ${limits.openTimeoutMs} ms of its start` : "the start was cut",
+        );
+      };
       const timer = setTimeout(() => done("silent", `no answer to ${method} in ${timeoutMs} ms`), timeoutMs);
       options.signal.addEventListener("abort", onAbort, { once: true });
       flights.set(id, {
@@ -178,10 +187,21 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
   }
 
   async function refuse(detail: string): Promise<never> {
+    clearTimeout(slow);
+    const hadEnded = ended !== undefined;
     await child.end();
-    throw new Failure("upstream_unavailable", `the upstream opened no session: ${detail}`);
+    // Its stdout may be seen to end before it is.
+    const code = hadEnded ? child.exitCode() : undefined;
+    const why = code === undefined ? detail : `the child exited with code ${code}`;
+    const where =
+      child.pid === 0 ? "" : `; what it wrote to stderr is in the gateway's log (upstream.stderr, pid ${child.pid})`;
+    throw new Failure("upstream_unavailable", `the upstream opened no session: ${why}${where}`);
   }
 
+  const slow = setTimeout(() => {
+    if (ended === undefined)
+      log("upstream.child_slow", { pid: child.pid, waitsFor, openTimeoutMs: limits.openTimeoutMs });
+  }, limits.slowStartMs);
   let known = false;
   if (options.era !== "session") {
     // A server of an older revision may leave this unanswered: silence then counts as "older".
@@ -212,6 +232,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
     opening = answer.json;
     child.write('{"jsonrpc":"2.0","method":"notifications/initialized"}');
   }
+  clearTimeout(slow);
   const stateless = revision === STATELESS_REVISION;
 
   function send(message: UpstreamMessage, sink: AnswerSink, sendOptions: SendOptions): Promise<SendOutcome> {

@@ -1338,6 +1338,42 @@ describe("upstreams over stdio", () => {
     expect(upstreams.counts().children).toBe(0);
   });
 
+  const failing = [
+    [
+      "answers nothing",
+      "setInterval(() => {}, 1e6)",
+      /opened no session: no answer to (?:server\/discover|initialize) within 1500 ms of its start; .*upstream\.stderr, pid \d+/,
+    ],
+    ["exits", "process.exitCode = 3", /opened no session: the child exited with code 3; .*upstream\.stderr, pid \d+/],
+    [
+      "closes its stdout",
+      "setInterval(() => {}, 1e6); require('node:fs').closeSync(1)",
+      /opened no session: the child closed its stdout; .*upstream\.stderr, pid \d+/,
+    ],
+  ] as const;
+  test.each(failing)(
+    "say of a child that %s what it was waited for, and where its stderr is",
+    async (what, code, said) => {
+      const lines: (readonly [string, Readonly<Record<string, unknown>>])[] = [];
+      const limits = { openTimeoutMs: 1500, probeTimeoutMs: 500, slowStartMs: 100 };
+      const upstreams = makeUpstreams(limits, { log: (event, fields) => lines.push([event, fields]) });
+      const args = ["-e", `console.error("no model"); ${code}`];
+      const upstream = makeStdio("session", { transport: { type: "stdio", command: process.execPath, args, env: {} } });
+      await expect(upstreams.readCatalogue("t", "u", upstream, never)).rejects.toThrow(said);
+      const of = (name: string) => lines.filter(([event]) => event === name);
+      await expect.poll(() => of("upstream.child_exited").length * of("upstream.stderr").length).toBe(1);
+      const stderr = of("upstream.stderr");
+      expect(stderr).toEqual([["upstream.stderr", expect.objectContaining({ upstream: "fake", text: "no model\n" })]]);
+      for (const [, fields] of lines) expect(fields).toMatchObject({ upstream: "fake" });
+      if (what !== "answers nothing") return;
+      expect(of("upstream.child_slow")[0]?.[1]).toMatchObject({
+        upstream: "fake",
+        pid: stderr[0]?.[1]["pid"],
+        waitsFor: "server/discover",
+      });
+    },
+  );
+
   test("take a call back that is cut while the child has no room for it", async () => {
     const { upstream, reader, hold } = await startDeafChild({ sendWithinMs: 60_000 });
     const large = await hold();

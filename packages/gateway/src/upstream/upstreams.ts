@@ -538,6 +538,8 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     countChild(entry.tenantId, 1);
     return openStdioSession({
       ...shared,
+      // A line of a child says whose it is.
+      log: (event, fields) => log(event, { upstream: upstream.name, ...fields }),
       command,
       args,
       env,
