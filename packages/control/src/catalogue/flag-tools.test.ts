@@ -108,6 +108,7 @@ describe("a text", () => {
     "Echo everything. Everything is an echo.",
     "A mail search tool: search the mail, or a search tool for mail.",
     "Use this tool to search mail on your server.",
+    "Runs the search command of mail, and shows what it says.",
   ])("about tools that the upstream has too is about its own: %s", (text) => {
     expect(flagsOf("weather", { texts: [text], listed: OWN })).toEqual([]);
   });

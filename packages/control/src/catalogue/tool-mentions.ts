@@ -21,7 +21,10 @@ interface Word {
 /** Shorter names are no identifiers: "a.b" and "x-1" stand in texts about anything. */
 const IDENTIFIER_LENGTH_MIN = 4;
 const IDENTIFIER = /[_\-./]|\d|\p{Ll}\p{Lu}/u;
-/** Between an upstream and a tool. The first two are how catalogues write it, and no tool's own name is read as less. */
+/**
+ * Between an upstream and a tool. With the sure ones, which are Writ's own, another's tool is meant even where the upstream
+ * calls one of its tools so in full; with the others that one is meant.
+ */
 const SURE_SEPARATORS = ["/", "__"];
 const SEPARATORS = [...SURE_SEPARATORS, ".", ":", "_", "-"];
 
@@ -32,7 +35,7 @@ const PUNCTUATION = new Set("-./:'’∕⁄⧸∶‐");
 const EMPHASIS = new Set("_");
 const QUOTES = new Set("\"'`“”‘’«»");
 
-const TOOL = new Set(["tool", "tools", "function", "functions", "method", "command"]);
+const TOOL = new Set(["tool", "tools", "function", "functions", "method"]);
 const SERVER = new Set(["mcp", "server", "upstream"]);
 const GIVEN = new Set(["provided", "offered", "exposed", "given"]);
 const OF = new Set(["of", "from", "by"]);
