@@ -38,6 +38,7 @@ import { createObservationStore } from "./store/observation-store.ts";
 import { createCredentialFiles } from "./upstream/credential-files.ts";
 import { createOpenEnvironment } from "./upstream/open-environment.ts";
 import { createUpstreams, type UpstreamHealth } from "./upstream/upstreams.ts";
+import { createUpstreamStandings } from "./upstream-standings.ts";
 
 export interface GatewayOptions {
   /** Connections of the role `gateway`; the journal has its own, so that nothing stands before a commit. */
@@ -184,6 +185,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
     record: journal.record,
     log,
   });
+  const standings = createUpstreamStandings({ store: history.standings, clock, upstreams, log });
   const leases = createLeases({ store: history.leases, gatewayId, log });
   const tokenHash = makeTokenHash(sha256);
   const authenticator = createAuthenticator({
@@ -253,7 +255,7 @@ export function createGatewayCore(options: GatewayOptions): GatewayCore {
   }
 
   function serve(): void {
-    serving ??= catalogue.serve().finally(() => {
+    serving ??= Promise.all([catalogue.serve(), standings.tell()]).then(() => {
       serving = undefined;
     });
   }

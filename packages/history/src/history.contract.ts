@@ -18,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { commitJournal, commitJournalUnderLock, resolveBatch } from "./commit-journal.ts";
 import type { HeadMark } from "./head-mark.ts";
 import type { EntryResult, JournalBatchResult, JournalEntry } from "./journal-entry.ts";
-import { lapseLeases, renewLease } from "./lease.ts";
+import { endLease, lapseLeases, renewLease } from "./lease.ts";
 import { banNode, type CarveClaim, type Quarantined, quarantine, recordChild, type SoftLimit } from "./narrow.ts";
 import { pruneKeys } from "./prune.ts";
 import { readChanges, readHeads, readSnapshot } from "./read-authority.ts";
@@ -34,6 +34,7 @@ import {
   UnknownTenant,
   VersionConflict,
 } from "./run-command.ts";
+import { readStandings, tellStandings } from "./upstream-standing.ts";
 
 export interface HistoryUnderTest {
   open(role: DatabaseRole): Database;
@@ -1249,6 +1250,55 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         expect(unknown.map((event) => event.callId).sort()).toEqual(calls.map((call) => call.callId).sort());
         await expectWholeLog(control, tenantId);
         await expectWholeLog(control, INSTANCE_TENANT);
+      });
+    });
+
+    describe("what gateways say of upstreams that they give time", () => {
+      const read = (tenantId: string) => control.transaction({ tenants: [tenantId] }, (q) => readStandings(q));
+
+      test("is counted for live gateways, by whether they try again by now, and for the reader's tenant alone", async () => {
+        const [tenantId, other] = [await makeTenant(control), await makeTenant(control)];
+        const before = (await read(tenantId)).liveGateways;
+        const gateways = [newId(), newId(), newId(), newId()];
+        for (const id of gateways.slice(0, 3)) await renewLease(gateway, id, 60_000);
+        await renewLease(gateway, gateways[3] ?? "", -1_000);
+        const wait = (upstreamId: string, waitMs: number) => ({ tenantId, upstreamId, waitMs });
+        await tellStandings(gateway, gateways[0] ?? "", [wait("a", 60_000), wait("b", 0), wait("c", 60_000)]);
+        await tellStandings(gateway, gateways[1] ?? "", [wait("a", 120_000.5), wait("b", -5_000)]);
+        await tellStandings(gateway, gateways[2] ?? "", [wait("a", -1), { ...wait("a", 60_000), tenantId: other }]);
+        await tellStandings(gateway, gateways[3] ?? "", [wait("d", 60_000)]);
+        const latestMs = nowMs() + 121_000;
+
+        const { liveGateways, byUpstream } = await read(tenantId);
+        expect(liveGateways).toBe(before + 3);
+        expect([...byUpstream.keys()].sort()).toEqual(["a", "b", "c"]);
+        expect(byUpstream.get("a")).toMatchObject({ open: 2, halfOpen: 1 });
+        expect(byUpstream.get("a")?.untilMs).toBeGreaterThan(latestMs - 30_000);
+        expect(byUpstream.get("a")?.untilMs).toBeLessThanOrEqual(latestMs);
+        expect(byUpstream.get("b")).toEqual({ open: 0, halfOpen: 2 });
+        expect((await read(other)).byUpstream.get("a")).toMatchObject({ open: 1, halfOpen: 0 });
+
+        // It says what holds now, and whoever is gone says nothing.
+        await tellStandings(gateway, gateways[0] ?? "", [wait("c", 60_000)]);
+        await endLease(gateway, gateways[1] ?? "");
+        const after = await read(tenantId);
+        expect(after.liveGateways).toBe(before + 2);
+        expect(after.byUpstream.get("a")).toEqual({ open: 0, halfOpen: 1 });
+        expect([...after.byUpstream.keys()].sort()).toEqual(["a", "c"]);
+        await tellStandings(gateway, gateways[0] ?? "", []);
+        const rows = await migrate.transaction({ tenants: [tenantId, other] }, (q) =>
+          q.query<{ gateway_id: string }>("SELECT DISTINCT gateway_id FROM upstream_standing"),
+        );
+        expect(rows).toEqual([{ gateway_id: gateways[2] }]);
+        for (const id of [gateways[0], gateways[2]]) await endLease(gateway, id ?? "");
+      });
+
+      test("is for no application role to write or read but by the functions", async () => {
+        for (const db of [gateway, control]) {
+          await expect(db.query("SELECT * FROM upstream_standing")).rejects.toMatchObject({ sqlState: "42501" });
+        }
+        await expect(tellStandings(control, newId(), [])).rejects.toMatchObject({ sqlState: "42501" });
+        await expect(readStandings(gateway)).rejects.toMatchObject({ sqlState: "42501" });
       });
     });
 

@@ -71,3 +71,4 @@ export {
   UnknownTenant,
   VersionConflict,
 } from "./run-command.ts";
+export { readStandings, tellStandings, type UpstreamStandings, type UpstreamWait } from "./upstream-standing.ts";

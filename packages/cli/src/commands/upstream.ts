@@ -1,6 +1,7 @@
 /** `writ upstream`: the servers behind the gateway, and the tools that were pinned of them. */
 import { HTTP_ROUTE_KINDS, type HttpRoute, type UpstreamCredential, type UpstreamTransport } from "@writ/contract";
 import type {
+  BreakerView,
   CatalogueDecide,
   CatalogueReview,
   PinAnswer,
@@ -16,7 +17,7 @@ import type { CliContext } from "../cli-context.ts";
 import { defineAdminCommand, defineGroup, given, option } from "../define-command.ts";
 import type { DefineCommands } from "../define-commands.ts";
 import { refused } from "../exit-codes.ts";
-import { type Column, formatTable, printable } from "../format-table.ts";
+import { type Column, formatTable, formatTime, printable } from "../format-table.ts";
 import { readChoice, readCount, readMany, readPairs } from "../read-values.ts";
 import { setStatus } from "../set-status.ts";
 
@@ -38,6 +39,7 @@ interface CredentialOptions {
 const COLUMNS: readonly Column<UpstreamView>[] = [
   { title: "NAME", value: ({ name }) => name },
   { title: "STATUS", value: ({ status }) => status },
+  { title: "BREAKER", value: ({ breaker }) => formatBreaker(breaker) },
   { title: "TRANSPORT", value: ({ transport }) => formatTransport(transport) },
   { title: "ISOLATION", value: ({ isolation }) => isolation },
   { title: "TOOLS", value: ({ toolsPinned }) => toolsPinned, align: "right" },
@@ -382,4 +384,12 @@ function formatTransport(transport: UpstreamTransport): string {
     case "stdio":
       return `stdio: ${[transport.command, ...transport.args].join(" ")}`;
   }
+}
+
+/** With how many of the live gateways say so, unless all do. */
+function formatBreaker({ state, gateways, liveGateways, untilMs }: BreakerView): string {
+  if (state === "unknown") return "no gateway is running";
+  const until = untilMs === undefined ? "" : ` until ${formatTime(untilMs)}`;
+  const share = gateways === liveGateways ? "" : ` (${gateways} of ${liveGateways} gateways)`;
+  return `${state.replace("_", "-")}${until}${share}`;
 }

@@ -13,6 +13,7 @@ export type {
   AuditEventView,
   AuditFinding,
   AuditVerifyAnswer,
+  BreakerView,
   BudgetCreate,
   BudgetUpdate,
   BudgetUsage,

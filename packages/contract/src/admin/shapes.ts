@@ -86,6 +86,20 @@ export interface AgentUpdate {
 export interface UpstreamView extends ObjectIdentity, Omit<Upstream, "transport"> {
   readonly transport: UpstreamTransport;
   readonly toolsPinned: number;
+  readonly breaker: BreakerView;
+}
+/** Whether gateways try the upstream: each finds that out for itself, and says so within some seconds. */
+export interface BreakerView {
+  /**
+   * open: at least one live gateway does not try it now. half_open: none does so, and at least one finds out by a probe
+   * whether it answers again, or will with the next call. closed: live gateways simply try it. unknown: none is alive.
+   */
+  readonly state: "closed" | "open" | "half_open" | "unknown";
+  /** Live gateways for which it is in that state. */
+  readonly gateways: number;
+  readonly liveGateways: number;
+  /** When it is open: the last of these gateways tries it again then. */
+  readonly untilMs?: number;
 }
 export interface UpstreamCreate {
   readonly name: string;

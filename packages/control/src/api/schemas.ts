@@ -131,6 +131,12 @@ export const upstreamView = object({
   timeoutMs: Type.Integer(),
   concurrencyMax: Type.Integer(),
   toolsPinned: Type.Integer(),
+  breaker: object({
+    state: oneOf(["closed", "open", "half_open", "unknown"]),
+    gateways: Type.Integer(),
+    liveGateways: Type.Integer(),
+    untilMs: optional(Type.Integer()),
+  }),
 });
 export const upstreamCreate = object({
   name: slug,

@@ -1,5 +1,6 @@
 /** Routes of upstreams and their pinned tools. */
 import type { UpstreamView } from "@writ/contract/admin";
+import { readStandings } from "@writ/history";
 import { approveCatalogue } from "../commands/approve-catalogue.ts";
 import { createUpstream } from "../commands/create-upstream.ts";
 import { pinCatalogue } from "../commands/pin-catalogue.ts";
@@ -25,10 +26,11 @@ export const upstreamRoutes = [
           page.limit,
           (upstream) => upstream.id,
         );
+        const standings = await readStandings(transaction);
         const items: UpstreamView[] = [];
         for (const upstream of found.items) {
           const toolsPinned = await countTools(transaction, tenantId, upstream.value.name);
-          items.push(makeUpstreamView(upstream, toolsPinned));
+          items.push(makeUpstreamView(upstream, toolsPinned, standings));
         }
         return { ...found, items };
       });
@@ -44,10 +46,10 @@ export const upstreamRoutes = [
     answer: schema.upstreamView,
     handle: async ({ control, tenantId }, { params }) => {
       const upstream = await readNamedObject(control, tenantId, "upstream", params.id);
-      const toolsPinned = await control.store.read([tenantId], (transaction) =>
-        countTools(transaction, tenantId, upstream.value.name),
-      );
-      return makeUpstreamView(upstream, toolsPinned);
+      return control.store.read([tenantId], async (transaction) => {
+        const toolsPinned = await countTools(transaction, tenantId, upstream.value.name);
+        return makeUpstreamView(upstream, toolsPinned, await readStandings(transaction));
+      });
     },
   }),
   defineRoute("upstreams.update", {

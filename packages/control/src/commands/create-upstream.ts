@@ -1,6 +1,7 @@
 /** Registers an upstream. None of its tools can be called before they are pinned. */
 import { compileHttpPattern, type HttpRoute, readHttpTarget, type UpstreamCredential } from "@writ/contract";
 import type { UpstreamCreate, UpstreamView } from "@writ/contract/admin";
+import { readStandings } from "@writ/history";
 import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
@@ -30,7 +31,7 @@ export function createUpstream(
   return context.store.command(actor, tenantId, async (transaction) => {
     const version = await transaction.put("upstream", id, value, 0);
     transaction.record("upstream.created", { version, upstreamId: id, upstream: value.name });
-    return makeUpstreamView({ id, version, value }, 0);
+    return makeUpstreamView({ id, version, value }, 0, await readStandings(transaction));
   });
 }
 

@@ -1,5 +1,6 @@
 /** Changes an upstream's transport, limits or status. Its name never changes: endpoints and tokens hold it. */
 import type { UpstreamUpdate, UpstreamView } from "@writ/contract/admin";
+import { readStandings } from "@writ/history";
 import type { Actor } from "../actor.ts";
 import type { ControlContext } from "../control-context.ts";
 import { countTools } from "../queries/count-tools.ts";
@@ -40,6 +41,7 @@ export function updateUpstream(
       ]);
     }
     transaction.record("upstream.updated", { version, upstreamId: id, changed });
-    return makeUpstreamView({ id, version, value }, await countTools(transaction, tenantId, value.name));
+    const toolsPinned = await countTools(transaction, tenantId, value.name);
+    return makeUpstreamView({ id, version, value }, toolsPinned, await readStandings(transaction));
   });
 }

@@ -21,11 +21,13 @@ import {
   recordChild,
   renewLease,
   resolveBatch,
+  tellStandings,
 } from "@writ/history";
 import type { CounterStore } from "../counter-readings.ts";
 import type { BatchAnswer, BatchEntry, BatchStore, EntryAnswer, Head } from "../journal/batch-store.ts";
 import type { LeaseStore } from "../leases.ts";
 import { type Clock, Failure, type Random } from "../ports.ts";
+import type { StandingStore } from "../upstream-standings.ts";
 import type { ChildStore } from "./child-store.ts";
 
 export interface HistoryStores {
@@ -33,6 +35,7 @@ export interface HistoryStores {
   readonly leases: LeaseStore;
   readonly children: ChildStore;
   readonly counters: CounterStore;
+  readonly standings: StandingStore;
 }
 
 export interface HistoryStoreOptions {
@@ -159,6 +162,7 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
         }
       },
     },
+    standings: { tell: (waits) => tellStandings(db, gatewayId, waits) },
     children: {
       async record(child) {
         const state = states.current(child.tenantId);

@@ -40,13 +40,17 @@ describe("a breaker", () => {
 
   test("lets one probe through when its time is over, and closes when that is answered", () => {
     const { breaker, changes, pass, fail } = makeBreaker();
+    expect(breaker.notBeforeMs()).toBeUndefined();
     fail(3);
+    expect(breaker.notBeforeMs()).toBe(100);
     pass(100);
     expect(breaker.waitMs()).toBeUndefined();
     expect(breaker.begin()).toBe("probe");
+    expect(breaker.notBeforeMs()).toBe(100);
     expect(breaker.waitMs()).toBeGreaterThan(0);
     breaker.succeeded();
     expect(breaker.waitMs()).toBeUndefined();
+    expect(breaker.notBeforeMs()).toBeUndefined();
     expect(breaker.begin()).toBe("try");
     expect(changes).toEqual(["open", "closed"]);
   });

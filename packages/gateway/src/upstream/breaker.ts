@@ -17,6 +17,8 @@ import type { UpstreamLimits } from "./limits.ts";
 export interface Breaker {
   /** Milliseconds until a try makes sense; undefined when it does now. */
   waitMs(): number | undefined;
+  /** On the monotonic clock: when it may be tried, or could have been, since it opened. Undefined while it is closed. */
+  notBeforeMs(): number | undefined;
   /**
    * The caller is about to open a session, having asked `waitMs` since it waited last. `probe`: nobody else does until
    * `succeeded`, `failed` or `withdraw`.
@@ -68,6 +70,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       const left = notBeforeMs - clock.monotonicMs();
       return left > 0 ? left : undefined;
     },
+    notBeforeMs: () => (state === "closed" ? undefined : notBeforeMs),
     begin() {
       if (this.waitMs() !== undefined) throw new TypeError("an upstream that is given time is not tried");
       if (state === "closed") return "try";

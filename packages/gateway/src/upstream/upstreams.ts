@@ -86,12 +86,22 @@ export interface UpstreamHealth {
   readonly detail: string;
 }
 
+/** An upstream that failed, and has not answered since. */
+export interface UpstreamGivenTime {
+  readonly tenantId: string;
+  readonly upstreamId: string;
+  /** On the monotonic clock: it is not tried before. */
+  readonly notBeforeMs: number;
+}
+
 export interface Upstreams extends UpstreamPort {
   /**
    * Reads the tools that an upstream lists, on a session of the gateway's own. Failure `upstream_unavailable`.
    * It takes no slot, so that a busy upstream can still be read.
    */
   readCatalogue(tenantId: string, upstreamId: string, upstream: Upstream, signal: AbortSignal): Promise<Catalogue>;
+  /** Those that failed and have not answered since, HTTP APIs among them. */
+  givenTime(): readonly UpstreamGivenTime[];
   /** Ends every session and child, bounded. Idempotent. */
   close(): Promise<void>;
   counts(): { readonly upstreams: number; readonly sessions: number; readonly children: number };
@@ -783,6 +793,11 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         if (entries.get(entry.key) !== entry) retire(entry);
       }
     },
+    givenTime: () =>
+      [...entries.values()].flatMap(({ tenantId, upstreamId, breaker }) => {
+        const notBeforeMs = breaker.notBeforeMs();
+        return notBeforeMs === undefined ? [] : [{ tenantId, upstreamId, notBeforeMs }];
+      }),
     close() {
       closing ??= (async () => {
         clearInterval(sweeper);
