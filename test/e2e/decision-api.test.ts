@@ -2,6 +2,7 @@
  * The decision API, asked over real sockets: what it answers is what the call itself would have met at the other doors,
  * it is on record before it is answered, and nothing reaches an upstream.
  */
+import type { BudgetCreate } from "@writ/contract/admin";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LoggedEvent, type Rig, startRig, statelessCall, TENANT } from "./rig.ts";
 
@@ -51,6 +52,29 @@ function question(tool: string, args: unknown = { message: "hi" }, subject = age
     resource: { type: "tool", id: `up/${tool}` },
     context: { arguments: args },
   };
+}
+
+interface Limits {
+  readonly rates?: readonly {
+    readonly scope: "agent" | "endpoint" | "tenant";
+    readonly scopeId: string;
+    readonly limit: number;
+  }[];
+  readonly budgets?: readonly (Omit<BudgetCreate, "mode"> & { readonly mode: "hard" | "soft" })[];
+  readonly caveats?: readonly Readonly<Record<string, unknown>>[];
+  readonly nodesMax?: number;
+}
+
+/** What an answer says of why not, without what names one call of its own, and how long it says to wait. */
+function told({ status, headers, json }: Answer) {
+  const { callId: _, instance: __, retryAfterSeconds = 0, ...rest } = { ...json, ...json.context };
+  const { context: ___, ...own } = rest;
+  const said = {
+    status,
+    retries: headers.has("retry-after"),
+    reason: json.decision === true ? undefined : (own.id ?? own.reason),
+  };
+  return { said: { ...said, own: json.decision === true ? {} : own }, waitSeconds: Number(retryAfterSeconds) };
 }
 
 const evaluate = (token: string | undefined, body: unknown, headers?: Readonly<Record<string, string>>) =>
@@ -414,6 +438,74 @@ describe("a preview", () => {
     const { callId: _, ...decided } = (await evaluate(token, question("echo"))).json.context;
     expect(decided).toEqual(json.context);
   });
+
+  // Rates and rules of budgets that are gone after the test; the first call takes what there is.
+  const agent = { scope: "agent", scopeId: "assistant" } as const;
+  const BUDGET = { unit: "calls", window: "day", limit: 1, mode: "hard" } as const;
+  test.each([
+    ["rate_agent", { rates: [{ ...agent, limit: 1 }] }],
+    ["rate_endpoint", { rates: [{ scope: "endpoint", scopeId: "up", limit: 1 }] }],
+    ["rate_tenant", { rates: [{ scope: "tenant", scopeId: "", limit: 1 }] }],
+    ["rate_token", { caveats: [{ rate: { limit: 1, per: "hour" } }] }],
+    // A rate is met before a budget.
+    ["rate_token", { caveats: [{ rate: { limit: 1, per: "hour" } }, { calls: 1 }] }],
+    ["budget_exhausted", { caveats: [{ calls: 1 }, { budget: { unit: "calls", window: "hour", limit: 1 } }] }],
+    ["budget_exhausted", { caveats: [{ calls: 2 }, { calls: 1 }] }],
+    ["budget_exhausted", { budgets: [{ ...BUDGET, ...agent }], caveats: [{ calls: 1 }] }],
+    ["budget_exhausted", { budgets: [{ ...BUDGET, scope: "principal", scopeId: "local" }] }],
+    ["budget_exhausted", { budgets: [{ ...BUDGET, scope: "tool", scopeId: "up/echo" }] }],
+    ["budget_exhausted", { budgets: [{ ...BUDGET, scope: "upstream", scopeId: "up" }] }],
+    ["budget_exhausted", { budgets: [{ ...BUDGET, scope: "tenant", scopeId: "" }] }],
+    // Of budgets that deny nothing nobody is told.
+    [undefined, { budgets: [{ ...BUDGET, ...agent, mode: "soft" }] }],
+    // One counter has room, and the second is one too many for the token.
+    ["budget_nodes", { nodesMax: 1, caveats: [{ calls: 9 }, { budget: { unit: "calls", window: "day", limit: 9 } }] }],
+  ] as const)(
+    "says of rates and budgets what the call meets next, and takes nothing: %s %j",
+    async (reason, limits) => {
+      const { rates = [], budgets = [], caveats = [], nodesMax } = limits as Limits; // each case has some of them
+      const params = { tenant: TENANT };
+      const { admin } = rig;
+      const tenant = await admin.call("tenants.get", { params });
+      if (nodesMax !== undefined) {
+        const body = { version: tenant.version, budgetNodesMax: nodesMax };
+        await admin.call("tenants.update", { params, body });
+      }
+      const made = { rates: [] as { id: string; version: number }[], budgets: [] as { id: string; version: number }[] };
+      for (const rate of rates)
+        made.rates.push(await admin.call("rates.create", { params, body: { ...rate, per: "hour" } }));
+      for (const budget of budgets) {
+        const scopeId = budget.scope === "principal" ? principal : budget.scopeId;
+        made.budgets.push(await admin.call("budgets.create", { params, body: { ...budget, scopeId } }));
+      }
+      try {
+        const token = await rig.mint(caveats);
+        if (nodesMax === undefined) {
+          for (let count = 0; count < 3; count += 1) {
+            expect((await preview(token, question("echo"))).json).toEqual({ decision: true });
+          }
+          expect((await evaluate(token, question("echo"))).json.decision).toBe(true);
+        }
+        const { said: before, waitSeconds: first } = told(await preview(token, question("echo")));
+        const { said: met, waitSeconds } = told(await evaluate(token, question("echo")));
+        const { said: after } = told(await preview(token, question("echo")));
+        expect([before, after]).toEqual([met, met]);
+        expect(met.reason).toBe(reason);
+        // They were not asked at the same moment.
+        expect(Math.abs(waitSeconds - first)).toBeLessThan(60);
+      } finally {
+        for (const { id, version } of made.rates) {
+          await admin.call("rates.remove", { params: { ...params, id }, query: { version } });
+        }
+        for (const { id, version } of made.budgets) {
+          await admin.call("budgets.remove", { params: { ...params, id }, query: { version } });
+        }
+        const { version } = await admin.call("tenants.get", { params });
+        const { budgetNodesMax } = tenant;
+        await admin.call("tenants.update", { params, body: { version, budgetNodesMax } });
+      }
+    },
+  );
 
   test("is answered 429 once it has said no too often, and keeps no denial out of the log", async () => {
     const token = await rig.mint([{ tools: ["up/other"] }]);

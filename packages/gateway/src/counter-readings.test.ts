@@ -20,6 +20,8 @@ function claimOf(counter: string): BudgetClaim {
   };
 }
 
+const claiming = (claims: readonly BudgetClaim[]) => ({ claims, root: "r", budgetNodesMax: 9 });
+
 /** Counters that hold 7 each, and what was asked of them. */
 function makeReadings() {
   const asked: string[][] = [];
@@ -32,6 +34,10 @@ function makeReadings() {
         asked.push(claims.map(({ counter }) => counter));
         if (broken) throw new Failure("state_unavailable", "broken on purpose");
         return claims.map(() => 7);
+      },
+      async foresee(_tenantId, { claims }) {
+        asked.push(claims.map(({ counter }) => counter));
+        return { kind: "fits" };
       },
     },
   });
@@ -62,15 +68,17 @@ test("one recorded node and agent reads ten times a second at most, by however m
   const { readings, asked, wait } = makeReadings();
   const kinds: string[] = [];
   for (let token = 0; token < 30; token += 1) {
-    const read = token % 2 === 0 ? readings.readRecent : readings.readNow;
-    kinds.push((await read(ASKER, [claimOf(`of token ${token}`)])).kind);
+    const claims = [claimOf(`of token ${token}`)];
+    const reading = token % 2 === 0 ? readings.readRecent(ASKER, claims) : readings.foresee(ASKER, claiming(claims));
+    kinds.push((await reading).kind);
   }
-  expect(kinds.filter((kind) => kind === "read")).toHaveLength(10);
+  expect(kinds.filter((kind) => kind !== "limited")).toHaveLength(10);
   expect(asked).toHaveLength(10);
   expect(await readings.readRecent({ ...ASKER, agentId: "b" }, [claimOf("x")])).toMatchObject({ kind: "read" });
-  expect(await readings.readNow({ ...ASKER, recordedNode: "m" }, [claimOf("x")])).toMatchObject({ kind: "read" });
+  const foreseen = await readings.foresee({ ...ASKER, recordedNode: "m" }, claiming([claimOf("x")]));
+  expect(foreseen.kind).toBe("fits");
   wait(1_000);
-  expect((await readings.readNow(ASKER, [claimOf("x")])).kind).toBe("read");
+  expect((await readings.foresee(ASKER, claiming([claimOf("x")]))).kind).toBe("fits");
 });
 
 test("what could not be read fails, and is read anew by whoever asks next", async () => {

@@ -4,11 +4,14 @@
  * it can of tokens. Decides nothing.
  */
 import type { BudgetClaim } from "@writ/contract";
+import type { Claiming, ForeseenClaims } from "@writ/history";
 import type { Clock } from "./ports.ts";
 
 export interface CounterStore {
   /** What each counter holds in the window of its claim. Failure `state_unavailable`. */
   totals(tenantId: string, claims: readonly BudgetClaim[]): Promise<readonly number[]>;
+  /** What the commit would say of them now; moves nothing. Failure `state_unavailable`. */
+  foresee(tenantId: string, claiming: Claiming): Promise<ForeseenClaims>;
 }
 
 /** Who asks. */
@@ -20,13 +23,17 @@ export interface Asker {
 
 export type CounterReading =
   /** One total for each claim. */
-  | { readonly kind: "read"; readonly totals: readonly number[] }
-  /** It has been asked for too often in this second. */
-  | { readonly kind: "limited"; readonly retryAfterSeconds: number };
+  { readonly kind: "read"; readonly totals: readonly number[] } | Limited;
+
+/** It has been asked for too often in this second. */
+interface Limited {
+  readonly kind: "limited";
+  readonly retryAfterSeconds: number;
+}
 
 export interface CounterReadings {
-  /** As they are now. Failure `state_unavailable`. */
-  readNow(asker: Asker, claims: readonly BudgetClaim[]): Promise<CounterReading>;
+  /** What a commit would say of them now. Failure `state_unavailable`. */
+  foresee(asker: Asker, claiming: Claiming): Promise<ForeseenClaims | Limited>;
   /** As they were at some moment of this second. Failure `state_unavailable`. */
   readRecent(asker: Asker, claims: readonly BudgetClaim[]): Promise<CounterReading>;
 }
@@ -37,7 +44,7 @@ const READINGS_MAX = 10;
 const ASKERS_MAX = 5_000;
 /** Of a counter that nobody has read. */
 const NOTHING_LEFT = Number.POSITIVE_INFINITY;
-const LIMITED: CounterReading = { kind: "limited", retryAfterSeconds: 1 };
+const LIMITED: Limited = { kind: "limited", retryAfterSeconds: 1 };
 
 interface Kept {
   readings: number;
@@ -70,11 +77,11 @@ export function createCounterReadings(options: {
   }
 
   return {
-    async readNow(asker, claims) {
+    async foresee(asker, claiming) {
       const kept = keptOf(asker);
       if (kept === undefined || kept.readings >= READINGS_MAX) return LIMITED;
       kept.readings += 1;
-      return { kind: "read", totals: await store.totals(asker.tenantId, claims) };
+      return store.foresee(asker.tenantId, claiming);
     },
     async readRecent(asker, claims) {
       const kept = keptOf(asker);

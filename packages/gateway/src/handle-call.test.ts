@@ -7,7 +7,7 @@ import { type HandleCallDeps, handleCall } from "./handle-call.ts";
 import type { Judge, Judged, JudgedChild } from "./judge-call.ts";
 import { createOpenCalls } from "./open-calls.ts";
 import type { AgentCall, CommitResult, DecisionEntry, HttpCall, OutcomeEntry } from "./ports.ts";
-import { type CallRates, createCallRates } from "./rates/call-rates.ts";
+import { createCallRates } from "./rates/call-rates.ts";
 
 const AGENT: Authenticated = { kind: "authenticated", tenantId: "t", tokenDigest: "d", agentId: "a" };
 const NOT_GONE = new AbortController();
@@ -185,12 +185,11 @@ const RATED = {
 
 test("an attempt is counted in its rates once, however often it is judged, and a denied one not at all", async () => {
   const counted: number[] = [];
-  const rates: CallRates = {
+  const rates: HandleCallDeps["rates"] = {
     admit(_rated, claims) {
       counted.push(claims.length);
       return { kind: "admitted", standings: [] };
     },
-    take: () => [],
   };
   let rounds = 0;
   const { deps } = makeWorld({

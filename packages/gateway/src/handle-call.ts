@@ -44,7 +44,7 @@ export interface HandleCallDeps extends Ports {
   readonly judge: Judge;
   readonly openCalls: OpenCalls;
   readonly denials: DenialLimit;
-  readonly rates: CallRates;
+  readonly rates: Pick<CallRates, "admit">;
   readonly delegations: Delegations;
   readonly inputStates: InputStates;
   /** Names this process in events. */

@@ -1,10 +1,11 @@
 /**
- * What would be decided about a call now, by the judgement that decides and what its budgets hold: nothing is committed,
- * reserved, held or sent, and nothing is evidence. Others may draw on the same budgets before the call is made; whether a
- * token may have another counter of its own is found in the commit alone.
+ * What would be decided about a call now, by the judgement that decides, its rates and what its budgets hold: nothing is
+ * committed, counted, reserved, held or sent, and nothing is evidence. Others may draw on the same rates and budgets before
+ * the call is made. What only the way of a call itself shows is not foreseen: its upstream, its idempotency key, an authority
+ * that moves meanwhile, a journal that does not answer.
  *
  * A preview that says no tells what a denial would, so it has the limit of denials; a counter of its own, since whoever
- * previews must not be able to keep denials out of the log.
+ * previews must not be able to keep denials out of the log. A rate needs none: it is in memory, and told to whoever has it.
  */
 import { makeUuidv7, REASONS, type Reason } from "@writ/contract";
 import type { CounterReadings } from "./counter-readings.ts";
@@ -14,13 +15,15 @@ import type { Authenticated, Preview } from "./gate.ts";
 import { budgetData, countedReason } from "./handle-call.ts";
 import type { Attempt, Judge, Judged } from "./judge-call.ts";
 import { type AgentCall, type Clock, Failure, type Random, type StatePort } from "./ports.ts";
+import type { CallRates } from "./rates/call-rates.ts";
 
 export interface PreviewDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly state: StatePort;
   readonly judge: Judge;
-  readonly counters: Pick<CounterReadings, "readNow">;
+  readonly counters: Pick<CounterReadings, "foresee">;
+  readonly rates: Pick<CallRates, "look">;
   /** Not the one of calls. */
   readonly denials: DenialLimit;
   readonly closedReason: () => Reason | undefined;
@@ -43,7 +46,7 @@ export async function previewCall(deps: PreviewDeps, authenticated: Authenticate
     const salt = deps.random.bytes(16);
     const attempt: Attempt = { authenticated, call, callId, salt, notBeforeMs: 0, child: undefined };
     const judged = deps.judge(attempt);
-    if (judged.kind === "allow") return await previewBudgets(deps, attempt, judged);
+    if (judged.kind === "allow") return await previewLimits(deps, attempt, judged);
     const denial = { tenantId, node: judged.recordedNode, reason: countedReason(attempt, judged) };
     const admitted = deps.denials.admit(denial, deps.clock.nowMs());
     // It may rest on a stale state, like every denial.
@@ -51,7 +54,7 @@ export async function previewCall(deps: PreviewDeps, authenticated: Authenticate
     const onHead = deps.judge(attempt);
     if (onHead.kind === "allow") {
       deps.denials.withdraw(denial, admitted);
-      return await previewBudgets(deps, attempt, onHead);
+      return await previewLimits(deps, attempt, onHead);
     }
     if (admitted.kind === "summarise") {
       return denied("rate_denials", { retryAfterSeconds: admitted.retryAfterSeconds });
@@ -66,26 +69,41 @@ export async function previewCall(deps: PreviewDeps, authenticated: Authenticate
   }
 }
 
-/** Of a call that is allowed but for what its budgets have left. */
-async function previewBudgets(deps: PreviewDeps, { authenticated }: Attempt, judged: Judged): Promise<Preview> {
-  const claims = judged.entry.claims.filter(({ mode }) => mode === "hard");
-  const { wouldDeny } = judged.entry;
-  if (claims.length === 0) return { kind: "allowed", wouldDeny };
+/** Of a call that is allowed but for its rates and what its budgets have left; in the order of the call. */
+async function previewLimits(deps: PreviewDeps, { authenticated }: Attempt, judged: Judged): Promise<Preview> {
   const { tenantId, agentId } = authenticated;
-  const { recordedNode } = judged;
-  const reading = await deps.counters.readNow({ tenantId, recordedNode, agentId }, claims);
-  if (reading.kind === "limited") return denied("rate_lookups", { retryAfterSeconds: reading.retryAfterSeconds });
-  for (const [index, claim] of claims.entries()) {
-    const left = claim.limit - (reading.totals[index] ?? 0);
-    if (claim.amount <= left) continue;
-    const denial = { tenantId, node: recordedNode, reason: "budget_exhausted" } as const;
-    const admitted = deps.denials.admit(denial, deps.clock.nowMs());
-    if (admitted.kind === "summarise") {
-      return denied("rate_denials", { retryAfterSeconds: admitted.retryAfterSeconds });
+  const { recordedNode, entry, rates } = judged;
+  if (rates.length > 0) {
+    const admission = deps.rates.look({ tenantId, root: entry.root }, rates, deps.clock.monotonicMs());
+    if (admission.kind === "refused") {
+      const { reason, retryAfterSeconds } = admission;
+      return denied(reason, { check: "rates", retryAfterSeconds });
     }
-    return denied("budget_exhausted", { check: "budget", ...budgetData(claim, left) });
   }
-  return { kind: "allowed", wouldDeny };
+  const { wouldDeny } = entry;
+  if (entry.claims.length === 0) return { kind: "allowed", wouldDeny };
+  const foreseen = await deps.counters.foresee({ tenantId, recordedNode, agentId }, entry);
+  switch (foreseen.kind) {
+    case "fits":
+      return { kind: "allowed", wouldDeny };
+    case "limited":
+      return denied("rate_lookups", { retryAfterSeconds: foreseen.retryAfterSeconds });
+    case "refused":
+      return limited(deps, { tenantId, node: recordedNode, reason: "budget_exhausted" }, () =>
+        denied("budget_exhausted", { check: "budget", ...budgetData(foreseen.claim, foreseen.remaining) }),
+      );
+    case "refused_nodes":
+      return limited(deps, { tenantId, node: recordedNode, reason: "budget_nodes" }, () =>
+        denied("budget_nodes", { check: "budget" }),
+      );
+  }
+}
+
+/** Whoever has been told no too often is told so, and no more. */
+function limited(deps: PreviewDeps, denial: Parameters<DenialLimit["admit"]>[0], tell: () => Preview): Preview {
+  const admitted = deps.denials.admit(denial, deps.clock.nowMs());
+  if (admitted.kind !== "summarise") return tell();
+  return denied("rate_denials", { retryAfterSeconds: admitted.retryAfterSeconds });
 }
 
 function denied(reason: Reason, data: Denial["data"] = {}): Preview {

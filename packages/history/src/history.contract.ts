@@ -16,6 +16,7 @@ import type { Database, DatabaseRole } from "@writ/db";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { commitJournal, commitJournalUnderLock, resolveBatch } from "./commit-journal.ts";
+import { foreseeClaims } from "./foresee-claims.ts";
 import type { HeadMark } from "./head-mark.ts";
 import type { EntryResult, JournalBatchResult, JournalEntry } from "./journal-entry.ts";
 import { endLease, lapseLeases, renewLease } from "./lease.ts";
@@ -773,6 +774,56 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         expect(kindsOf(await commit(gateway, [node(newNode()), node(first)]))).toEqual(["refused_nodes", "committed"]);
         const other = makeAllow(tenantId, { budgetNodesMax: 2, claims: [makeClaim(newNode(), { scope: "node" })] });
         expect(kindsOf(await commit(gateway, [other]))).toEqual(["committed"]);
+      });
+
+      test("are foreseen as the commit finds them, and foreseeing moves nothing", async () => {
+        const window = windowAt("minute", nowMs()).startMs - 600_000;
+        const claim = fc.record({
+          counter: fc.integer({ min: 0, max: 4 }),
+          amount: fc.integer({ min: 1, max: 3 }),
+          limit: fc.integer({ min: 0, max: 6 }),
+          mode: fc.constantFrom("hard" as const, "hard" as const, "soft" as const, "shadow" as const),
+        });
+        const call = fc.record({
+          root: fc.integer({ min: 0, max: 1 }),
+          window: fc.integer({ min: 0, max: 1 }),
+          nodesMax: fc.integer({ min: 1, max: 2 }),
+          claims: fc.array(claim, { maxLength: 4 }),
+        });
+        const seen = new Map<string, number>();
+        await fc.assert(
+          fc.asyncProperty(fc.array(call, { minLength: 8, maxLength: 12 }), async (calls) => {
+            const tenantId = await makeTenant(control);
+            const roots = [newNode(), newNode()];
+            // A node's counter is that of one root; the last one is nobody's node.
+            const counters = roots.map(() => Array.from({ length: 4 }, newNode));
+            const agent = newNode();
+            for (const { root, window: at, nodesMax, claims } of calls) {
+              const windowStartMs = window + at * 60_000;
+              const entry = makeAllow(tenantId, {
+                root: roots[root] ?? "",
+                budgetNodesMax: nodesMax,
+                claims: claims.map(({ counter, ...rest }) =>
+                  makeClaim(counters[root]?.[counter] ?? agent, {
+                    ...rest,
+                    window: "minute",
+                    windowStartMs,
+                    scope: counter < 4 ? "node" : "agent",
+                  }),
+                ),
+              });
+              const { root: node = "", budgetNodesMax = 0 } = entry;
+              const foresee = () => foreseeClaims(gateway, tenantId, { ...entry, root: node, budgetNodesMax });
+              const foreseen = [await foresee(), await foresee()];
+              const [result] = (await commit(gateway, [entry])).results;
+              const found = result?.kind === "committed" ? { kind: "fits" } : result;
+              expect(foreseen).toEqual([found, found]);
+              seen.set(found?.kind ?? "", (seen.get(found?.kind ?? "") ?? 0) + 1);
+            }
+          }),
+          { numRuns: 25 },
+        );
+        for (const kind of ["fits", "refused", "refused_nodes"]) expect(seen.get(kind), kind).toBeGreaterThan(5);
       });
 
       test("follow a model of reserving and settling, and never exceed their limits", async () => {

@@ -7,6 +7,7 @@ export {
   resolveBatch,
   type UnderLock,
 } from "./commit-journal.ts";
+export { type Claiming, type ForeseenClaims, foreseeClaims } from "./foresee-claims.ts";
 export { AUTHORITY_CHANNEL, type CommittedHead, type HeadMark } from "./head-mark.ts";
 export type {
   EntryResult,

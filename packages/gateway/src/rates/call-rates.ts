@@ -6,7 +6,7 @@
  * each root token has a bounded number of windows for the nodes below it, and each tenant for all of its.
  */
 import { type RateClaim, type Reason, ratePeriodMs } from "@writ/contract";
-import { type Counted, countAttempt } from "./count-attempt.ts";
+import { type Counted, countAttempt, lookAtAttempt } from "./count-attempt.ts";
 import { type RateStanding, waitSeconds } from "./rate-standing.ts";
 import { createRateTable, type RateGroup } from "./rate-table.ts";
 
@@ -28,6 +28,8 @@ export type RateAdmission =
 export interface CallRates {
   /** Counts one attempt, once, in all of its rates or in none. */
   admit(rated: Rated, claims: readonly RateClaim[], nowMs: number): RateAdmission;
+  /** What `admit` would say; counts nothing, and makes room for nothing. */
+  look(rated: Rated, claims: readonly RateClaim[], nowMs: number): RateAdmission;
   /** Forgets what is empty, and tells how often windows were shared for lack of room. */
   take(nowMs: number): readonly SharedRates[];
 }
@@ -55,32 +57,45 @@ export function createCallRates(options: { readonly liveGateways: () => number }
   const rules = createRateTable({ windowsMax: RULE_WINDOWS_MAX });
   const nodes = createRateTable({ windowsMax: NODE_WINDOWS_MAX });
 
-  function windowOf({ tenantId, root }: Rated, claim: RateClaim, nowMs: number): Counted["windows"] {
+  function windowOf(
+    { tenantId, root }: Rated,
+    claim: RateClaim,
+    { nowMs, counts }: { readonly nowMs: number; readonly counts: boolean },
+  ): Counted["windows"] {
+    const way = counts ? "find" : "look";
     const { scope, scopeId, per } = claim;
     // Tenant, scope and period are of closed forms without the separator; the free part is last.
     const name = `${tenantId} ${scope} ${per} ${scopeId}`;
-    if (scope !== "node") return rules.find(name, [], nowMs);
+    if (scope !== "node") return rules[way](name, [], nowMs);
     const groups: readonly RateGroup[] = [
       { name: `${tenantId} ${root}`, windowsMax: NODE_WINDOWS_OF_ROOT_MAX },
       { name: tenantId, windowsMax: NODE_WINDOWS_OF_TENANT_MAX },
     ];
-    return nodes.find(name, groups, nowMs);
+    return nodes[way](name, groups, nowMs);
+  }
+
+  function attempt(
+    rated: Rated,
+    claims: readonly RateClaim[],
+    at: { readonly nowMs: number; readonly counts: boolean },
+  ): RateAdmission {
+    const { nowMs, counts } = at;
+    const counted = claims.map((claim): Counted => {
+      const { scope, limit, per } = claim;
+      const name = `${scope === "node" ? "token" : scope}-${per}`;
+      return { name, limit, periodMs: ratePeriodMs(per), windows: windowOf(rated, claim, at) };
+    });
+    const found = (counts ? countAttempt : lookAtAttempt)(counted, options.liveGateways(), nowMs);
+    if (found.kind === "admitted") return found;
+    const scope = claims[found.index]?.scope ?? "tenant";
+    const { standings } = found;
+    const retryAfterSeconds = waitSeconds(found.waitMs);
+    return { kind: "refused", reason: REASONS_OF[scope], retryAfterSeconds, standings };
   }
 
   return {
-    admit(rated, claims, nowMs) {
-      const counted = claims.map((claim): Counted => {
-        const { scope, limit, per } = claim;
-        const name = `${scope === "node" ? "token" : scope}-${per}`;
-        return { name, limit, periodMs: ratePeriodMs(per), windows: windowOf(rated, claim, nowMs) };
-      });
-      const attempt = countAttempt(counted, options.liveGateways(), nowMs);
-      if (attempt.kind === "admitted") return attempt;
-      const scope = claims[attempt.index]?.scope ?? "tenant";
-      const { standings } = attempt;
-      const retryAfterSeconds = waitSeconds(attempt.waitMs);
-      return { kind: "refused", reason: REASONS_OF[scope], retryAfterSeconds, standings };
-    },
+    admit: (rated, claims, nowMs) => attempt(rated, claims, { nowMs, counts: true }),
+    look: (rated, claims, nowMs) => attempt(rated, claims, { nowMs, counts: false }),
     take(nowMs) {
       rules.sweep(nowMs);
       nodes.sweep(nowMs);

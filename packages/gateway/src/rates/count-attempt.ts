@@ -25,6 +25,18 @@ export type CountedAttempt =
     };
 
 export function countAttempt(rates: readonly Counted[], liveGateways: number, nowMs: number): CountedAttempt {
+  return attempt(rates, { liveGateways, nowMs, counts: true });
+}
+
+/** What would become of it: it is counted nowhere. */
+export function lookAtAttempt(rates: readonly Counted[], liveGateways: number, nowMs: number): CountedAttempt {
+  return attempt(rates, { liveGateways, nowMs, counts: false });
+}
+
+function attempt(
+  rates: readonly Counted[],
+  { liveGateways, nowMs, counts }: { readonly liveGateways: number; readonly nowMs: number; readonly counts: boolean },
+): CountedAttempt {
   const shares = rates.map((rate) => {
     const share = shareOf(rate, liveGateways);
     const used = rate.windows.reduce((sum, window) => sum + countIn(window, share.periodMs, nowMs), 0);
@@ -39,7 +51,8 @@ export function countAttempt(rates: readonly Counted[], liveGateways: number, no
   }
   const isAdmitted = index < 0;
   // Two of the rates may share a window, where the attempt is one all the same.
-  if (isAdmitted) for (const window of new Set(rates.map(({ windows: [first] }) => first))) countOne(window, nowMs);
+  if (isAdmitted && counts)
+    for (const window of new Set(rates.map(({ windows: [first] }) => first))) countOne(window, nowMs);
   const standings = shares.map(({ limit, periodMs, used }, at): RateStanding => {
     const remaining = Math.max(0, limit - used - (isAdmitted ? 1 : 0));
     const freeInMs = firstFreeMs(joined(rates, at), periodMs, nowMs);

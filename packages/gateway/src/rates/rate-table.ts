@@ -18,6 +18,8 @@ export interface RateTable {
    * smallest to the largest.
    */
   find(name: string, groups: readonly RateGroup[], nowMs: number): readonly [MovingWindow, ...MovingWindow[]];
+  /** The same to look at: no window is made, and none of what is found is to be counted in. */
+  look(name: string, groups: readonly RateGroup[], nowMs: number): readonly [MovingWindow, ...MovingWindow[]];
   /** Forgets what is empty. */
   sweep(nowMs: number): void;
   /** How often a shared window was found since the last time. */
@@ -71,29 +73,49 @@ export function createRateTable(options: { readonly windowsMax: number }): RateT
     return names.flatMap((name) => shared.get(name) ?? []).filter((window) => !isIdle(window, nowMs));
   }
 
+  /** A full group whose shared window a name comes into that has none of its own. */
+  function groupWithoutRoom(groups: readonly RateGroup[], nowMs: number): string | undefined {
+    const full = fullGroup(groups);
+    if (full === undefined || nowMs - sweptMs < SWEEP_EVERY_MS) return full;
+    sweep(nowMs);
+    return fullGroup(groups);
+  }
+
+  function sharedOf(
+    full: string,
+    groups: readonly RateGroup[],
+    nowMs: number,
+  ): readonly [MovingWindow, ...MovingWindow[]] {
+    return [shared.get(full) ?? makeMovingWindow(), ...sharedBefore(groups, full, nowMs)];
+  }
+
+  /** The first window of a name that there is room for. */
+  function firstOf(groups: readonly RateGroup[], nowMs: number): readonly [MovingWindow] {
+    const before = sharedBefore(groups, undefined, nowMs);
+    return [before.length === 0 ? makeMovingWindow() : joinMovingWindows(before)];
+  }
+
   return {
     find(name, groups, nowMs) {
       const known = entries.get(name);
       if (known !== undefined) return known.windows;
-      let full = fullGroup(groups);
-      if (full !== undefined && nowMs - sweptMs >= SWEEP_EVERY_MS) {
-        sweep(nowMs);
-        full = fullGroup(groups);
-      }
+      const full = groupWithoutRoom(groups, nowMs);
       if (full !== undefined) {
         sharedCount += 1;
-        let window = shared.get(full);
-        if (window === undefined) {
-          window = makeMovingWindow();
-          shared.set(full, window);
-        }
-        return [window, ...sharedBefore(groups, full, nowMs)];
+        const windows = sharedOf(full, groups, nowMs);
+        shared.set(full, windows[0]);
+        return windows;
       }
-      const before = sharedBefore(groups, undefined, nowMs);
-      const windows = [before.length === 0 ? makeMovingWindow() : joinMovingWindows(before)] as const;
+      const windows = firstOf(groups, nowMs);
       entries.set(name, { windows, groups });
       for (const { name: group } of groups) sizes.set(group, (sizes.get(group) ?? 0) + 1);
       return windows;
+    },
+    look(name, groups, nowMs) {
+      const known = entries.get(name);
+      if (known !== undefined) return known.windows;
+      const full = groupWithoutRoom(groups, nowMs);
+      return full === undefined ? firstOf(groups, nowMs) : sharedOf(full, groups, nowMs);
     },
     sweep,
     takeShared() {

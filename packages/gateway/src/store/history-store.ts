@@ -12,6 +12,7 @@ import {
   commitJournalUnderLock,
   type EntryResult,
   endLease,
+  foreseeClaims,
   type HeadMark,
   type JournalBatch,
   type JournalBatchResult,
@@ -152,15 +153,8 @@ export function createHistoryStores(options: HistoryStoreOptions): HistoryStores
       end: (id) => endLease(db, id),
     },
     counters: {
-      async totals(tenantId, claims) {
-        try {
-          return await readCounterTotals(db, tenantId, claims);
-        } catch (error) {
-          // A failure of the database.
-          if (error instanceof DatabaseError) throw new Failure("state_unavailable", "counters", { cause: error });
-          throw error;
-        }
-      },
+      totals: (tenantId, claims) => readCounterTotals(db, tenantId, claims).catch(failCounters),
+      foresee: (tenantId, claiming) => foreseeClaims(db, tenantId, claiming).catch(failCounters),
     },
     standings: { tell: (waits) => tellStandings(db, gatewayId, waits) },
     children: {
@@ -262,4 +256,10 @@ function describeResult(result: EntryResult): EntryAnswer {
     ...(exceeded === undefined ? {} : { exceeded }),
     ...(left === undefined ? {} : { left }),
   };
+}
+
+/** A failure of the database becomes the port's. */
+function failCounters(error: unknown): never {
+  if (error instanceof DatabaseError) throw new Failure("state_unavailable", "counters", { cause: error });
+  throw error;
 }
