@@ -411,6 +411,50 @@ describe.each(engines)("pruning on %s", (_name, start) => {
     expect(await prune(tenantId)).toMatchObject({ counters: 1, calls: 0 });
   });
 
+  test("looks for each row by its key, however many counters, carves and roots a tenant has", async () => {
+    const tenantId = await makeTenant(control);
+    // 1,500 counters that stay, 600 of them of living roots, as many carves, and 100 unknown calls of long ago on three of
+    // them each.
+    const run = (text: string): Promise<unknown> =>
+      migrate.transaction({ tenants: [tenantId] }, (q) => q.query(text, [tenantId]));
+    const counter = (n: string): string => `substr(sha256(('counter ' || ${n})::bytea), 1, 16)`;
+    await run(`INSERT INTO budget_charge (tenant_id, counter, root, window_start, charged)
+      SELECT $1::uuid, ${counter("n")}, CASE WHEN n <= 600 THEN ${counter("'root ' || n")} END, 0, 1
+      FROM generate_series(1, 1500) AS n`);
+    await run(`INSERT INTO authority (tenant_id, kind, id, version, revision, created_ms, value)
+      SELECT $1::uuid, 'root_token', encode(${counter("'root ' || n")}, 'hex'), 1, 1, 0, '{"expiresAtMs":9e15}'::jsonb
+      FROM generate_series(1, 600) AS n`);
+    await run(`INSERT INTO carve (tenant_id, node, parent_counter, child_counter, amount, path, expires_ms)
+      SELECT $1::uuid, 'n' || n, ${counter("n")}, ${counter("'none ' || n")}, 1, '{}', 9000000000000
+      FROM generate_series(1, 600) AS n`);
+    await run(`INSERT INTO open_call (tenant_id, call_id, gateway_id, opened_us, state, counters, window_starts, amounts)
+      SELECT $1::uuid, gen_random_uuid(), gen_random_uuid(), 0, 'unknown',
+        ${counter("n")} || ${counter("n + 1")} || ${counter("n + 2")}, '{0,0,0}', '{1,1,1}'
+      FROM generate_series(1, 100) AS n`);
+
+    const read = await control.transaction({ tenants: [tenantId] }, async (q) => {
+      // What transactions before this one read and have not reported yet is counted, too.
+      const count = async (): Promise<Map<string, number>> => {
+        const rows = await q.query<{ name: string; read: number }>(
+          `SELECT relname AS name, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) AS read
+           FROM pg_stat_xact_user_tables`,
+        );
+        return new Map(rows.map((row) => [row.name, row.read]));
+      };
+      const before = await count();
+      const [pruned] = await q.query("SELECT counters, calls FROM writ_prune($1::uuid, NULL, NULL, 200)", [tenantId]);
+      expect(pruned).toEqual({ counters: 0, calls: 0 });
+      const after = await count();
+      return (table: string): number => (after.get(table) ?? 0) - (before.get(table) ?? 0);
+    });
+    // A page of counters is found once and looked at once; each claim has one row looked for.
+    expect(read("budget_charge")).toBeGreaterThanOrEqual(200);
+    expect(read("budget_charge")).toBeLessThanOrEqual(2 * 200 + 3 * 100);
+    // One row for each counter of a root, and the carve that comes next for each counter.
+    expect(read("authority")).toBeLessThanOrEqual(200);
+    expect(read("carve")).toBeLessThanOrEqual(200);
+  });
+
   test("goes page by page to the end of what there is, however much it is", async () => {
     const tenantId = await makeTenant(control);
     await migrate.transaction({ tenants: [tenantId] }, async (q) => {
