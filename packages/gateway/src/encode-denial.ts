@@ -80,9 +80,9 @@ export function encodeDenial(denial: Pick<Denial, "reason" | "hidden" | "data">,
   switch (context.all === true && isName && manner === "hidden_upstream" ? "hidden_tool" : manner) {
     case "hidden_tool":
       if (context.named !== undefined)
-        return jsonRpcError(200, headers, context.idText, unknown(context.named, context));
+        return jsonRpcError(200, "named_unknown", headers, context.idText, unknown(context.named, context));
       if (context.tool === "") return makeProblem("upstream_unknown", { headers, callId });
-      return jsonRpcError(200, headers, context.idText, {
+      return jsonRpcError(200, "tool_unknown", headers, context.idText, {
         code: REASONS.tool_unknown.jsonRpc,
         message: `Unknown tool: ${context.tool}`,
       });
@@ -213,22 +213,24 @@ function explained(
   if (context.callId !== undefined) data["callId"] = context.callId;
   data["help"] = help(reason);
   const isMismatch = reason === "fault_header" && context.stateless === true;
-  return jsonRpcError(status, headers, context.idText, {
+  return jsonRpcError(status, reason, headers, context.idText, {
     code: isMismatch ? HEADER_MISMATCH : REASONS[reason].jsonRpc,
     message: REASONS[reason].sentence,
     data,
   });
 }
 
+/** What an upstream says is never under this header, whatever code and data it makes up. */
 function jsonRpcError(
   status: number,
+  reason: Reason,
   headers: Readonly<Record<string, string>>,
   idText: string,
   error: Readonly<Record<string, unknown>>,
 ): Problem {
   return {
     status,
-    headers: { "content-type": "application/json", ...headers },
+    headers: { "content-type": "application/json", "writ-reason": reason, ...headers },
     body: `{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(error)}}`,
   };
 }

@@ -21,7 +21,7 @@ export function makeProblem(reason: Reason, options: ProblemOptions = {}): Probl
   const status = options.status ?? http;
   return {
     status,
-    headers: { "content-type": "application/problem+json", ...options.headers },
+    headers: { "content-type": "application/problem+json", "writ-reason": reason, ...options.headers },
     body: JSON.stringify({
       type: `urn:writ:reason:${reason}`,
       title: sentence,

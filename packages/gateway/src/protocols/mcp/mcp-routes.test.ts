@@ -630,6 +630,41 @@ describe("the stateless revision", () => {
     expect(gate.calls).toEqual([]);
   });
 
+  test("says by a header whether an error is its own or the upstream's, which may say anything", async () => {
+    const { url } = await start({
+      deny: (one) => (one.arguments["message"] === "no" ? denial("budget_exhausted") : undefined),
+    });
+    const told: [unknown, string | null][] = [];
+    for (const body of [call("error"), call("echo").replace('"hi"', '"no"'), call("die")]) {
+      const name = String(JSON.parse(body).params.name);
+      const { text, headers } = await post(url, body, stateless("tools/call", name));
+      told.push([JSON.parse(text).error.code, headers.get("writ-reason")]);
+    }
+    expect(told).toEqual([
+      [-32603, null],
+      [-32016, "budget_exhausted"],
+      [-32019, "upstream_failed"],
+    ]);
+  });
+
+  test.each(["/mcp/fake", "/mcp"])("listens to a hundred resources with one request, on %s", async (path) => {
+    const { port, gate } = await start({
+      era: "stateless",
+      deny: ({ action }) => (action === "resource.subscribe" ? denial("policy_default_deny") : undefined),
+    });
+    const uris = (many: number) =>
+      Array.from({ length: many }, (_, at) => (path === "/mcp" ? `fake+r:${at}` : `r:${at}`));
+    const listen = (many: number) => {
+      const notifications = JSON.stringify({ resourceSubscriptions: uris(many) });
+      const body = `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":${notifications},${META}}}`;
+      return post(`http://127.0.0.1:${port}${path}`, body, stateless("subscriptions/listen"));
+    };
+    const refused = await listen(101);
+    expect([refused.status, refused.headers.get("writ-reason"), gate.calls.length]).toEqual([400, "fault_params", 0]);
+    await listen(100);
+    expect(gate.calls.filter(({ action }) => action === "resource.subscribe")).toHaveLength(100);
+  });
+
   test("names the revisions it knows to whoever asks for another", async () => {
     const { url } = await start();
     const body = call("echo").replace("2026-07-28", "2030-01-01");

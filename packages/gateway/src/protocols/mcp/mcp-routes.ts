@@ -213,7 +213,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   /** The stateless revision's way to hear of what belongs to no request: a request that lasts. */
   async function listen(turn: Turn, request: McpRequest, accepts: Accepts, era: Era): Promise<void> {
     const wants = readListening(request.params);
-    if (wants === undefined || wants.uris.length > limits.subscriptionsMax) {
+    if (wants === undefined || wants.uris.length > limits.listenUrisMax) {
       return fault(turn, "fault_params", request.idText);
     }
     if (!accepts.stream) return fault(turn, "fault_media_type", "null");
@@ -239,7 +239,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const { exchange, authenticated: agent, resourceMetadataUrl } = turn;
     const { idText } = request;
     const wants = readListening(request.params);
-    if (wants === undefined || wants.uris.length > limits.subscriptionsMax) return fault(turn, "fault_params", idText);
+    if (wants === undefined || wants.uris.length > limits.listenUrisMax) return fault(turn, "fault_params", idText);
     if (!accepts.stream) return fault(turn, "fault_media_type", "null");
     const inFlight = inFlightOf(exchange);
     if (inFlight.has(request.idKey)) return fault(turn, "duplicate_in_flight", idText);
@@ -834,7 +834,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         void stream.response("error", error); // the last thing on this stream: nobody waits for it
       } else {
         const text = `{"jsonrpc":"2.0","id":${idText},"error":${error}}`;
-        exchange.answer(200, { "content-type": "application/json", "writ-call-id": end.callId }, text);
+        exchange.answer(200, { ...JSON_TYPE, "writ-call-id": end.callId, "writ-reason": end.reason }, text);
       }
     }
   }

@@ -63,8 +63,10 @@ export interface McpSessionLimits {
   readonly inFlightMax: number;
   /** Requests of upstreams to the client of one session that wait for its answer. */
   readonly askedMax: number;
-  /** Resources that the client of one session, or one listening, is subscribed to. */
+  /** Resources that the client of one session is subscribed to. */
   readonly subscriptionsMax: number;
+  /** Resources that one request listens to: each is a decision of its own. */
+  readonly listenUrisMax: number;
 }
 
 export const MCP_SESSION_LIMITS: McpSessionLimits = {
@@ -74,6 +76,7 @@ export const MCP_SESSION_LIMITS: McpSessionLimits = {
   inFlightMax: 256,
   askedMax: 32,
   subscriptionsMax: 1000,
+  listenUrisMax: 100,
 };
 
 export function createMcpSessions(options: {
