@@ -216,6 +216,52 @@ describe("writ import", () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
+  test("carries a server with headers over where Writ was started without configuration, and knows where it was not", async () => {
+    const plain = await startWrit({ command: "serve" });
+    try {
+      const credentials = join(plain.directory, "data", "credentials");
+      expect((await stat(credentials)).mode & 0o777).toBe(0o700);
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`; // a TCP listener has an AddressInfo
+      const path = await project("plain", {
+        crm: { type: "http", url, headers: { Authorization: `Bearer ${SECRET}` } },
+      });
+      const run = async (dataDir: string): Promise<Ended> => {
+        const env = { WRIT_DATA_DIR: dataDir };
+        const ended = await runCommand(plain, ["import", path, "--write"], { directory, env, timeoutMs: 120_000 });
+        everythingSaid.push(ended.out, ended.notes);
+        return ended;
+      };
+      const elsewhere = await run(join(directory, "no-gateway-started-here"));
+      expect([elsewhere.code, elsewhere.notes]).toEqual([2, expect.stringContaining("where the gateway was started")]);
+
+      const before = seen.length;
+      const imported = await run(join(plain.directory, "data"));
+      expect(imported.notes).toContain("Minted a token");
+      expect(imported.code).toBe(0);
+      expect(seen.slice(before)).toContain(`Bearer ${SECRET}`);
+      const file = join(credentials, "crm-authorization");
+      expect(await readFile(file, "utf8")).toBe(`${SECRET}\n`);
+      expect((await stat(file)).mode & 0o777).toBe(0o600);
+      const token = (await readdir(join(plain.directory, "data", "tokens")))[0] ?? "";
+      const secret = (await readFile(join(plain.directory, "data", "tokens", token), "utf8")).trim();
+      const client = await connect(path, "crm", { WRIT_TOKEN: secret });
+      expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(["look"]);
+      await client.callTool({ name: "look", arguments: {} });
+      await client.close();
+      expect(seen.at(-1)).toBe(`Bearer ${SECRET}`);
+
+      // And the report of what rules would have denied.
+      const command = (...argv: readonly string[]): Promise<Ended> => runCommand(plain, argv, { directory });
+      const report = await command("observe", "report", "crm");
+      expect(report.out).toMatch(/claude-code +tool\.call crm\/look|claude-code .*look.* policy_default_deny/);
+      await writeFile(join(directory, "proposed.yaml"), (await command("policy", "show")).out);
+      const tried = await command("policy", "try", "proposed.yaml", "--upstream", "crm");
+      expect(tried.out).toContain("Would be denied: 1\n");
+    } finally {
+      await plain.dispose();
+    }
+  });
+
   test("leaves nothing of a server that does not start, and carries the others over", async () => {
     const path = await project("half", {
       broken: { command: join(directory, "no-such-program") },

@@ -32,7 +32,7 @@ export async function loadServerConfig(context: CliContext, options: { readonly 
   return loadConfig({ file, environment, directory: context.directory });
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

@@ -41,7 +41,10 @@ export async function doctor(config: Config): Promise<readonly Finding[]> {
   );
   say("upstream_addresses", ...describeAddresses(config));
   const { credentialsDir } = config.upstreams;
-  if (credentialsDir !== undefined) say("upstream_credentials", ...(await describeCredentials(credentialsDir)));
+  if (credentialsDir !== undefined) {
+    const isDefault = !config.sources.has("upstreams.credentialsDir");
+    say("upstream_credentials", ...(await describeCredentials(credentialsDir, isDefault)));
+  }
   const { stdioRunner: runner } = config.upstreams;
   if (runner.length > 0) {
     const check = { runner, environmentFile: `/proc/${process.pid}/environ`, path: process.env["PATH"] ?? "" };
@@ -88,7 +91,7 @@ export async function doctor(config: Config): Promise<readonly Finding[]> {
 }
 
 /** Says names and numbers of files, and reads none. */
-async function describeCredentials(directory: string): Promise<[Finding["state"], string]> {
+async function describeCredentials(directory: string, isDefault: boolean): Promise<[Finding["state"], string]> {
   try {
     const names = (await readdir(directory)).filter((name) => !name.startsWith("."));
     const open: string[] = [];
@@ -98,6 +101,9 @@ async function describeCredentials(directory: string): Promise<[Finding["state"]
       : ["bad", `accessible to everybody, so no gateway reads them: ${open.join(", ")}; run: chmod 600`];
   } catch (error) {
     // A failure of the file system becomes a finding.
+    if (isDefault && error instanceof Error && "code" in error && error.code === "ENOENT") {
+      return ["good", `${directory} is made when a gateway starts`];
+    }
     return ["bad", `${directory} cannot be read (${error instanceof Error ? error.message : String(error)})`];
   }
 }

@@ -1,4 +1,5 @@
 /** Starts one plane or both in this process, and for `serve` sets up a first start so that a call can be made at once. */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Control } from "@writ/control";
 import type { Gateway, ObservedOfTenant } from "@writ/gateway";
@@ -254,6 +255,11 @@ async function makeGateway(
   return {
     gateway,
     async start() {
+      const { credentialsDir } = config.upstreams;
+      // One that somebody names is theirs to make.
+      if (credentialsDir !== undefined && !config.sources.has("upstreams.credentialsDir")) {
+        await mkdir(credentialsDir, { recursive: true, mode: 0o700 });
+      }
       await gateway.start();
       const { port, wanted } = await listenNear({
         plane: "gateway",

@@ -7,7 +7,7 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 import type { AgentView, UpstreamView } from "@writ/contract/admin";
 import { type AdminSession, dataDirectory, readUrl } from "../admin-session.ts";
-import { loadServerConfig } from "../config.ts";
+import { exists, loadServerConfig } from "../config.ts";
 import { shellWord } from "../connect-agent.ts";
 import { EXIT, refused } from "../exit-codes.ts";
 import { explainError } from "../explain-error.ts";
@@ -203,9 +203,10 @@ async function findCredentialsDir(session: AdminSession, { credentialsDir }: Imp
   if (credentialsDir !== undefined) return resolve(context.directory, credentialsDir);
   const config = await loadServerConfig(context, {});
   const found = config.upstreams.credentialsDir;
-  if (found !== undefined) return found;
+  // Where nobody named one it is the gateway that makes it: it is not there where no gateway has started.
+  if (found !== undefined && (config.sources.has("upstreams.credentialsDir") || (await exists(found)))) return found;
   throw refused(
-    "Headers of http servers go into files that the gateway reads: start it with upstreams.credentialsDir (WRIT_UPSTREAMS_CREDENTIALS_DIR), and name that directory with --credentials-dir.",
+    "Headers of http servers go into files that the gateway reads. Run this where the gateway was started (WRIT_DATA_DIR names its data directory), or name its upstreams.credentialsDir with --credentials-dir.",
   );
 }
 

@@ -2,7 +2,7 @@
  * Reads the configuration: environment over file over defaults, each setting checked by the schema. Every problem is
  * collected and said with its place. What production demands is in check-production.ts; no key material is read here.
  */
-import { dirname, isAbsolute, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { nearestName } from "@writ/contract";
 import type { TSchema } from "typebox";
 import { Check } from "typebox/value";
@@ -232,7 +232,8 @@ function resolveConfig(
     },
     upstreams: {
       stdioRunner: get<readonly string[] | undefined>("upstreams.stdioRunner") ?? [],
-      credentialsDir: resolvePath("upstreams.credentialsDir"),
+      credentialsDir:
+        resolvePath("upstreams.credentialsDir") ?? (mode === "development" ? join(dataDir, "credentials") : undefined),
       allowedAddresses:
         get<readonly string[] | undefined>("upstreams.allowedAddresses") ??
         (mode === "development" ? LOOPBACK_RULES : []),

@@ -169,7 +169,8 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
       credentialsDir: text({
         description:
           "A directory with one file for each credential that upstreams are sent by HTTP: one line, not accessible to everybody. A file that changes is read again within a second.",
-        defaultNote: "none: no upstream can have credentials",
+        defaultNote:
+          "in development `dataDir`/credentials, made at the start with mode 0700; else none: no upstream can have any",
       }),
       allowedAddresses: texts({
         description:
