@@ -12,6 +12,7 @@ import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as StdioV1 } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import {
+  CallToolResultSchema,
   CreateMessageRequestSchema,
   ElicitRequestSchema,
   ResourceUpdatedNotificationSchema,
@@ -25,6 +26,11 @@ rules:
   - id: all
     effect: allow
     match: { action: ["*"], upstream: [everything-stdio, everything-http, everything-sse, filesystem, memory] }
+`;
+
+const NO_TASKS = `  - id: no-tasks
+    effect: deny
+    match: { action: tool.call, tool: everything-stdio/simulate-research-query }
 `;
 
 const program = (name: string): string =>
@@ -223,4 +229,56 @@ describe.each(SERVERS)("the official server $upstream", ({ upstream, server, ste
       .map((what) => `${what}: ${differenceOf(expected[what] ?? "", came[what] ?? "")}`);
     expect(differences).toEqual([]);
   });
+});
+
+test("a tool that only runs as a long-running task is listed where a rule allows it, and no task is passed on", async () => {
+  const connect = async (target: Target): Promise<ClientV1> => {
+    const tasks = { requests: { sampling: { createMessage: {} }, elicitation: { create: {} } } };
+    const client = new ClientV1({ name: "test", version: "1" }, { capabilities: { ...CAPABILITIES, tasks } });
+    const transport =
+      target.kind === "direct"
+        ? new StdioV1({ command: process.execPath, stderr: "ignore", ...started(target.command) })
+        : new TransportV1(new URL(target.url), { requestInit: requestInit() });
+    // The SDK's own types disagree with exactOptionalPropertyTypes about its own transport.
+    await client.connect(transport as Parameters<typeof client.connect>[0]);
+    return client;
+  };
+  const namesOf = async (client: ClientV1) => (await client.listTools()).tools.map(({ name }) => name);
+  const TASK_TOOL = "simulate-research-query";
+  const direct = await connect({ kind: "direct", command: COMMANDS.everything() });
+  const known = await namesOf(direct);
+  await direct.close();
+  await registerChild("everything-stdio", "everything", await makeDirectory());
+  const through = await connect({ kind: "through", url: rig.url("everything-stdio") });
+  try {
+    expect(known).toContain(TASK_TOOL);
+    const listed = await namesOf(through);
+    expect(listed).toContain(TASK_TOOL);
+    // The server lists these to clients that run tasks; to the server, Writ is none.
+    const missing = known.filter((name) => !listed.includes(name));
+    expect(missing.sort()).toEqual(["trigger-elicitation-request-async", "trigger-sampling-request-async"]);
+    expect(through.getServerCapabilities()?.tasks).toBeUndefined();
+
+    const params = { name: TASK_TOOL, arguments: { topic: "tea" } };
+    const call = (more: object) =>
+      through.request({ method: "tools/call", params: { ...params, ...more } }, CallToolResultSchema);
+    // The server's own answer.
+    await expect(call({})).resolves.toMatchObject({
+      isError: true,
+      content: [{ text: expect.stringMatching(/task/) }],
+    });
+    await expect(call({ task: { ttl: 60_000 } })).rejects.toThrow(/fault_params/);
+  } finally {
+    await through.close();
+  }
+
+  // It is as hidden as every other tool that no rule allows.
+  await applyRules(rig.admin, TENANT, `${RULES}${NO_TASKS}`);
+  const hidden = await connect({ kind: "through", url: rig.url("everything-stdio") });
+  try {
+    expect(await namesOf(hidden)).not.toContain(TASK_TOOL);
+  } finally {
+    await hidden.close();
+    await applyRules(rig.admin, TENANT, RULES);
+  }
 });
