@@ -20,7 +20,7 @@ const COUNT_COLUMNS: readonly Column<Group>[] = [
 const RULE: Column<Group> = { title: "RULE", value: ({ ruleId }) => ruleId };
 
 const WHY = {
-  name: "what it was on is not in the log",
+  name: "the log has what it was on as a digest",
   gone: "who made it is not on record any more",
   policy: "the rules fail",
 } as const;
@@ -78,8 +78,10 @@ export async function tryPolicy(
     after = answer.next;
   } while (after !== undefined);
   const items = [...groups.values()].sort((a, b) => b.count - a.count);
-  const counted = (outcome: PolicyTryGroup["outcome"]): number =>
-    items.filter((item) => item.outcome === outcome).reduce((total, { count }) => total + count, 0);
+  const counted = (outcome: PolicyTryGroup["outcome"], why?: PolicyTryGroup["why"]): number =>
+    items
+      .filter((item) => item.outcome === outcome && (why === undefined || item.why === why))
+      .reduce((total, { count }) => total + count, 0);
   const { calls, before } = sum;
   const totals = {
     calls,
@@ -88,6 +90,11 @@ export async function tryPolicy(
     denied: counted("deny"),
     dependsOnArguments: counted("arguments"),
     unknown: counted("unknown"),
+    unknownBecause: {
+      name: counted("unknown", "name"),
+      gone: counted("unknown", "gone"),
+      policy: counted("unknown", "policy"),
+    },
   };
   const recomputed = calls === 0 ? 1 : (totals.allowed + totals.denied) / calls;
   await show({ digest, ...totals, recomputed, items }, () => {
@@ -96,10 +103,38 @@ export async function tryPolicy(
       const rows = items.filter((item) => item.outcome === outcome);
       return rows.length === 0 ? "" : `${title}: ${counted(outcome)}\n${formatTable<Group>(rows, columns)}\n`;
     });
-    const share = `Recomputed ${totals.allowed + totals.denied} of ${calls} calls (${Math.floor(recomputed * 100)} %).\n`;
+    const share = describeShare(totals);
     const rest = before === 0 ? "" : `${before} further calls were refused before any rule was asked.\n`;
     return `${parts.join("")}${share}${rest}`;
   });
+}
+
+interface Totals {
+  readonly calls: number;
+  readonly allowed: number;
+  readonly denied: number;
+  readonly dependsOnArguments: number;
+  readonly unknownBecause: Readonly<Record<keyof typeof WHY, number>>;
+}
+
+/** Of how many calls the report speaks, and of how many it does not and why: nobody is to take silence for an allow. */
+export function describeShare({ calls, allowed, denied, dependsOnArguments, unknownBecause }: Totals): string {
+  const recomputed = allowed + denied;
+  const share = `Recomputed ${recomputed} of ${calls} calls (${Math.floor((recomputed / calls) * 100)} %).\n`;
+  const reasons = (
+    [
+      [
+        unknownBecause.name,
+        "The log holds what it was on (a resource, a prompt, a path, a name of no tool) as a salted digest",
+      ],
+      [dependsOnArguments, "It depends on arguments, which the log holds as a salted digest"],
+      [unknownBecause.gone, "Who made it is not on record any more"],
+      [unknownBecause.policy, "The rules fail"],
+    ] as const
+  ).filter(([count]) => count > 0);
+  if (reasons.length === 0) return share;
+  const lines = reasons.map(([count, why]) => `  ${String(count).padStart(String(calls).length)}  ${why}.\n`);
+  return `${share}Not recomputed: ${calls - recomputed}. These rules may allow or deny them; only observation tells.\n${lines.join("")}`;
 }
 
 function add(groups: Map<string, Group>, group: Group): void {
