@@ -261,6 +261,41 @@ describe("the data listener", () => {
     await expect.poll(() => ended, { timeout: 5000 }).toBe(true);
   });
 
+  test.each(["is gone", "stops reading"])(
+    "cuts nothing of a route that outlives its peer, which %s, until the drain",
+    async (how) => {
+      let cut: AbortSignal | undefined;
+      let left = 0;
+      let over: (() => void) | undefined;
+      const pour: Route = {
+        method: "POST",
+        pattern: "/pour",
+        async handle(exchange) {
+          cut = exchange.cut.signal;
+          exchange.response.writeHead(200, streamHeaders({ "content-type": "text/event-stream" }));
+          exchange.outlive(() => {
+            left += 1;
+          });
+          while (left === 0) await exchange.write("x".repeat(65536));
+          await new Promise<void>((resolve) => {
+            over = resolve;
+          });
+        },
+      };
+      const { port, listener } = await start({ writeStallMs: 50 }, [pour]);
+      const peer = dial(port);
+      peer.socket.write(head("content-length: 0\r\n", "/pour"));
+      await expect.poll(() => peer.received().length).toBeGreaterThan(0);
+      if (how === "is gone") peer.socket.destroy();
+      else peer.socket.pause();
+      await expect.poll(() => over).toBeDefined();
+      expect(cut?.aborted).toBe(false);
+      over?.();
+      peer.socket.destroy();
+      await listener.drain(1_000);
+    },
+  );
+
   test("a route that fails says nothing of why", async () => {
     const broken: Route = { method: "POST", pattern: "/broken", handle: () => Promise.reject(new Error("a secret")) };
     const { port } = await start({}, [broken]);
@@ -288,6 +323,8 @@ describe("the data listener", () => {
         exchange.cut.signal.addEventListener("abort", () => {
           cut += 1;
         });
+        // What outlives its peer does not outlive the drain.
+        exchange.outlive(() => undefined);
         await new Promise<void>((resolve) => finishers.push(resolve));
         exchange.answer(200, {}, "done");
       },

@@ -51,6 +51,8 @@ export interface Exchange {
   readonly remoteAddress: string;
   /** Aborted when the peer is gone before its answer was complete, or the drain is over; a route may abort it too. */
   readonly cut: AbortController;
+  /** From now on a peer that is gone cuts nothing: `left` is called instead, maybe more than once. The drain still cuts. */
+  outlive(left: () => void): void;
   /** Tells in the headers of the answer where rates stand, unless it has begun. A later word on one of them counts. */
   rated(standings: readonly RateStanding[]): void;
   /** Reads the body whole, once. A fault is to be answered by the caller. */
@@ -159,24 +161,32 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       bodiesBytes -= held;
       held = 0;
       running.delete(gone);
-      if (!response.writableFinished) gone.abort();
+      if (!response.writableFinished) leave();
       if (running.size === 0) idle?.();
     });
     // A peer that is gone shows on the response, which closes; the error itself says nothing more.
     request.on("error", ignore);
     response.on("error", ignore);
 
+    let left: (() => void) | undefined;
+    const leave = (): void => {
+      if (left === undefined) gone.abort();
+      else left();
+    };
     const exchange: OpenExchange = {
       request,
       response,
       params: NO_PARAMS,
       remoteAddress: socket.remoteAddress ?? "",
       cut: gone,
+      outlive(instead) {
+        left = instead;
+      },
       rated: createRated(response),
       readBody: () => readBody(request, response, reserve),
       answer: (status, headers, body) => answer(request, response, status, headers, body),
       problem: (problem) => answer(request, response, problem.status, problem.headers, problem.body),
-      write: (part) => write(response, gone, part),
+      write: (part) => write(response, leave, part),
     };
     function reserve(bytes: number): boolean {
       if (bodiesBytes + bytes > limits.bodiesBytesMax) return false;
@@ -292,10 +302,10 @@ export function createDataListener(options: DataListenerOptions): DataListener {
     setTimeout(() => socket.destroy(), limits.refusedLingerMs).unref();
   }
 
-  function write(response: ServerResponse, gone: AbortController, part: string | Uint8Array): void | Promise<void> {
+  function write(response: ServerResponse, leave: () => void, part: string | Uint8Array): void | Promise<void> {
     if (response.destroyed || response.writableEnded) {
       // Said at once: a writer that only looks at the signal must not go on until the next event.
-      gone.abort();
+      leave();
       return;
     }
     if (!response.headersSent) throw new TypeError("a stream is written to before it has begun");
@@ -310,7 +320,7 @@ export function createDataListener(options: DataListenerOptions): DataListener {
       const timer = setTimeout(() => {
         log("listener.stalled", {});
         response.destroy();
-        gone.abort();
+        leave();
         done();
       }, limits.writeStallMs);
       response.once("drain", done);
