@@ -228,6 +228,7 @@ async function startPlanes(parts: {
     random: createSystemRandom(),
     log,
     callDeadlineMs: 10_000,
+    resumeWithinMs: 30_000,
     tellsBudgets: false,
     catalogueIntervalMs: 300_000,
     stdioRunner: [],

@@ -31,6 +31,12 @@ export const REASONS = {
   },
   fault_too_large: { http: 413, jsonRpc: null, sentence: "The request is larger than this listener accepts." },
   fault_session: { http: 404, jsonRpc: null, sentence: "There is no such MCP session; initialize a new one." },
+  fault_event_id: {
+    http: 400,
+    jsonRpc: null,
+    sentence:
+      "No stream of this session can be taken up after this event: it was read to its end, was cut, waited for too long or said more than is kept. Whether a call ran can be learnt by making it again under its idempotency key.",
+  },
   fault_timeout: { http: 408, jsonRpc: null, sentence: "The request did not arrive in time." },
   fault_origin: {
     http: 403,

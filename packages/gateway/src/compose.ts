@@ -21,6 +21,8 @@ export interface GatewayListenerOptions extends GatewayOptions {
   readonly allowedOrigins: readonly string[];
   /** How agents reach the gateway; a function, because the port may be found late. */
   readonly publicUrl: () => string;
+  /** How long an agent of a revision with sessions may be away from the stream of a call. */
+  readonly resumeWithinMs: number;
   readonly limits?: Partial<ListenerLimits>;
 }
 
@@ -42,13 +44,13 @@ const DRAIN_MS = 10_000;
 export function createGateway(options: GatewayListenerOptions): Gateway {
   const core = createGatewayCore(options);
   const { gate, notReady } = core;
-  const { clock, random, version, publicUrl, log } = options;
+  const { clock, random, version, publicUrl, resumeWithinMs, log } = options;
   const listener = createDataListener({
     limits: { ...DATA_LISTENER_LIMITS, ...options.limits },
     allowedHosts: options.allowedHosts,
     allowedOrigins: options.allowedOrigins,
     routes: [
-      ...createMcpRoutes({ gate, clock, random, publicUrl, version }),
+      ...createMcpRoutes({ gate, clock, random, publicUrl, version, resumeWithinMs }),
       ...createHttpRoutes({ gate, publicUrl }),
       ...createAttenuateRoutes({ gate, publicUrl }),
       ...createBudgetRoutes({ gate, publicUrl }),

@@ -109,6 +109,11 @@ export interface CallSink extends AnswerSink {
    * the policy would have denied the call for if its upstream were not under observation.
    */
   allowed(callId: string, left?: readonly BudgetLeft[], wouldDeny?: Reason): void;
+  /**
+   * Asked when the call has ended: resolves when nothing of its answer is kept any more for an agent that may come back for
+   * it; undefined where nothing is. Until then the call is reviewed, and its cut ends what is kept.
+   */
+  kept?(): Promise<void> | undefined;
   /** An answer that Writ gives itself (a list from the pinned catalogue, a recorded child). */
   local(json: string): void | Promise<void>;
 }

@@ -304,3 +304,42 @@ test.each([
   expect(await delegate(deps)).toEqual({ reason: "rate_denials", given: [] });
   expect(committed).toHaveLength(DENIALS_RECORDED_MAX);
 });
+
+test("I5 as long as its answer is kept for its agent a call that has ended is reviewed, and its outcome stays what it was", async () => {
+  let revoked = false;
+  const { deps, outcomes } = makeWorld({
+    judge: () => (revoked ? judged("deny", "token_revoked", 2) : judged("allow", "policy_allow", 1)),
+    revision: () => (revoked ? 2 : 1),
+  });
+  const kept = Promise.withResolvers<void>();
+  const cut = new AbortController();
+  await handleCall(deps, AGENT, call("echo"), { ...SINK, kept: () => kept.promise }, cut);
+  expect([deps.openCalls.size, cut.signal.aborted]).toEqual([1, false]);
+  expect(outcomes).toMatchObject([{ outcome: "completed", event: { fields: { status: "ok" } } }]);
+  deps.openCalls.review("t");
+  expect(cut.signal.aborted).toBe(false);
+  revoked = true;
+  deps.openCalls.review("t");
+  expect([outcomes.length, cut.signal.aborted]).toEqual([1, true]);
+  kept.resolve();
+  await expect.poll(() => deps.openCalls.size).toBe(0);
+});
+
+test.each(["draining", "closed meanwhile"])("an answer is kept by no gateway that is %s", async (when) => {
+  const { deps, outcomes } = makeWorld({ judge: () => judged("allow", "policy_allow", 1) });
+  let closed = false;
+  const kept = Promise.withResolvers<void>();
+  const cut = new AbortController();
+  const sink: CallSink = {
+    ...SINK,
+    allowed() {
+      closed = when !== "draining";
+    },
+    kept: () => kept.promise,
+  };
+  const closedReason = (): "gateway_draining" | undefined => (closed ? "gateway_draining" : undefined);
+  await handleCall({ ...deps, closedReason }, AGENT, call("echo"), sink, cut);
+  if (when === "draining") deps.openCalls.cutLasting("gateway_draining");
+  expect(cut.signal.aborted).toBe(true);
+  expect(outcomes).toMatchObject([{ outcome: "completed", event: { fields: { status: "ok" } } }]);
+});

@@ -491,7 +491,9 @@ async function send(
     deps.log.error({ callId, error }, "an upstream adapter threw");
     outcome = { kind: "unknown", detail: "the upstream adapter failed" };
   } finally {
-    deps.openCalls.remove(callId);
+    const kept = sink.kept?.();
+    if (kept === undefined) deps.openCalls.remove(callId);
+    else keepOpen(deps, open, cutter, kept);
   }
 
   const durationMs = Math.max(0, Math.round(deps.clock.monotonicMs() - startedMs));
@@ -543,6 +545,15 @@ async function send(
   if (answered) return { kind: "answered", callId };
   const reason = cutReason ?? (outcome.kind === "aborted" ? "upstream_unavailable" : "upstream_failed");
   return { kind: "broken", callId, reason, detail: REASONS[reason].sentence };
+}
+
+/** A call has ended, and its answer is kept for its agent: as long as that lasts, it must be allowed. */
+function keepOpen(deps: HandleCallDeps, open: OpenCall, cutter: AbortController, kept: Promise<void>): void {
+  // Nobody comes back to a gateway that takes no calls. The outcome is not another one for that.
+  if (deps.closedReason() !== undefined) cutter.abort();
+  open.lasts = true;
+  // Never rejects: it only says when.
+  void kept.then(() => deps.openCalls.remove(open.callId));
 }
 
 /** Agents that share an upstream's credential could meet in its memory of keys: it gets one that names the node, too. */

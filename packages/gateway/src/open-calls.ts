@@ -1,6 +1,6 @@
 /**
- * The calls that were allowed and have not ended: each is judged again when authority changes and cut when it would
- * no longer be allowed, when what its decision relied on expires, and when contact to the database is lost. Does not
+ * The calls that were allowed and have not ended, or whose answers are kept: each is judged again when authority changes and
+ * cut when it would no longer be allowed, when what its decision relied on expires, and when contact to the database is lost. Does not
  * decide anything itself: every entry brings its own judgement.
  */
 import type { Reason } from "@writ/contract";
@@ -15,8 +15,8 @@ export interface OpenCall {
   /** Ends the call at once; idempotent. */
   readonly cut: (reason: Reason) => void;
   validUntilMs: number;
-  /** Whether it has no end of its own: somebody listens. */
-  readonly lasts: boolean;
+  /** Whether it has no end of its own: somebody listens, or may come back for its answer. */
+  lasts: boolean;
 }
 
 export interface OpenCalls {

@@ -233,6 +233,7 @@ async function makeGateway(
     random: createSystemRandom(),
     log,
     callDeadlineMs: config.gateway.callDeadlineMs,
+    resumeWithinMs: config.gateway.resumeWithinMs,
     tellsBudgets: config.gateway.budgetHeader === "on",
     addressRequestsPerMinute: config.gateway.addressRequestsPerMinute,
     catalogueIntervalMs: config.upstreams.catalogueIntervalMs,

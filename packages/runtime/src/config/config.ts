@@ -15,6 +15,7 @@ export interface Config {
     readonly bodyBytesMax: number;
     readonly requestTimeoutMs: number;
     readonly callDeadlineMs: number;
+    readonly resumeWithinMs: number;
     readonly budgetHeader: "off" | "on";
     readonly addressRequestsPerMinute: number | undefined;
   };

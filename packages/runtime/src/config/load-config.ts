@@ -213,6 +213,7 @@ function resolveConfig(
       bodyBytesMax: get("gateway.bodyBytesMax"),
       requestTimeoutMs: get("gateway.requestTimeoutMs"),
       callDeadlineMs: get("gateway.callDeadlineMs"),
+      resumeWithinMs: get("gateway.resumeWithinMs"),
       budgetHeader: get("gateway.budgetHeader"),
       addressRequestsPerMinute: get("gateway.addressRequestsPerMinute"),
     },

@@ -88,6 +88,13 @@ export const CONFIG_SCHEMA = group("Everything that Writ is told at its start.",
         maximum: 3_600_000,
         description: "How long one call may last, its stream included.",
       }),
+      resumeWithinMs: count({
+        default: 30_000,
+        minimum: 0,
+        maximum: 600_000,
+        description:
+          "How long an agent may be away from the stream of an MCP call before the call is cut, and how long it may still fetch a stream that is over. With 0, whoever breaks a stream off has cut the call.",
+      }),
       budgetHeader: Type.Optional(
         Type.Union([Type.Literal("off"), Type.Literal("on")], {
           default: "off",

@@ -6,6 +6,8 @@ import { findMember, membersOf, valueText, withMember } from "../../json-members
 import { type Exchange, streamHeaders } from "../../server/data-listener.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import { reaches } from "./log-filter.ts";
+import type { ResumableStream } from "./resumable-streams.ts";
+import { writeEvent } from "./write-event.ts";
 
 export interface AnswerStreamOptions {
   readonly exchange: Exchange;
@@ -23,6 +25,8 @@ export interface AnswerStreamOptions {
   readonly accepts: { readonly json: boolean; readonly stream: boolean };
   /** At each beat a comment goes out; a waiting JSON answer becomes a stream then. */
   readonly keepAlive: KeepAlive;
+  /** Opens what outlives its connection, where the stream can be taken up again. Begins the answer with these headers. */
+  readonly resumable?: (headers: Readonly<Record<string, string>>) => ResumableStream | undefined;
 }
 
 export interface AnswerStream {
@@ -38,6 +42,8 @@ export interface AnswerStream {
   answered(): boolean;
   /** Ends the beats. Idempotent. */
   end(): void;
+  /** Resolves when nothing of the answer is kept for an agent that may come back; undefined where nothing is. */
+  kept(): Promise<void> | undefined;
 }
 
 export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
@@ -46,21 +52,27 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
   let headers: Readonly<Record<string, string>> = {};
   let streaming = false;
   let answered = false;
+  let outliving: ResumableStream | undefined;
 
   function begin(): void {
     if (streaming || response.headersSent || response.destroyed) return;
     streaming = true;
-    response.writeHead(
-      200,
-      streamHeaders({ ...headers, "content-type": "text/event-stream", "x-accel-buffering": "no" }),
-    );
+    const own = { ...headers, "content-type": "text/event-stream", "x-accel-buffering": "no" };
+    outliving = options.resumable?.(own);
+    if (outliving !== undefined) return;
+    response.writeHead(200, streamHeaders(own));
     response.flushHeaders();
   }
 
   function beat(): void {
     begin();
+    if (outliving !== undefined) outliving.beat();
     // A peer that does not read is cut by the listener's own limit.
-    if (streaming) void exchange.write(": waiting\n\n");
+    else if (streaming) void exchange.write(": waiting\n\n");
+  }
+
+  function say(json: string): void | Promise<void> {
+    return outliving === undefined ? exchange.write(writeEvent(json)) : outliving.say(json);
   }
 
   function end(): void {
@@ -71,6 +83,7 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
     begun: () => response.headersSent,
     answered: () => answered,
     end,
+    kept: () => outliving?.emptied,
     allowed(extra) {
       headers = extra;
       if (!accepts.stream) return;
@@ -86,13 +99,13 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
       begin();
       const own =
         method === "notifications/progress" ? withMember(params, "progressToken", options.progressToken ?? "") : params;
-      return exchange.write(event(`{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${own}}`));
+      return say(`{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${own}}`);
     },
     request(text) {
       if (!accepts.stream || answered) return "unheard";
       begin();
       // Whoever reads slowly is cut by the listener's own limit.
-      void exchange.write(event(text));
+      void say(text);
       return "sent";
     },
     response(member, json) {
@@ -106,7 +119,8 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
         exchange.answer(status, { ...headers, "content-type": "application/json" }, text);
         return;
       }
-      const written = exchange.write(event(text));
+      const written = say(text);
+      if (outliving !== undefined) return outliving.finish();
       if (written === undefined) {
         response.end();
         return;
@@ -114,12 +128,6 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
       return written.then(() => void response.end());
     },
   };
-}
-
-/** Line ends between the tokens of a JSON text become further `data` lines, which a reader joins again. */
-function event(json: string): string {
-  const data = /[\r\n]/.test(json) ? json.replaceAll(/\r\n|\r|\n/g, "\ndata: ") : json;
-  return `event: message\ndata: ${data}\n\n`;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -14,6 +14,7 @@ import { createUpstreams } from "../../upstream/upstreams.ts";
 import { createMcpRoutes, type McpRoutesOptions } from "./mcp-routes.ts";
 import { MCP_SESSION_LIMITS } from "./mcp-sessions.ts";
 import { createOpenGate, type OpenGate } from "./open-gate.fixture.ts";
+import { RESUMPTION_LIMITS } from "./resumable-streams.ts";
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -74,6 +75,7 @@ async function start(
       random,
       version: "0.1.0",
       publicUrl: () => `http://127.0.0.1:${port}`,
+      resumeWithinMs: 30_000,
       ...options.routes,
     }),
   });
@@ -127,6 +129,38 @@ function stateless(method: string, name?: string): Record<string, string> {
     "mcp-protocol-version": "2026-07-28",
     "mcp-method": method,
     ...(name === undefined ? {} : { "mcp-name": name }),
+  };
+}
+
+/** Passes bytes on to the port of `url`, and breaks all connections when it is told to. */
+async function startBreakingProxy(url: string) {
+  const { port, pathname } = new URL(url);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    const onward = connect(Number(port), "127.0.0.1");
+    for (const end of [socket, onward]) {
+      sockets.add(end);
+      end.on("error", () => undefined);
+      end.on("close", () => {
+        sockets.delete(end);
+        socket.destroy();
+        onward.destroy();
+      });
+    }
+    socket.pipe(onward).pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const own = (server.address() as AddressInfo).port; // a TCP listener's address is this
+  const breakAll = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: `http://127.0.0.1:${own}${pathname}`,
+    breakAll,
+    close: async () => {
+      breakAll();
+      await new Promise((resolve) => server.close(resolve));
+    },
   };
 }
 
@@ -583,6 +617,208 @@ describe("the MCP adapter", () => {
     expect(answer.status).toBe(404);
     expect(JSON.parse(answer.text).reason).toBe("upstream_unknown");
   });
+});
+
+describe("the stream of a call", () => {
+  const slow = (steps: number, more = "") =>
+    `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"slow","arguments":{"steps":${steps},"wait":true},"_meta":{"progressToken":"p"}${more}}}`;
+
+  interface Listening {
+    readonly response: Response;
+    /** The text of the stream as soon as it has this. */
+    until(text: string): Promise<string>;
+    end(): Promise<string>;
+    leave(): void;
+  }
+
+  async function hear(url: string, headers: Record<string, string>, body?: string): Promise<Listening> {
+    const cut = new AbortController();
+    const usual = { authorization: "Bearer good", accept: "application/json, text/event-stream" };
+    const type = body === undefined ? {} : { "content-type": "application/json" };
+    const method = body === undefined ? "GET" : "POST";
+    const init = { method, headers: { ...usual, ...type, ...headers }, signal: cut.signal };
+    const response = await fetch(url, body === undefined ? init : { ...init, body });
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let heard = "";
+    const read = async (): Promise<boolean> => {
+      const part = await reader?.read();
+      heard += part?.value ?? "";
+      return part?.done !== false;
+    };
+    return {
+      response,
+      async until(text) {
+        while (!heard.includes(text)) if (await read()) throw new Error(`ended: ${heard}`);
+        return heard;
+      },
+      async end() {
+        while (!(await read()));
+        return heard;
+      },
+      leave: () => cut.abort(),
+    };
+  }
+
+  const idsOf = (text: string): readonly string[] => [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id ?? "");
+  const messagesOf = (text: string): readonly unknown[] =>
+    [...text.matchAll(/^data: (.+)$/gm)].map(([, data]) => JSON.parse(data ?? ""));
+  const progress = (step: number, total: number) => ({
+    jsonrpc: "2.0",
+    method: "notifications/progress",
+    params: { progressToken: "p", progress: step, total, "x-more": 1 },
+  });
+
+  test.each(["2025-11-25", "2025-06-18", "2025-03-26"])(
+    "of %s that breaks off goes on where it stopped, and the upstream is called once",
+    async (revision) => {
+      const { url, fake, gate } = await start();
+      const headers = await openSession(url, {}, revision);
+      const first = await hear(url, headers, slow(3));
+      fake.step();
+      const before = await first.until('"progress":1');
+      const primed = revision === "2025-11-25" ? 1 : 0;
+      expect(idsOf(before).length).toBe(1 + primed);
+      first.leave();
+      fake.step();
+      const second = await hear(url, { ...headers, "last-event-id": idsOf(before).at(-1) ?? "" });
+      expect(second.response.status).toBe(200);
+      expect(second.response.headers.get("content-type")).toBe("text/event-stream");
+      expect(second.response.headers.get("writ-call-id")).toBe(first.response.headers.get("writ-call-id"));
+      fake.step();
+      const after = await second.end();
+      expect(messagesOf(before)).toEqual([progress(1, 3)]);
+      expect(messagesOf(after)).toEqual([
+        progress(2, 3),
+        progress(3, 3),
+        { jsonrpc: "2.0", id: 5, result: { content: [{ type: "text", text: "3 steps" }] } },
+      ]);
+      expect(fake.calls.length).toBe(1);
+      expect(gate.ends.at(-1)?.kind).toBe("answered");
+    },
+  );
+
+  test("is kept for some time after its answer, and read to its end it is over", async () => {
+    const { url, fake } = await start();
+    const headers = await openSession(url);
+    const call = await hear(url, headers, slow(1));
+    fake.step();
+    const ids = idsOf(await call.end());
+    const again = await hear(url, { ...headers, "last-event-id": ids[1] ?? "" });
+    expect(messagesOf(await again.end())).toMatchObject([{ id: 5 }]);
+    const done = await hear(url, { ...headers, "last-event-id": ids[2] ?? "" });
+    expect([done.response.status, await done.end()]).toEqual([204, ""]);
+    const gone = await hear(url, { ...headers, "last-event-id": ids[1] ?? "" });
+    expect([gone.response.status, JSON.parse(await gone.end()).reason]).toEqual([400, "fault_event_id"]);
+  });
+
+  test("trap-28 is as unknown to another token and another session as one that never was", async () => {
+    const { url, fake } = await start();
+    const headers = await openSession(url);
+    const other = await openSession(url);
+    const stranger = { ...(await openSession(url, { authorization: "Bearer better" })) };
+    const call = await hear(url, headers, slow(1));
+    const from = idsOf(await call.until("\n\n"))[0] ?? "";
+    const never = `${"x".repeat(22)}.0`;
+    const answer = async (own: Record<string, string>, id: string) => {
+      const heard = await hear(url, { ...own, "last-event-id": id });
+      return [heard.response.status, await heard.end()];
+    };
+    for (const own of [other, stranger]) expect(await answer(own, from)).toEqual(await answer(own, never));
+    expect(await answer(other, from)).toEqual([400, expect.stringContaining("fault_event_id")]);
+    // Its session does not exist for another token.
+    expect(await answer({ ...headers, authorization: "Bearer better" }, from)).toEqual([
+      404,
+      expect.stringContaining("fault_session"),
+    ]);
+    fake.step();
+    expect(messagesOf(await call.end())).toMatchObject([{}, { id: 5 }]);
+  });
+
+  test("that broke off is still in flight: its id is taken, and the call can be cancelled", async () => {
+    const { url, fake, gate } = await start();
+    const headers = await openSession(url);
+    const call = await hear(url, headers, slow(9));
+    fake.step();
+    const ids = idsOf(await call.until("progress"));
+    call.leave();
+    const duplicate = await post(url, slow(9), headers);
+    expect(JSON.parse(duplicate.text).error.data.reason).toBe("duplicate_in_flight");
+    await post(url, '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}', headers);
+    await expect.poll(() => gate.ends.at(-1)?.kind).toBe("broken");
+    await expect.poll(() => fake.cancelled.length).toBeGreaterThan(0);
+    // Whoever cancelled a call hears no more of it.
+    const late = await hear(url, { ...headers, "last-event-id": ids.at(-1) ?? "" });
+    expect(late.response.status).toBe(400);
+  });
+
+  test("whose agent stays away is cut", async () => {
+    const { url, fake, gate } = await start({ routes: { resumeWithinMs: 20 } });
+    const headers = await openSession(url);
+    const call = await hear(url, headers, slow(9));
+    const from = idsOf(await call.until("\n\n"))[0] ?? "";
+    call.leave();
+    await expect.poll(() => gate.ends.at(-1)?.kind).toBe("broken");
+    await expect.poll(() => fake.cancelled.length).toBeGreaterThan(0);
+    const late = await hear(url, { ...headers, "last-event-id": from });
+    expect(late.response.status).toBe(400);
+  });
+
+  test.each([
+    { what: "of the stateless revision", era: "stateless", routes: {} },
+    { what: "where nothing is kept", era: "session", routes: { resumeWithinMs: 0 } },
+    {
+      what: "that found no room",
+      era: "session",
+      routes: { resumptionLimits: { ...RESUMPTION_LIMITS, gateway: { bytesMax: 0, overMax: 0 } } },
+    },
+  ] as const)("$what has no ids, and breaking it off cuts the call", async ({ era, routes }) => {
+    const { url, fake, gate } = await start({ era, routes });
+    const headers = era === "stateless" ? stateless("tools/call", "slow") : await openSession(url);
+    const body = era === "stateless" ? slow(9).replace('"_meta":{', `${META.slice(0, -1)},`) : slow(9);
+    const call = await hear(url, headers, body);
+    fake.step();
+    expect(idsOf(await call.until("progress"))).toEqual([]);
+    call.leave();
+    await expect.poll(() => gate.ends.at(-1)?.kind).toBe("broken");
+  });
+
+  test("ends with its session", async () => {
+    const { url, gate } = await start();
+    const headers = await openSession(url);
+    const call = await hear(url, headers, slow(9));
+    const from = idsOf(await call.until("\n\n"))[0] ?? "";
+    call.leave();
+    const ended = await fetch(url, { method: "DELETE", headers: { authorization: "Bearer good", ...headers } });
+    expect(ended.status).toBe(204);
+    await expect.poll(() => gate.ends.at(-1)?.kind).toBe("broken");
+    const late = await hear(url, { ...headers, "last-event-id": from });
+    expect(late.response.status).toBe(404);
+  });
+
+  test.each(clients.filter(({ name }) => !name.includes("auto")))(
+    "$name fetches what it missed",
+    async ({ connect: connectClient }) => {
+      const { url, fake } = await start();
+      const through = await startBreakingProxy(url);
+      cleanups.push(() => through.close());
+      const client = await connectClient(through.url);
+      const heard: number[] = [];
+      const answer = client.call(
+        "slow",
+        { steps: 3, wait: true },
+        { onprogress: ({ progress: step }) => heard.push(step) },
+      );
+      fake.step();
+      await expect.poll(() => heard).toEqual([1]);
+      through.breakAll();
+      fake.step();
+      fake.step();
+      expect(await answer).toMatchObject({ content: [{ text: "3 steps" }] });
+      expect(heard).toEqual([1, 2, 3]);
+      expect(fake.calls.length).toBe(1);
+      await client.close();
+    },
+  );
 });
 
 describe("the stateless revision", () => {

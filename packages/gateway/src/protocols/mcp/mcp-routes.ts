@@ -53,8 +53,9 @@ import {
   writeListCursor,
 } from "./merged-lists.ts";
 import { INPUT_METHODS, isUri, readMethod } from "./read-method.ts";
+import { createResumableStreams, type ResumptionLimits } from "./resumable-streams.ts";
 import { offers, passedCapabilities } from "./server-capabilities.ts";
-import { createSessionEar } from "./session-ear.ts";
+import { createSessionEar, isEarEvent } from "./session-ear.ts";
 
 export interface McpRoutesOptions {
   readonly gate: Gate;
@@ -63,7 +64,10 @@ export interface McpRoutesOptions {
   /** How agents reach the gateway, without a trailing slash; a function, because the port may be found late. */
   readonly publicUrl: () => string;
   readonly version: string;
+  /** How long an agent may be away from the stream of a call before that is cut; 0: it may not. */
+  readonly resumeWithinMs: number;
   readonly sessionLimits?: McpSessionLimits;
+  readonly resumptionLimits?: ResumptionLimits;
   readonly keepAliveMs?: number;
   readonly listLimits?: ListLimits;
 }
@@ -92,6 +96,12 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   const { gate, clock, random } = options;
   const limits = options.sessionLimits ?? MCP_SESSION_LIMITS;
   const sessions = createMcpSessions({ clock, random, limits });
+  const { resumeWithinMs, resumptionLimits } = options;
+  const resumables = createResumableStreams({
+    makeId: sessions.makeId,
+    resumeWithinMs,
+    ...(resumptionLimits === undefined ? {} : { limits: resumptionLimits }),
+  });
   const keepAlive = createKeepAlive(clock, options.keepAliveMs ?? KEEP_ALIVE_MS);
   const listLimits = options.listLimits ?? LIST_LIMITS;
   const serverInfo = JSON.stringify({ name: "writ", version: options.version });
@@ -125,7 +135,10 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     return next({ exchange, upstream, all, authenticated: authentication, resourceMetadataUrl });
   }
 
-  /** The session's own stream, for what belongs to no request. The newest request for it has it. */
+  /**
+   * The session's own stream, for what belongs to no request, or the stream of a call that broke off. The newest request for
+   * one has it.
+   */
   async function get(turn: Turn): Promise<void> {
     const { exchange } = turn;
     const { headers } = exchange.request;
@@ -137,7 +150,14 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     }
     if (!acceptOf(headers.accept).stream) return exchange.problem({ status: 406, headers: {}, body: "" });
     const lastEventId = headers["last-event-id"];
-    const from = typeof lastEventId === "string" ? lastEventId : undefined;
+    const from = typeof lastEventId === "string" && lastEventId !== "" ? lastEventId : undefined;
+    if (from !== undefined && !isEarEvent(from)) {
+      const { address } = turn.authenticated;
+      if (resumables.takeUp(session, from, { exchange, address }) === "unknown") {
+        fault(turn, "fault_event_id", "null");
+      }
+      return;
+    }
     if (session.ear === undefined || session.ear.closed.aborted) {
       session.ear = createSessionEar(keepAlive);
       const end = await new Promise<CallEnd | undefined>((resolve) => {
@@ -745,9 +765,19 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const flight: InFlight = { cut: exchange.cut, callId: undefined };
     inFlight.set(request.idKey, flight);
 
+    const session = era.kind === "session" && call.message !== undefined ? era.session : undefined;
     const stream = createAnswerStream({
       exchange,
       idText,
+      ...(session === undefined
+        ? {}
+        : {
+            resumable: (headers) => {
+              const { address } = turn.authenticated;
+              const requestLength = request.paramsText.length;
+              return resumables.open({ session, exchange, address, cut: flight.cut, headers, requestLength });
+            },
+          }),
       progressToken: request.progressToken,
       stateless: era.kind === "stateless",
       cacheable: CACHEABLE.has(request.method),
@@ -787,6 +817,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
             ? contentsOn(turn.upstream, json)
             : json,
         ),
+      kept: stream.kept,
       local(json) {
         const answer = local(json);
         if (answer === undefined) return fault(turn, "gateway_overloaded", idText);

@@ -3,6 +3,7 @@
  * bounded in number and idle time. A session grants nothing: every request on it is judged by its own token.
  */
 import type { ClientAnswer, Clock, Random } from "../../ports.ts";
+import type { KeptStream } from "./resumable-streams.ts";
 import type { SessionEar } from "./session-ear.ts";
 
 export interface McpSession {
@@ -23,6 +24,8 @@ export interface McpSession {
   readonly subscriptions: Set<string>;
   /** The least level of log messages that its client wants; undefined: as the server pleases. */
   logLevel: string | undefined;
+  /** Streams of answers that its client may take up again, by the part of their events' ids that is theirs. */
+  readonly streams: Map<string, KeptStream>;
   /** Where its client listens to what belongs to no request. */
   ear: SessionEar | undefined;
   lastUsedMs: number;
@@ -98,6 +101,7 @@ export function createMcpSessions(options: {
     session.inFlight.clear();
     for (const answer of session.asked.values()) answer(ENDED);
     session.asked.clear();
+    for (const stream of session.streams.values()) stream.forget();
     session.ear?.close();
   }
 
@@ -141,6 +145,7 @@ export function createMcpSessions(options: {
         asked: new Map(),
         capabilities,
         subscriptions: new Set(),
+        streams: new Map(),
         logLevel: undefined,
         ear: undefined,
         lastUsedMs: clock.monotonicMs(),

@@ -5,6 +5,7 @@
  */
 import { type Exchange, streamHeaders } from "../../server/data-listener.ts";
 import type { KeepAlive } from "./keep-alive.ts";
+import { writeEvent } from "./write-event.ts";
 
 export interface SessionEar {
   /** Gives the stream to this request, which resolves when the stream is over; another that had it loses it. */
@@ -23,6 +24,11 @@ const KEPT_MAX = 256;
 const KEPT_LENGTH_MAX = 64 * 1024;
 /** How long a client may be away. */
 const AWAY_MS = 60_000;
+
+/** Whether an event's id is of the kind that these streams give. */
+export function isEarEvent(id: string): boolean {
+  return /^[0-9]{1,15}$/.test(id);
+}
 
 export function createSessionEar(keepAlive: KeepAlive): SessionEar {
   const closed = new AbortController();
@@ -72,7 +78,7 @@ export function createSessionEar(keepAlive: KeepAlive): SessionEar {
         const type = { "content-type": "text/event-stream", "x-accel-buffering": "no" };
         exchange.response.writeHead(200, streamHeaders(type));
         exchange.response.flushHeaders();
-        const from = lastEventId === undefined || !/^[0-9]{1,15}$/.test(lastEventId) ? nextId : Number(lastEventId);
+        const from = lastEventId === undefined || !isEarEvent(lastEventId) ? nextId : Number(lastEventId);
         for (const { id, text } of kept) if (id > from) void exchange.write(text);
         keepAlive.add(beat);
         exchange.cut.signal.addEventListener(
@@ -90,8 +96,7 @@ export function createSessionEar(keepAlive: KeepAlive): SessionEar {
     say(json) {
       const id = nextId;
       nextId += 1;
-      const data = /[\r\n]/.test(json) ? json.replaceAll(/\r\n|\r|\n/g, "\ndata: ") : json;
-      const text = `id: ${id}\nevent: message\ndata: ${data}\n\n`;
+      const text = writeEvent(json, String(id));
       kept.push({ id, text });
       keptLength += text.length;
       while (kept.length > KEPT_MAX || keptLength > KEPT_LENGTH_MAX) {
