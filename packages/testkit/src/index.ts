@@ -1,3 +1,4 @@
+export { startBreakingProxy } from "./breaking-proxy.ts";
 export {
   type FreshPglite,
   freshDatabase,

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect } from "node:net";
 import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as TransportV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { MCP_UPSTREAM_TOOLS, type McpUpstream, startMcpUpstream } from "@writ/testkit";
+import { MCP_UPSTREAM_TOOLS, type McpUpstream, startBreakingProxy, startMcpUpstream } from "@writ/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Denial } from "../../denial.ts";
 import type { AgentCall } from "../../ports.ts";
@@ -129,38 +129,6 @@ function stateless(method: string, name?: string): Record<string, string> {
     "mcp-protocol-version": "2026-07-28",
     "mcp-method": method,
     ...(name === undefined ? {} : { "mcp-name": name }),
-  };
-}
-
-/** Passes bytes on to the port of `url`, and breaks all connections when it is told to. */
-async function startBreakingProxy(url: string) {
-  const { port, pathname } = new URL(url);
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    const onward = connect(Number(port), "127.0.0.1");
-    for (const end of [socket, onward]) {
-      sockets.add(end);
-      end.on("error", () => undefined);
-      end.on("close", () => {
-        sockets.delete(end);
-        socket.destroy();
-        onward.destroy();
-      });
-    }
-    socket.pipe(onward).pipe(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const own = (server.address() as AddressInfo).port; // a TCP listener's address is this
-  const breakAll = (): void => {
-    for (const socket of sockets) socket.destroy();
-  };
-  return {
-    url: `http://127.0.0.1:${own}${pathname}`,
-    breakAll,
-    close: async () => {
-      breakAll();
-      await new Promise((resolve) => server.close(resolve));
-    },
   };
 }
 
