@@ -77,6 +77,8 @@ export function createAnswerStream(options: AnswerStreamOptions): AnswerStream {
 
   function end(): void {
     keepAlive.remove(beat);
+    // Whatever became of the call, nothing more is said.
+    if (!answered) void outliving?.finish();
   }
 
   return {

@@ -86,9 +86,9 @@ const MIB = 1024 * 1024;
 export const RESUMPTION_LIMITS: ResumptionLimits = {
   eventsMax: 1024,
   streamBytesMax: 2 * MIB,
-  session: { bytesMax: 4 * MIB, overMax: 32 },
-  agent: { bytesMax: 8 * MIB, overMax: 128 },
-  gateway: { bytesMax: 64 * MIB, overMax: 1024 },
+  session: { bytesMax: 4 * MIB, overMax: 16 },
+  agent: { bytesMax: 8 * MIB, overMax: 64 },
+  gateway: { bytesMax: 64 * MIB, overMax: 512 },
 };
 
 /** What an event and a stream take beside their texts, and a request for each of its characters. */
