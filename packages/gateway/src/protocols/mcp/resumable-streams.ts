@@ -176,21 +176,18 @@ function openStream(
   let finished = false;
   let state: "running" | "over" | "forgotten" = "running";
 
-  /** Events of the revision that has them for this: the client learns where it is before it is told anything. */
-  const prime = (exchange: Exchange, at: number): void => {
-    if (primes) void exchange.write(`id: ${id}.${at}\nretry: ${RETRY_MS}\ndata: \n\n`);
-  };
-
-  function connect(exchange: Exchange): void {
+  /** In the revision that has an event for it, the client learns that it is after event `at` before it is told anything. */
+  function connect(exchange: Exchange, at: number): void {
     clearTimeout(timer);
     current = exchange;
-    exchange.response.writeHead(200, streamHeaders(headers));
-    exchange.response.flushHeaders();
     exchange.outlive(() => {
       if (current !== exchange) return;
       current = undefined;
       if (state === "running") wait(() => cut.abort());
     });
+    exchange.response.writeHead(200, streamHeaders(headers));
+    if (primes) void exchange.write(`id: ${id}.${at}\nretry: ${RETRY_MS}\ndata: \n\n`);
+    else exchange.response.flushHeaders();
   }
 
   function wait(then: () => void): void {
@@ -256,10 +253,9 @@ function openStream(
         return "taken";
       }
       const before = current;
-      connect(exchange);
+      connect(exchange, after);
       if (before?.response.writableNeedDrain === true) before.response.destroy();
       else before?.response.end();
-      prime(exchange, after);
       last = undefined;
       for (const event of kept.slice(kept.length - (next - 1 - after))) last = exchange.write(event);
       told = next - 1;
@@ -282,8 +278,7 @@ function openStream(
   cut.signal.addEventListener("abort", empty, { once: true });
   if (cut.signal.aborted) empty();
   session.streams.set(id, own);
-  connect(first);
-  prime(first, 0);
+  connect(first, 0);
 
   return {
     emptied: emptied.promise,
