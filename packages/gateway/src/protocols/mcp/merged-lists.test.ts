@@ -98,6 +98,7 @@ async function startEndpoint(): Promise<(cursor?: string) => Promise<Page>> {
       random,
       version: "0.1.0",
       publicUrl: () => "http://127.0.0.1",
+      resumeWithinMs: 0,
       listLimits: LIMITS,
     }),
   });
