@@ -1,5 +1,6 @@
 import { saltedDigest, startSaltedDigest } from "@writ/audit";
-import { expect, test } from "vitest";
+import { REASONS } from "@writ/contract";
+import { describe, expect, test } from "vitest";
 import type { Delegations } from "./delegations.ts";
 import { createDenialLimit, DENIALS_RECORDED_MAX } from "./denial-limit.ts";
 import type { Authenticated, CallSink } from "./gate.ts";
@@ -51,6 +52,8 @@ function makeWorld(parts: {
   readonly recording?: () => CommitResult;
   /** How often an HTTP API asks for more of a body. */
   readonly chunksTaken?: number;
+  /** JSON text of the error that the upstream answers with; undefined: it answers nothing. */
+  readonly error?: string;
 }): World {
   const sent: string[] = [];
   const committed: DecisionEntry[] = [];
@@ -83,8 +86,9 @@ function makeWorld(parts: {
     upstreams: {
       capabilities: async () => "{}",
       hold: async () => ({
-        async send(message: { name: string }) {
+        async send(message: { name: string }, sink: Pick<CallSink, "response">) {
           sent.push(message.name);
+          if (parts.error !== undefined) await sink.response("error", parts.error);
           return { kind: "completed", bytes: 0, notifications: 0, error: false };
         },
         async sendHttp({ body }: HttpCall) {
@@ -153,6 +157,43 @@ test("a call is sent when authority moved behind its commit and still allows it"
   await handleCall(deps, AGENT, call("echo"), SINK, NOT_GONE);
   expect(sent).toEqual(["echo"]);
   expect(outcomes).toMatchObject([{ outcome: "completed" }]);
+});
+
+describe("an error of an upstream", () => {
+  const toldOf = async (error: string): Promise<unknown> => {
+    const told: unknown[] = [];
+    const { deps } = makeWorld({ judge: () => judged("allow", "policy_allow", 1), error });
+    const sink: CallSink = { ...SINK, response: (member, json) => void told.push([member, json]) };
+    await handleCall(deps, AGENT, call("echo"), sink, NOT_GONE);
+    return told;
+  };
+
+  const OWN = [...new Set(Object.values(REASONS).map(({ jsonRpc }) => jsonRpc ?? 0))].filter(
+    (code) => code >= -32_099 && code <= -32_000,
+  );
+  test.each(OWN)("under %d, which Writ says, comes under another code and is the same otherwise", async (code) => {
+    const rest = '"message" : "no", "data":{"n":1.0}}';
+    expect(await toldOf(`{"code": ${code}, ${rest}`)).toEqual([["error", `{"code": -32603, ${rest}`]]);
+  });
+
+  test.each([
+    ["with a fraction", '{"code":-32014.0}', '{"code":-32603}'],
+    ["with an exponent", '{"code":-3.2014e4}', '{"code":-32603}'],
+    ["as a text", '{"code":"-32014"}', '{"code":-32603}'],
+    ["under an escaped name", '{"c\\u006fde":-32014}', '{"c\\u006fde":-32603}'],
+    ["twice, last", '{"code":-32000,"code":-32014,"message":"m"}', '{"code":-32603,"message":"m"}'],
+    ["twice, first", '{"code":-32014,"code":-32000,"message":"m"}', '{"code":-32603,"message":"m"}'],
+  ])("whose code is Writ's, spelt %s, is known as such", async (_name, error, told) => {
+    expect(await toldOf(error)).toEqual([["error", told]]);
+  });
+
+  test.each([-32_700, -32_603, -32_602, -32_099, -32_042, -32_020, -32_008, -32_002, -32_001, -32_000, -1, 0, 7])(
+    "under %d passes byte for byte",
+    async (code) => {
+      const error = `{"message":"its own", "code":${code} ,"data":{"code":-32014}}`;
+      expect(await toldOf(error)).toEqual([["error", error]]);
+    },
+  );
 });
 
 test("the outcome tells the digest of a body that was passed on as a stream, if all of it was", async () => {

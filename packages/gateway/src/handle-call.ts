@@ -39,6 +39,7 @@ import {
 } from "./ports.ts";
 import type { CallRates, RateAdmission } from "./rates/call-rates.ts";
 import { updatedUri } from "./updated-uri.ts";
+import { withoutOwnCode } from "./upstream-error.ts";
 
 export interface HandleCallDeps extends Ports {
   readonly judge: Judge;
@@ -454,8 +455,9 @@ async function send(
                 return passInputRequests(deps, attempt, { asked, json }, sink, cutter.signal);
               }
             }
-            const told =
-              member === "result" && FILTERED.has(attempt.call.action) ? deps.judge.filter(attempt, json) : json;
+            const passable = member === "error" ? withoutOwnCode(json) : json;
+            const isList = member === "result" && FILTERED.has(attempt.call.action);
+            const told = isList ? deps.judge.filter(attempt, json) : passable;
             digest = deps.judge.digest(attempt, told);
             answered = true;
             return sink.response(member, told);
