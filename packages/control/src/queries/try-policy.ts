@@ -4,7 +4,7 @@
  */
 import { isAction, type RequestContext } from "@writ/contract";
 import type { PolicyTry, PolicyTryAnswer, PolicyTryGroup } from "@writ/contract/admin";
-import { createRetrial, type RecordedCall, type Retrial } from "@writ/core";
+import { CHECKS, createRetrial, type RecordedCall, type Retrial } from "@writ/core";
 import { compileRules } from "@writ/policy";
 import type { ControlContext } from "../control-context.ts";
 import { notFound } from "../problem.ts";
@@ -15,8 +15,14 @@ import { requireReadable, validatePolicy } from "./validate-policy.ts";
 /** Events looked at in one request: some tens of milliseconds of this process. */
 const EVENTS_MAX = 5_000;
 
-/** Stages behind the policy: what they denied, the policy had allowed. */
-const BEHIND: ReadonlySet<string> = new Set(["obligations", "budgets", "budget", "combine", "hold", "commit"]);
+/** Stages behind the policy, of the decision and of the call: what they denied, the policy had allowed. */
+const BEHIND: ReadonlySet<string> = new Set([
+  ...CHECKS.slice(CHECKS.indexOf("policy") + 1),
+  "headers",
+  "hold",
+  "budget",
+  "commit",
+]);
 
 export async function tryPolicy(context: ControlContext, tenantId: string, input: PolicyTry): Promise<PolicyTryAnswer> {
   const checked = validatePolicy(input.source);
