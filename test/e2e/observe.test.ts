@@ -173,8 +173,12 @@ describe("an upstream under observation", () => {
       };
       const doctor = await writ(own, ["doctor"], serverEnv);
       expect(doctor.out).toContain("what the policy of default would deny on everything is allowed until");
-      second = await startWrit({ command: "serve", directory: own.directory });
-      expect(second.stderr()).toContain("an upstream is under observation");
+      const later = await startWrit({ command: "serve", directory: own.directory });
+      second = later;
+      // Log lines wait for the ready line, and come by another pipe.
+      await eventually("the start says it", async () =>
+        later.stderr().includes("an upstream is under observation") ? true : undefined,
+      );
     } finally {
       await second?.stop();
       await own.dispose();
