@@ -13,7 +13,7 @@ import { until } from "./rig.ts";
 let wholeMs = 0;
 
 beforeAll(async () => {
-  const writ = await startWrit({ command: "serve" });
+  const writ = await startWrit({ command: "serve", databaseBy: "writ" });
   wholeMs = writ.startedInMs;
   await writ.dispose();
 });

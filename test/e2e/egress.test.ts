@@ -119,7 +119,7 @@ test("whatever a process opens towards the outside is seen, also in a worker thr
 
 test("R-RUN-3 on the embedded database a Writ connects to its upstreams and to nothing else", async () => {
   const watch = makeWatch("embedded");
-  const rig = await startRig({ env: watch.env });
+  const rig = await startRig({ env: watch.env, databaseBy: "writ" });
   try {
     await live(rig);
     expect(await rig.writ.stop()).toBe(0);

@@ -6,7 +6,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { type AdminClient, createAdminClient } from "@writ/sdk/admin";
-import { type McpUpstream, startMcpUpstream, startWrit, type WritProcess } from "@writ/testkit";
+import {
+  type McpUpstream,
+  startMcpUpstream,
+  startWrit,
+  type WritProcess,
+  type WritProcessOptions,
+} from "@writ/testkit";
 
 export const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 /** The tenant that a first start makes. */
@@ -73,7 +79,7 @@ interface UpstreamOptions {
 }
 
 export async function startRig(
-  options: { readonly env?: Readonly<Record<string, string>>; readonly databaseUrl?: string } = {},
+  options: Pick<WritProcessOptions, "env" | "databaseUrl" | "databaseBy"> = {},
 ): Promise<Rig> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {

@@ -31,7 +31,7 @@ export async function soakCrash(say: (line: string) => void): Promise<void> {
   const crashed = await killPostgresUnderLoad({ kills: POSTGRES_KILLS, seed });
   conclude(say, `${POSTGRES_KILLS} kills of Postgres, last bytes ${crashed.lastByteMs.join(" ")} ms`, crashed);
 
-  const whole = await startWrit({ command: "serve" });
+  const whole = await startWrit({ command: "serve", databaseBy: "writ" });
   await whole.dispose();
   const endMs = Math.min(FIRST_START_MS_MAX, whole.startedInMs + 500);
   let starts = 0;

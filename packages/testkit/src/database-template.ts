@@ -114,10 +114,9 @@ export interface FreshPglite {
  * copy from, kept in the temporary directory under the digest of the migrations.
  */
 export async function freshPglite(directory: string = migrationsDirectory): Promise<FreshPglite> {
-  const template = await pgliteTemplate(directory);
   const parent = await mkdtemp(path.join(tmpdir(), "writ-pglite-"));
   const dataDir = path.join(parent, "database");
-  await cp(template, dataDir, { recursive: true });
+  await copyMigratedPglite(dataDir, directory);
   const handle = await openPglite({ dataDir });
   return {
     handle,
@@ -127,6 +126,11 @@ export async function freshPglite(directory: string = migrationsDirectory): Prom
       await rm(parent, { recursive: true, force: true });
     },
   };
+}
+
+/** Copies the template of `freshPglite` to `dataDir`: a database on which nothing but the migrations has run. */
+export async function copyMigratedPglite(dataDir: string, directory: string = migrationsDirectory): Promise<void> {
+  await cp(await pgliteTemplate(directory), dataDir, { recursive: true });
 }
 
 async function pgliteTemplate(directory: string): Promise<string> {

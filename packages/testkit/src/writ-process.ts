@@ -4,10 +4,11 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { copyMigratedPglite } from "./database-template.ts";
 
 const WRIT_BIN = fileURLToPath(new URL("../../cli/bin/writ.mjs", import.meta.url));
 const READY_WITHIN_MS = 60_000;
@@ -20,6 +21,12 @@ export interface WritProcessOptions {
   readonly directory?: string;
   /** Postgres; the embedded database when left out. */
   readonly databaseUrl?: string;
+  /**
+   * Who makes the embedded database of a new temporary directory: the testkit, by a copy of one that was migrated and
+   * has never been started on (what a start makes itself, keys, tenants and logs, is in no copy), unless `writ` is said,
+   * for what is about a first start. A directory that was given is left as it is.
+   */
+  readonly databaseBy?: "writ";
   /** Shared by all processes on one database; made when left out. */
   readonly masterKey?: string;
   /** The token audience that all gateways of one database share. */
@@ -63,6 +70,10 @@ interface ReadyLine {
 export async function startWrit(options: WritProcessOptions): Promise<WritProcess> {
   const directory = options.directory ?? (await mkdtemp(path.join(tmpdir(), "writ-process-")));
   const masterKey = options.masterKey ?? (await keptMasterKey(directory));
+  if (options.directory === undefined && options.databaseUrl === undefined && options.databaseBy !== "writ") {
+    await mkdir(path.join(directory, "data"), { mode: 0o700 });
+    await copyMigratedPglite(path.join(directory, "data", "db"));
+  }
   const startedAt = performance.now();
   const child = spawn(process.execPath, [WRIT_BIN, options.command, "--json"], {
     cwd: directory,
