@@ -121,7 +121,7 @@ async function main(): Promise<void> {
   const beside = bareTarget(bare);
 
   say("starting Writ on the embedded database");
-  const firstStart = await startWrit({ command: "serve" });
+  const firstStart = await startWrit({ command: "serve", databaseBy: "writ" });
   const directory = firstStart.directory;
   await setUpScenario({
     adminUrl: firstStart.adminUrl,
