@@ -304,6 +304,28 @@ describe("the log", () => {
     const intact = await writ("audit", "verify", "--file", "log.ndjson", "--key", key, "--checkpoints", "checkpoints");
     expect(intact).toMatchObject({ code: 0, out: expect.stringMatching(/keys from +you/) });
 
+    // What a person has kept is taken with other line ends and without its last empty line, or refused: never left out.
+    const kept = checkpoints.out.trimEnd().split("\n\n").slice(-2).join("\n\n");
+    const agreed = async (file: string) => {
+      await writeFile(join(directory, "kept"), file);
+      const command = ["audit", "verify", "--file", "bare.ndjson", "--key", key, "--checkpoints", "kept", "--json"];
+      const { code, out } = await writ(...command);
+      return [code, out === "" ? undefined : JSON.parse(out).verdict.coverage.checkpointsAgreed];
+    };
+    const lines = text.split("\n");
+    await writeFile(
+      join(directory, "bare.ndjson"),
+      lines.filter((line) => !line.startsWith('{"checkpoint"')).join("\n"),
+    );
+    const elsewhere = kept.replace(/\/[0-9a-f-]{36}\//, "/00000000-0000-7000-8000-000000000009/");
+    expect(await agreed(`${kept}\n\n`)).toEqual([0, 1]);
+    expect(await agreed(kept)).toEqual([0, 1]);
+    expect(await agreed(`${kept}\n\n`.replaceAll("\n", "\r\n"))).toEqual([0, 1]);
+    expect(await agreed(`hello\n\n${kept}\n`)).toEqual([0, 1]);
+    expect(await agreed("hello\n")).toEqual([2, undefined]);
+    expect(await agreed(kept.slice(0, -9))).toEqual([2, undefined]);
+    expect((await agreed(`${elsewhere}\n\n`))[0]).not.toBe(0);
+
     await writeFile(
       join(directory, "edited.ndjson"),
       text.replace("assistant", "attacker").replace('\\"tool\\":\\"echo\\"', '\\"tool\\":\\"ohce\\"'),

@@ -5,8 +5,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
-import { parseCheckpointFile } from "@writ/audit";
-import { type ExportVerdict, verifyExport, verifyNote } from "@writ/audit/verify";
+import { type ExportVerdict, parseCheckpoint, verifyExport, verifyNote } from "@writ/audit/verify";
 import type { AuditEventView, LogRecoverAnswer } from "@writ/contract/admin";
 import type { AdminClient } from "@writ/sdk/admin";
 import type { AdminSession } from "../admin-session.ts";
@@ -15,8 +14,9 @@ import type { CliContext } from "../cli-context.ts";
 import { adminOptions, defineAdminCommand, defineCommand, defineGroup, option } from "../define-command.ts";
 import type { DefineCommands } from "../define-commands.ts";
 import { EXIT, refused } from "../exit-codes.ts";
-import { openTextFile, readTextFile } from "../files.ts";
+import { openTextFile } from "../files.ts";
 import { formatFields, printable } from "../format-table.ts";
+import { readCheckpoints } from "../read-checkpoints.ts";
 import { readCount, readMany } from "../read-values.ts";
 
 const PAGE = 500;
@@ -283,10 +283,7 @@ interface OfflineOptions {
 }
 
 async function verifyFile(context: CliContext, file: string, options: OfflineOptions): Promise<number> {
-  const notes =
-    options.checkpoints === undefined
-      ? undefined
-      : parseCheckpointFile(await readTextFile(context, options.checkpoints, "checkpoint file"));
+  const notes = options.checkpoints === undefined ? [] : await readCheckpoints(context, options.checkpoints);
   checkKeys(options.key ?? []);
   const handle = await openTextFile(context, file, "export");
   const lines = createInterface({
@@ -295,10 +292,20 @@ async function verifyFile(context: CliContext, file: string, options: OfflineOpt
   });
   const verdict = await verifyExport(countLines(context, lines), {
     ...(options.key === undefined ? {} : { verifierKeys: options.key }),
-    ...(notes === undefined ? {} : { checkpoints: notes.notes }),
+    checkpoints: notes,
   });
   await context.out(options.json === true ? `${JSON.stringify(verdict)}\n` : formatVerdict(verdict));
+  if (options.checkpoints !== undefined && !notes.some((note) => isAbout(note, verdict))) {
+    throw refused(
+      `No checkpoint in ${options.checkpoints} is of this log (tenant ${verdict.tenantId}, epoch ${verdict.epoch}), so that nothing was compared with it.`,
+    );
+  }
   return verdict.verdict.kind === "intact" ? EXIT.ok : EXIT.no;
+}
+
+function isAbout(note: string, { tenantId, epoch }: ExportVerdict): boolean {
+  const reading = parseCheckpoint(note);
+  return reading.kind === "read" && reading.unverifiedCheckpoint.origin.endsWith(`/${tenantId}/${epoch}`);
 }
 
 /** A key that cannot be read is a mistake of whoever typed it, and not damage. */
