@@ -334,6 +334,17 @@ describe("the log", () => {
     expect(edited).toMatchObject({ code: 1, out: expect.stringMatching(/mutated at entry \d+/) });
   });
 
+  test("is not queried by an event that there is none of, nor exported to where nothing can be", async () => {
+    expect(await writ("audit", "query", "--event", "call.decide")).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining("did you mean call.decided?"),
+    });
+    expect(await writ("audit", "export", "--out", join(directory, "nowhere", "log.ndjson"))).toMatchObject({
+      code: 2,
+      notes: expect.stringMatching(/^writ: The directory of the file .* does not exist\.\n$/),
+    });
+  });
+
   test("is queried by event and call, and followed", async () => {
     const { callId } = (await json("call", "everything/echo", '{"message":"followed"}', "--no-explain")) as {
       readonly callId: string;

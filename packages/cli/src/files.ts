@@ -41,6 +41,15 @@ export async function openTextFile(context: CliContext, path: string, what: stri
   }
 }
 
+/** Empties or makes a file that only its user may read; the caller writes it and closes it. */
+export async function openPrivateFile(context: CliContext, path: string): Promise<FileHandle> {
+  try {
+    return await open(resolve(context.directory, path), "w", 0o600);
+  } catch (error) {
+    throw asRefusal(error, path, "directory of the file");
+  }
+}
+
 /** A secret alone in a file, without the newline at its end. */
 export async function readSecretFile(context: CliContext, path: string, what: string): Promise<string> {
   const text = await readTextFile(context, path, what);

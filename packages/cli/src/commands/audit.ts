@@ -1,11 +1,11 @@
 /** `writ audit`: the log. verify works on an export without any server as well. */
-import { createWriteStream } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { type ExportVerdict, parseCheckpoint, verifyExport, verifyNote } from "@writ/audit/verify";
+import { EVENTS, nearestName } from "@writ/contract";
 import type { AuditEventView, LogRecoverAnswer } from "@writ/contract/admin";
 import type { AdminClient } from "@writ/sdk/admin";
 import type { AdminSession } from "../admin-session.ts";
@@ -14,7 +14,7 @@ import type { CliContext } from "../cli-context.ts";
 import { adminOptions, defineAdminCommand, defineCommand, defineGroup, option } from "../define-command.ts";
 import type { DefineCommands } from "../define-commands.ts";
 import { EXIT, refused } from "../exit-codes.ts";
-import { openTextFile } from "../files.ts";
+import { openPrivateFile, openTextFile } from "../files.ts";
 import { formatFields, printable } from "../format-table.ts";
 import { readCheckpoints } from "../read-checkpoints.ts";
 import { readCount, readMany } from "../read-values.ts";
@@ -192,6 +192,10 @@ async function query(
 ): Promise<void> {
   const { client, tenant } = session;
   const { limit, epoch, event: name, callId } = options;
+  if (name !== undefined && !Object.hasOwn(EVENTS, name)) {
+    const nearest = nearestName(name, Object.keys(EVENTS));
+    throw refused(`There is no event ${name}${nearest === undefined ? "" : `; did you mean ${nearest}?`}`);
+  }
   const filter = {
     ...(epoch === undefined ? {} : { epoch }),
     ...(name === undefined ? {} : { event: name }),
@@ -359,13 +363,14 @@ async function exportTo(
   _args: readonly (string | undefined)[],
   { out, epoch }: { readonly out?: string; readonly epoch?: number },
 ): Promise<void> {
+  const file = out === undefined ? undefined : await openPrivateFile(context, out);
   const body = await client.call(
     "audit.export",
     { params: { tenant }, query: epoch === undefined ? {} : { epoch } },
     { timeoutMs: EXPORT_TIMEOUT_MS },
   );
   let bytes = 0;
-  const progress = context.terminal.error && out !== undefined;
+  const progress = context.terminal.error && file !== undefined;
   const chunks = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of body) {
       bytes += chunk.length;
@@ -373,11 +378,10 @@ async function exportTo(
       yield chunk;
     }
   };
-  if (out === undefined) {
+  if (file === undefined || out === undefined) {
     for await (const chunk of chunks()) await context.out(chunk);
     return;
   }
-  const path = resolve(context.directory, out);
-  await pipeline(Readable.from(chunks()), createWriteStream(path, { mode: 0o600 }));
-  context.note(`${progress ? "\r" : ""}Exported ${bytes} bytes to ${path}.\n`);
+  await pipeline(Readable.from(chunks()), file.createWriteStream());
+  context.note(`${progress ? "\r" : ""}Exported ${bytes} bytes to ${resolve(context.directory, out)}.\n`);
 }

@@ -102,6 +102,9 @@ describe("the data listener", () => {
     reason = "state_unavailable";
     expect(await get("/healthz")).toMatch(/^HTTP\/1.1 200 /);
     expect(await get("/readyz")).toMatch(/^HTTP\/1.1 503 [\s\S]*state_unavailable/);
+    const head = (path: string): Promise<string> => ask(port, `HEAD ${path} HTTP/1.1\r\nhost: 10.0.0.9\r\n\r\n`);
+    expect(await head("/healthz")).toMatch(/^HTTP\/1.1 200 [\s\S]*\r\n\r\n$/);
+    expect(await head("/readyz")).toMatch(/^HTTP\/1.1 503 [\s\S]*\r\n\r\n$/);
   });
 
   test.each([

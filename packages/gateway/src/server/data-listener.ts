@@ -209,7 +209,8 @@ export function createDataListener(options: DataListenerOptions): DataListener {
 
   async function route(exchange: OpenExchange): Promise<void> {
     const { request } = exchange;
-    if (request.method === "GET" && (request.url === "/healthz" || request.url === "/readyz")) {
+    const looks = request.method === "GET" || request.method === "HEAD";
+    if (looks && (request.url === "/healthz" || request.url === "/readyz")) {
       const reason = request.url === "/readyz" ? (draining ? "gateway_draining" : options.notReady()) : undefined;
       if (reason === undefined) {
         const observing = request.url === "/readyz" && options.isObserving?.() === true;
