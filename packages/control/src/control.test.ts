@@ -101,7 +101,13 @@ describe("admin keys", () => {
         continue;
       }
       const answers = [];
-      for (const tenant of ["default", plane.tenantId, "nobody", "019a0000-0000-7000-8000-000000000000"]) {
+      for (const tenant of [
+        "default",
+        plane.tenantId,
+        "nobody",
+        "019a0000-0000-7000-8000-000000000000",
+        INSTANCE_TENANT,
+      ]) {
         const answer = await plane.send(route.method, pathOf(route, tenant), { key });
         const { requestId, ...rest } = answer.json;
         expect(requestId).toBeTypeOf("string");
@@ -745,11 +751,53 @@ describe("the log", () => {
     expect((await recover({ epochAfter: 1_000_000 })).status).toBe(400);
   });
 
+  test("the instance's own log is read, verified and exported with a key of the instance that may read logs", async () => {
+    const made = await plane.send("POST", "/v1/admin-keys", { body: { name: "auditor", permissions: ["audit:read"] } });
+    const key = made.json.key as string;
+    const read = async (path: string) => plane.send("GET", `/v1/audit/${path}`, { key });
+    await plane.control.signer.signDue(true);
+    const { items } = (await read("events?event=admin_key.created")).json;
+    expect(items.at(-1).event).toMatchObject({ tenant: INSTANCE_TENANT, permissions: ["audit:read"] });
+    const { size } = (await read("checkpoints")).json.items.at(-1);
+    expect((await read("verify?full=true")).json).toMatchObject({ status: "intact", fromSequence: 1, size });
+    const lines = (await read("export")).text.trimEnd().split("\n");
+    const { verdict, tenantId } = await verifyExport(
+      (async function* () {
+        yield* lines;
+      })(),
+      { verifierKeys: [plane.control.signer.verifierKey] },
+    );
+    expect([verdict.kind, verdict.coverage.entries, tenantId]).toEqual(["intact", size, INSTANCE_TENANT]);
+
+    const other = (await plane.send("POST", "/v1/admin-keys", { body: { name: "k", permissions: ["kill:read"] } }))
+      .json;
+    for (const path of ["events", "verify", "export", "checkpoints"]) {
+      const { status, json } = await plane.send("GET", `/v1/audit/${path}`, { key: other.key });
+      expect([status, json.code], path).toEqual([403, "permission_missing"]);
+    }
+
+    const { sequence } = items.at(-1);
+    const edit = (from: string, to: string) =>
+      plane.owner.transaction({ tenants: [INSTANCE_TENANT] }, (transaction) =>
+        transaction.query(
+          "UPDATE audit_event SET event = replace(event, $2, $3) WHERE tenant_id = $1 AND sequence = $4",
+          [INSTANCE_TENANT, from, to, sequence],
+        ),
+      );
+    await edit("audit:read", "kill:read!");
+    const damage = { sequence, kind: "mutated" };
+    expect((await read("verify?full=true")).json).toMatchObject({ status: "damaged", damage });
+    await edit("kill:read!", "audit:read");
+    expect((await read("verify?full=true")).json.status).toBe("intact");
+  });
+
   test("the instance's log has epochs of its own", async () => {
     const { json, status } = await plane.send("POST", "/v1/log/recover", { body: { reason: "restored" } });
     expect([status, json.epoch, json.previousEpoch]).toEqual([200, 2, 1]);
     expect((await plane.send("GET", "/v1/kill")).text).toContain("restored");
     expect((await plane.send("DELETE", "/v1/kill")).status).toBe(204);
+    expect((await plane.send("GET", "/v1/audit/verify")).json).toMatchObject({ status: "intact", epoch: 2 });
+    expect((await plane.send("GET", "/v1/audit/verify?epoch=1")).json).toMatchObject({ status: "intact", epoch: 1 });
   });
 });
 

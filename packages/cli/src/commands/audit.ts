@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { type ExportVerdict, parseCheckpoint, verifyExport, verifyNote } from "@writ/audit/verify";
 import { EVENTS, nearestName } from "@writ/contract";
-import type { AuditEventView, LogRecoverAnswer } from "@writ/contract/admin";
+import type { AdminAnswer, AdminOperations, AuditEventView, LogRecoverAnswer } from "@writ/contract/admin";
 import type { AdminClient } from "@writ/sdk/admin";
 import type { AdminSession } from "../admin-session.ts";
 import { type AdminOptions, openAdminSession } from "../admin-session.ts";
@@ -24,24 +24,25 @@ const FOLLOW_EVERY_MS = 500;
 const EXPORT_TIMEOUT_MS = 3_600_000;
 const FINDINGS_SHOWN = 20;
 
+const INSTANCE = () => option("--instance", "the instance's own log instead of a tenant's");
+
+interface LogOptions {
+  readonly instance?: boolean;
+}
+
 export const define: DefineCommands = (program, context) => {
   const group = defineGroup(program, "audit", "The audit log: what was decided, done and administered.");
-  defineAdminCommand<{ readonly follow?: boolean; readonly lines: number }>(group, context, {
+  defineAdminCommand<TailOptions>(group, context, {
     usage: "tail",
     summary: "Print the last events.",
     options: [
       option("-f, --follow", "go on with what comes, until interrupted"),
       option("-n, --lines <count>", "how many").argParser(readCount(0, 10_000)).default(20),
+      INSTANCE(),
     ],
     run: tail,
   });
-  defineAdminCommand<{
-    readonly after?: number;
-    readonly limit: number;
-    readonly epoch?: number;
-    readonly event?: string;
-    readonly callId?: string;
-  }>(group, context, {
+  defineAdminCommand<QueryOptions>(group, context, {
     usage: "query",
     summary: "Print events in their order.",
     options: [
@@ -50,35 +51,41 @@ export const define: DefineCommands = (program, context) => {
       option("--after <sequence>", "only events after this one").argParser(readCount(0)),
       option("--limit <count>", "how many").argParser(readCount(1, 100_000)).default(100),
       option("--epoch <epoch>", "of an earlier epoch of the log").argParser(readCount(0)),
+      INSTANCE(),
     ],
     run: query,
   });
-  defineCommand<AdminOptions & OfflineOptions & { readonly full?: boolean; readonly epoch?: number }>(group, context, {
+  defineCommand<AdminOptions & OfflineOptions & VerifyOptions>(group, context, {
     usage: "verify",
     summary:
       "Verify the log: at the control plane, or an export by yourself with --file. Exits with 1 when it is damaged.",
     options: [
       option("--full", "from the first entry instead of the last that was verified"),
       option("--epoch <epoch>", "an earlier epoch of the log, from its first entry").argParser(readCount(1)),
+      INSTANCE(),
       option("--file <export>", "an export, verified here without any server"),
       option("--checkpoints <file>", "with --file: checkpoints that you have from elsewhere"),
       option("--key <vkey>", "with --file: a verifier key that you trust; may be repeated").argParser(readMany),
       ...adminOptions(),
     ],
     async run(_args, options) {
-      if (options.file !== undefined) return verifyFile(context, options.file, options);
+      if (options.file !== undefined) {
+        if (options.instance === true) throw refused("--file names an export, which says itself whose log it is.");
+        return verifyFile(context, options.file, options);
+      }
       if (options.checkpoints !== undefined || options.key !== undefined) {
         throw refused("--checkpoints and --key are for an export: name it with --file.");
       }
       return verifyOnline(await openAdminSession(context, options), options);
     },
   });
-  defineAdminCommand<{ readonly out?: string; readonly epoch?: number }>(group, context, {
+  defineAdminCommand<ExportOptions>(group, context, {
     usage: "export",
     summary: "Export the log as NDJSON with what is needed to check it.",
     options: [
       option("--out <file>", "where to; standard output when left out"),
       option("--epoch <epoch>", "the epoch of the log").argParser(readCount(0)),
+      INSTANCE(),
     ],
     run: exportTo,
   });
@@ -87,17 +94,19 @@ export const define: DefineCommands = (program, context) => {
     summary: "Open a new epoch of the log after a restore, with the kill switch engaged.",
     options: [
       option("--reason <text>", "why, for the log").makeOptionMandatory(),
-      option("--instance", "the instance's own log instead of a tenant's"),
+      INSTANCE(),
       option("--all", "the instance's log and every tenant's"),
       option("--epoch-after <epoch>", "an epoch that a gateway says it has seen").argParser(readCount(1)),
     ],
     run: recover,
   });
-  defineAdminCommand(group, context, {
+  defineAdminCommand<LogOptions>(group, context, {
     usage: "checkpoints",
     summary: "Print the signed checkpoints of the log.",
-    async run({ client, tenant, show }) {
-      const page = await client.call("audit.checkpoints", { params: { tenant } });
+    options: [INSTANCE()],
+    async run(session, _args, options) {
+      const { show } = session;
+      const page = await nameLog(session, options).checkpoints();
       await show(page, () =>
         page.items.length === 0 ? "There are none yet.\n" : page.items.map(({ note }) => `${note}\n`).join(""),
       );
@@ -105,15 +114,44 @@ export const define: DefineCommands = (program, context) => {
   });
 };
 
+type QueryOf<K extends "events" | "verify" | "export"> = AdminOperations[`audit.${K}`]["query"];
+
+/** The reading operations of one log: a tenant's, or the instance's own. */
+interface NamedLog {
+  events(query: QueryOf<"events">): Promise<AdminAnswer<"audit.events">>;
+  verify(query: QueryOf<"verify">): Promise<AdminAnswer<"audit.verify">>;
+  export(query: QueryOf<"export">): Promise<AdminAnswer<"audit.export">>;
+  checkpoints(): Promise<AdminAnswer<"audit.checkpoints">>;
+}
+
+function nameLog({ client, tenant }: AdminSession, { instance = false }: LogOptions): NamedLog {
+  // Both read the log to its end before they have answered.
+  const whole = { timeoutMs: EXPORT_TIMEOUT_MS };
+  if (instance) {
+    return {
+      events: (query) => client.call("instance.audit.events", { query }),
+      verify: (query) => client.call("instance.audit.verify", { query }, whole),
+      export: (query) => client.call("instance.audit.export", { query }, whole),
+      checkpoints: () => client.call("instance.audit.checkpoints"),
+    };
+  }
+  const params = { tenant };
+  return {
+    events: (query) => client.call("audit.events", { params, query }),
+    verify: (query) => client.call("audit.verify", { params, query }, whole),
+    export: (query) => client.call("audit.export", { params, query }, whole),
+    checkpoints: () => client.call("audit.checkpoints", { params }),
+  };
+}
+
 /** One log whose new epoch was opened; the instance's has no tenant. */
 interface Recovered extends LogRecoverAnswer {
   readonly tenant?: string;
 }
 
-interface RecoverOptions {
+interface RecoverOptions extends LogOptions {
   readonly reason: string;
   readonly epochAfter?: number;
-  readonly instance?: boolean;
   readonly all?: boolean;
 }
 
@@ -154,43 +192,51 @@ async function tenantNames(client: AdminClient): Promise<readonly string[]> {
   return names;
 }
 
+interface TailOptions extends LogOptions {
+  readonly follow?: boolean;
+  readonly lines: number;
+}
+
 async function tail(
   session: AdminSession,
   _args: readonly (string | undefined)[],
-  { follow, lines }: { readonly follow?: boolean; readonly lines: number },
+  options: TailOptions,
 ): Promise<void> {
-  const { client, tenant } = session;
-  const { items: checkpoints } = await client.call("audit.checkpoints", { params: { tenant } });
+  const { follow, lines } = options;
+  const log = nameLog(session, options);
+  const { items: checkpoints } = await log.checkpoints();
   // The end of the log is not asked for but found: from the last checkpoint on, which is at most some seconds old.
   let after = Math.max(0, (checkpoints.at(-1)?.size ?? 0) - lines);
   let last: AuditEventView[] = [];
   for (;;) {
-    const page = await client.call("audit.events", { params: { tenant }, query: { after, limit: PAGE } });
+    const page = await log.events({ after, limit: PAGE });
     last = [...last, ...page.items].slice(-Math.max(lines, 1));
     after = page.items.at(-1)?.sequence ?? after;
     if (page.items.length < PAGE) break;
   }
   if (lines > 0) for (const event of last) await printEvent(session, event);
   while (follow === true) {
-    const page = await client.call("audit.events", { params: { tenant }, query: { after, limit: PAGE } });
+    const page = await log.events({ after, limit: PAGE });
     for (const event of page.items) await printEvent(session, event);
     after = page.items.at(-1)?.sequence ?? after;
     if (page.items.length < PAGE) await wait(FOLLOW_EVERY_MS);
   }
 }
 
+interface QueryOptions extends LogOptions {
+  readonly after?: number;
+  readonly limit: number;
+  readonly epoch?: number;
+  readonly event?: string;
+  readonly callId?: string;
+}
+
 async function query(
   session: AdminSession,
   _args: readonly (string | undefined)[],
-  options: {
-    readonly after?: number;
-    readonly limit: number;
-    readonly epoch?: number;
-    readonly event?: string;
-    readonly callId?: string;
-  },
+  options: QueryOptions,
 ): Promise<void> {
-  const { client, tenant } = session;
+  const log = nameLog(session, options);
   const { limit, epoch, event: name, callId } = options;
   if (name !== undefined && !Object.hasOwn(EVENTS, name)) {
     const nearest = nearestName(name, Object.keys(EVENTS));
@@ -204,9 +250,10 @@ async function query(
   let printed = 0;
   let after = options.after;
   while (printed < limit) {
-    const page = await client.call("audit.events", {
-      params: { tenant },
-      query: { ...filter, ...(after === undefined ? {} : { after }), limit: Math.min(PAGE, limit - printed) },
+    const page = await log.events({
+      ...filter,
+      ...(after === undefined ? {} : { after }),
+      limit: Math.min(PAGE, limit - printed),
     });
     for (const event of page.items) await printEvent(session, event);
     printed += page.items.length;
@@ -235,16 +282,15 @@ export function formatEvent({ sequence, committedAtMs, event }: AuditEventView):
   return `${printable([String(sequence).padStart(6), time, name.padEnd(16), ...fields].join("  "))}\n`;
 }
 
-async function verifyOnline(
-  { client, tenant, show }: AdminSession,
-  { full = false, epoch }: { readonly full?: boolean; readonly epoch?: number },
-): Promise<number> {
-  const answer = await client.call(
-    "audit.verify",
-    { params: { tenant }, query: { full, ...(epoch === undefined ? {} : { epoch }) } },
-    { timeoutMs: EXPORT_TIMEOUT_MS },
-  );
-  await show(answer, () => {
+interface VerifyOptions extends LogOptions {
+  readonly full?: boolean;
+  readonly epoch?: number;
+}
+
+async function verifyOnline(session: AdminSession, options: VerifyOptions): Promise<number> {
+  const { full = false, epoch } = options;
+  const answer = await nameLog(session, options).verify({ full, ...(epoch === undefined ? {} : { epoch }) });
+  await session.show(answer, () => {
     const checked = answer.size === 0 ? "none" : `${answer.fromSequence} to ${answer.toSequence} of ${answer.size}`;
     return (
       formatFields([
@@ -358,17 +404,20 @@ export function formatVerdict({ verdict, trust, start, tenantId, epoch }: Export
   return lines + formatFindings(findings) + remark;
 }
 
+interface ExportOptions extends LogOptions {
+  readonly out?: string;
+  readonly epoch?: number;
+}
+
 async function exportTo(
-  { client, context, tenant }: AdminSession,
+  session: AdminSession,
   _args: readonly (string | undefined)[],
-  { out, epoch }: { readonly out?: string; readonly epoch?: number },
+  options: ExportOptions,
 ): Promise<void> {
+  const { context } = session;
+  const { out, epoch } = options;
   const file = out === undefined ? undefined : await openPrivateFile(context, out);
-  const body = await client.call(
-    "audit.export",
-    { params: { tenant }, query: epoch === undefined ? {} : { epoch } },
-    { timeoutMs: EXPORT_TIMEOUT_MS },
-  );
+  const body = await nameLog(session, options).export(epoch === undefined ? {} : { epoch });
   let bytes = 0;
   const progress = context.terminal.error && file !== undefined;
   const chunks = async function* (): AsyncGenerator<Uint8Array> {

@@ -18,6 +18,12 @@ interface TenantKill extends Tenant {
 interface Version {
   readonly version: number;
 }
+interface ExportQuery {
+  readonly epoch?: number;
+}
+interface VerifyQuery extends ExportQuery {
+  readonly full?: boolean;
+}
 
 /** params: parts of the path. query: after the `?`. body: JSON. answer: JSON, or a stream of NDJSON. */
 export interface AdminOperations {
@@ -92,13 +98,13 @@ export interface AdminOperations {
   "instance.kill.engage": { body: s.KillEngage; answer: s.KillView };
   "instance.kill.release": { answer: null };
   "audit.events": { params: Tenant; query: s.AuditEventsQuery; answer: s.Page<s.AuditEventView> };
-  "audit.verify": {
-    params: Tenant;
-    query: { readonly full?: boolean; readonly epoch?: number };
-    answer: s.AuditVerifyAnswer;
-  };
-  "audit.export": { params: Tenant; query: { readonly epoch?: number }; answer: ReadableStream<Uint8Array> };
+  "audit.verify": { params: Tenant; query: VerifyQuery; answer: s.AuditVerifyAnswer };
+  "audit.export": { params: Tenant; query: ExportQuery; answer: ReadableStream<Uint8Array> };
   "audit.checkpoints": { params: Tenant; answer: s.Page<s.CheckpointView> };
+  "instance.audit.events": { query: s.AuditEventsQuery; answer: s.Page<s.AuditEventView> };
+  "instance.audit.verify": { query: VerifyQuery; answer: s.AuditVerifyAnswer };
+  "instance.audit.export": { query: ExportQuery; answer: ReadableStream<Uint8Array> };
+  "instance.audit.checkpoints": { answer: s.Page<s.CheckpointView> };
   "log.recover": { params: Tenant; body: s.LogRecover; answer: s.LogRecoverAnswer };
   "instance.log.recover": { body: s.LogRecover; answer: s.LogRecoverAnswer };
   "explain.run": { params: Tenant; body: s.ExplainRequest; answer: s.ExplainAnswer };

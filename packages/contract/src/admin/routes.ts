@@ -511,6 +511,35 @@ export const ADMIN_ROUTES = {
     scope: "tenant",
     sentence: "Lists the signed checkpoints of the log.",
   },
+  "instance.audit.events": {
+    method: "GET",
+    path: "/v1/audit/events",
+    permission: "audit:read",
+    scope: "instance",
+    sentence: "Reads the events of the instance's own log in order of sequence.",
+  },
+  "instance.audit.verify": {
+    method: "GET",
+    path: "/v1/audit/verify",
+    permission: "audit:read",
+    scope: "instance",
+    sentence:
+      "Verifies the instance's own log, from the last verified entry or whole; or an earlier epoch of it, whole.",
+  },
+  "instance.audit.export": {
+    method: "GET",
+    path: "/v1/audit/export",
+    permission: "audit:read",
+    scope: "instance",
+    sentence: "Streams the instance's own log as NDJSON with what is needed to check it.",
+  },
+  "instance.audit.checkpoints": {
+    method: "GET",
+    path: "/v1/audit/checkpoints",
+    permission: "audit:read",
+    scope: "instance",
+    sentence: "Lists the signed checkpoints of the instance's own log.",
+  },
   "log.recover": {
     method: "POST",
     path: `${T}/log/recover`,
