@@ -644,6 +644,26 @@ describe("input that nobody should send", () => {
     expect((await plane.send("GET", T)).status).toBe(200);
   });
 
+  test.each(["zzz", "-1", "1", "99999999999999999999", "00000000-0000-7000-8000-00000000FFFF'"])(
+    "a place to go on from that no page named is refused or a place: after=%s",
+    async (after) => {
+      for (const [operation, route] of operations.filter(([, { method }]) => method === "GET")) {
+        const { status } = await plane.send("GET", `${pathOf(route)}?after=${encodeURIComponent(after)}`);
+        expect(status, operation).toBeLessThan(500);
+      }
+    },
+  );
+
+  test.each(["zzz", "-1", "1", "019a0000-0000-7000-8000-000000000000-1"])(
+    "calls are listed from a call on, and %s is none",
+    async (after) => {
+      const { status, json } = await plane.send("GET", `${T}/calls/unknown?after=${after}`);
+      expect([status, json.code]).toEqual([400, "fault_request"]);
+      const from = (callId: string) => plane.send("GET", `${T}/calls/unknown?after=${callId}`);
+      expect((await from("019a0000-0000-7000-8000-000000000000")).json).toEqual({ items: [] });
+    },
+  );
+
   test("numbers as text, unknown members and other media types are refused, not mended", async () => {
     const version = await plane.send("PATCH", T, { body: { version: "1", budgetNodesMax: 7 } });
     expect([version.status, version.json.code]).toEqual([400, "fault_request"]);

@@ -6,8 +6,7 @@ import type { CallReconcile, CallReconcileAnswer } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import type { ControlContext } from "../control-context.ts";
 import { notFound } from "../problem.ts";
-
-const CALL_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+import { CALL_ID } from "../queries/list-unknown-calls.ts";
 
 export function reconcileCall(
   context: ControlContext,

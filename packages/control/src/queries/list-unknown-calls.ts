@@ -1,7 +1,11 @@
 /** Lists calls that may have run: each stays charged until its outcome is known. Oldest first. */
 import type { Page, UnknownCallView } from "@writ/contract/admin";
 import type { ControlContext } from "../control-context.ts";
+import { Problem } from "../problem.ts";
 import { makePage, type PageRequest } from "./read-objects.ts";
+
+/** How the identifier of a call looks. */
+export const CALL_ID: RegExp = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 interface CallRow extends Record<string, unknown> {
   readonly call_id: string;
@@ -10,11 +14,13 @@ interface CallRow extends Record<string, unknown> {
   readonly counters: number;
 }
 
-export function listUnknownCalls(
+/** Problem `fault_request` for a page after something that is no call. */
+export async function listUnknownCalls(
   context: ControlContext,
   tenantId: string,
   page: PageRequest,
 ): Promise<Page<UnknownCallView>> {
+  if (page.after !== "" && !CALL_ID.test(page.after)) throw new Problem("fault_request", "after must be a call's id");
   return context.store.read([tenantId], async (transaction) => {
     // Identifiers begin with their time.
     const rows = await transaction.query<CallRow>(
