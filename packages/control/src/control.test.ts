@@ -521,6 +521,43 @@ describe("commands", () => {
     expect((await change("its-stdio", { version: 2, transport: stdio }, plane.adminKey)).status).toBe(200);
   });
 
+  test("a tenant's own key does not rename it, and so does not learn the names of others (I11)", async () => {
+    const { json: tenant } = await plane.send("POST", "/v1/tenants", { body: { name: "renamed" } });
+    const made = await plane.send("POST", "/v1/tenants/renamed/admin-keys", {
+      body: { name: "k", permissions: ["*"] },
+    });
+    const key = made.json.key as string;
+    const change = (body: object, as?: object) => plane.send("PATCH", `/v1/tenants/${tenant.id}`, { body, ...as });
+    const before = (await events(tenant.id)).length;
+    const answers = [];
+    for (const name of ["default", plane.tenantId, "nobody", "renamed"]) {
+      const { status, json } = await change({ version: 1, name }, { key });
+      const { requestId: _, ...rest } = json;
+      answers.push({ status, ...rest });
+    }
+    expect(answers[0]).toMatchObject({ status: 403, code: "permission_missing" });
+    expect(answers[0]?.["detail"]).toContain("with an admin key of the instance");
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect((await events(tenant.id)).length).toBe(before);
+
+    expect((await change({ version: 1, budgetNodesMax: 7 }, { key })).status).toBe(200);
+    expect((await change({ version: 2, name: "default" })).json.code).toBe("name_taken");
+    expect((await change({ version: 2, name: "renamed-again" })).status).toBe(200);
+    expect((await plane.send("GET", "/v1/tenants/renamed-again", { key })).json.id).toBe(tenant.id);
+  });
+
+  test("no tenant has a name of the form of an identifier, which would be taken for another's", async () => {
+    const name = "019a0000-0000-7000-8000-00000000abcd";
+    const { json: tenant } = await plane.send("POST", "/v1/tenants", { body: { name: "plainly-named" } });
+    for (const { status, json } of [
+      await plane.send("POST", "/v1/tenants", { body: { name } }),
+      await plane.send("PATCH", `/v1/tenants/${tenant.id}`, { body: { version: 1, name } }),
+    ]) {
+      expect([status, json.code]).toEqual([400, "fault_request"]);
+      expect(json.detail).toContain("the form of an identifier");
+    }
+  });
+
   test("the instance's kill switch belongs to the instance's keys and is seen by tenants", async () => {
     expect((await plane.send("PUT", "/v1/kill", { body: { reason: "drill" } })).status).toBe(200);
     expect((await plane.send("GET", `${T}/kill`)).text).toContain('"instance"');

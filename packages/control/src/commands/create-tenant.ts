@@ -5,11 +5,13 @@ import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { findTenant } from "../queries/find-tenant.ts";
+import { requireTenantName } from "./require-tenant-name.ts";
 import { makeRootKey } from "./root-key-material.ts";
 
 export const TENANT_DEFAULTS = { tokenLifetimeMaxSeconds: 86_400, budgetNodesMax: 1_000 } as const;
 
 export async function createTenant(context: ControlContext, actor: Actor, input: TenantCreate): Promise<TenantView> {
+  requireTenantName(input.name);
   const id = makeId(context);
   const keyId = makeId(context);
   const value: TenantSettings = {

@@ -1,10 +1,11 @@
-/** Changes a tenant's settings. A lower lifetime binds tokens minted from now on. */
+/** Changes a tenant's settings. A lower lifetime binds tokens minted from now on. Only keys of the instance rename. */
 import type { TenantUpdate, TenantView } from "@writ/contract/admin";
 import type { Actor } from "../actor.ts";
 import type { ControlContext } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { findTenant } from "../queries/find-tenant.ts";
 import { applyChange, getForChange } from "./change-object.ts";
+import { requireRenameAuthority, requireTenantName } from "./require-tenant-name.ts";
 
 export async function updateTenant(
   context: ControlContext,
@@ -14,6 +15,8 @@ export async function updateTenant(
 ): Promise<TenantView> {
   const { version: expected, ...change } = input;
   if (change.name !== undefined) {
+    requireRenameAuthority(actor);
+    requireTenantName(change.name);
     const other = await findTenant(context, change.name);
     if (other !== undefined && other !== tenantId) throw new Problem("name_taken", "There is a tenant of this name.");
   }

@@ -4,7 +4,8 @@ import type { ControlContext } from "../control-context.ts";
 import type { Stored } from "../store/control-store.ts";
 import { selectObject } from "./read-objects.ts";
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** How the identifier of a tenant looks; no name looks so. */
+export const TENANT_ID: RegExp = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Tenants of which the settings are read in one transaction. */
 const TENANTS_PER_READ = 1_000;
 
@@ -13,7 +14,7 @@ const NAMES_MAX = 10_000;
 
 /** The id of the tenant, or undefined when there is none. */
 export async function findTenant(context: ControlContext, reference: string): Promise<string | undefined> {
-  if (UUID.test(reference)) {
+  if (TENANT_ID.test(reference)) {
     if (reference === INSTANCE_TENANT) return undefined;
     const found = await context.store.read([reference], (transaction) =>
       selectObject(transaction, reference, "tenant", reference),

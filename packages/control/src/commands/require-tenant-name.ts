@@ -1,0 +1,22 @@
+/** Which name no tenant may have, and who may rename one. What a name may be made of is the admin API's to say. */
+import { type Actor, isOfInstance } from "../actor.ts";
+import { Problem } from "../problem.ts";
+import { TENANT_ID } from "../queries/find-tenant.ts";
+
+/** Problem `fault_request` for a name that a path would be taken to mean as an identifier, perhaps another tenant's. */
+export function requireTenantName(name: string): void {
+  if (!TENANT_ID.test(name)) return;
+  throw new Problem("fault_request", "a tenant's name must not have the form of an identifier (a UUID)");
+}
+
+/**
+ * Problem `permission_missing` for a tenant's own key, whatever the name is: names are unique among all tenants, and
+ * whether one is taken would tell it which others there are.
+ */
+export function requireRenameAuthority(actor: Actor): void {
+  if (isOfInstance(actor)) return;
+  throw new Problem(
+    "permission_missing",
+    "Names of tenants are the instance's: rename a tenant with an admin key of the instance. A tenant's own key leaves name out.",
+  );
+}
