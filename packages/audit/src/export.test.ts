@@ -53,6 +53,17 @@ async function named(
 }
 
 describe("verifyExport", () => {
+  it("finds an intact log intact however many checkpoints its export has", async () => {
+    async function* many(lines: readonly string[]): AsyncIterable<string> {
+      const [header = "", checkpoint = "", ...others] = lines;
+      yield header;
+      for (let count = 0; count <= 1_000_000; count += 1) yield checkpoint;
+      yield* others;
+    }
+    const { verdict } = await verifyExport(many(whole), { verifierKeys: [VERIFIER_KEY] });
+    expect(verdict).toMatchObject({ kind: "intact", coverage: { checkpointsAgreed: 2 } });
+  });
+
   it("finds a whole export intact with nothing but the export and a key", async () => {
     const trust = { verifierKeys: [VERIFIER_KEY], chainKeys: new Map([["chain-1", CHAIN_KEY]]) };
     expect(await verify(whole, trust)).toMatchObject({

@@ -3,11 +3,11 @@
  * entries to the log verifier. A line has one spelling; any other is a finding, so that no two readers of an export
  * can see different logs in it.
  */
+import { createCheckpointSelection } from "./checkpoint-selection.ts";
 import type { LogEntry } from "./diagnose.ts";
 import { FINDINGS_MAX, type Finding } from "./findings.ts";
 import { readTree } from "./link.ts";
 import {
-  CHECKPOINTS_MAX,
   type Coverage,
   createLogVerifier,
   type LogVerdict,
@@ -24,7 +24,7 @@ export interface ExportTrust {
    * export agrees with itself: whoever wrote it may have signed it with any key.
    */
   readonly verifierKeys?: readonly string[];
-  /** Checkpoints that the caller has from elsewhere, besides those in the export. */
+  /** Checkpoints that the caller has from elsewhere, besides those in the export. They displace none in it, nor those them. */
   readonly checkpoints?: readonly string[];
   readonly chainKeys?: LogVerifierOptions["chainKeys"];
   readonly sealGapMax?: number;
@@ -52,7 +52,7 @@ export async function verifyExport(lines: AsyncIterable<string>, trust: ExportTr
   const refuse = (sequence: number, detail: string): void => {
     if (malformed.length < FINDINGS_MAX) malformed.push({ damage: "malformed", sequence, detail });
   };
-  const checkpoints: string[] = [...(trust.checkpoints ?? [])];
+  const enclosed: SelectionByLog = createSelectionByLog();
   let header: ExportHeader | undefined;
   let verifier: LogVerifier | undefined;
   let footer: ExportFooter | undefined;
@@ -72,8 +72,8 @@ export async function verifyExport(lines: AsyncIterable<string>, trust: ExportTr
       break;
     } else if (line.startsWith('{"checkpoint":') && verifier === undefined) {
       const note = readLine(line)?.["checkpoint"];
-      if (typeof note === "string" && checkpoints.length < CHECKPOINTS_MAX) checkpoints.push(note);
-      else refuse(sequence + 1, "a line is no checkpoint in its one spelling, or one too many");
+      if (typeof note === "string") enclosed.add(note, header);
+      else refuse(sequence + 1, "a line is no checkpoint in its one spelling");
     } else if (line.startsWith('{"head":')) {
       footer = readFooter(line);
       if (footer === undefined) refuse(sequence + 1, "the footer cannot be read");
@@ -105,10 +105,12 @@ export async function verifyExport(lines: AsyncIterable<string>, trust: ExportTr
   return { ...described, start, verdict: malformed.length === 0 ? verdict : damaged(verdict, malformed) };
 
   function open({ tenantId, epoch, from, verifierKeys }: ExportHeader): LogVerifier {
+    const given = createSelectionByLog();
+    for (const note of trust.checkpoints ?? []) given.add(note, { tenantId, epoch });
     const common = {
       tenantId,
       epoch,
-      checkpoints,
+      checkpoints: [...given.notes(), ...enclosed.notes()],
       ...(from === undefined ? {} : { from }),
       ...(trust.chainKeys === undefined ? {} : { chainKeys: trust.chainKeys }),
       ...(trust.sealGapMax === undefined ? {} : { sealGapMax: trust.sealGapMax }),
@@ -123,6 +125,24 @@ export async function verifyExport(lines: AsyncIterable<string>, trust: ExportTr
       return createLogVerifier({ ...common, checkpoints: [], verifierKeys: [] });
     }
   }
+}
+
+interface SelectionByLog {
+  add(note: string, log: { readonly tenantId: string; readonly epoch: number }): void;
+  notes(): readonly string[];
+}
+
+/** Those of the log in question, and beside them those of other logs, which are only counted. */
+function createSelectionByLog(): SelectionByLog {
+  const own = createCheckpointSelection();
+  const others = createCheckpointSelection();
+  return {
+    add(note, { tenantId, epoch }) {
+      const origin = note.slice(0, note.indexOf("\n"));
+      (origin.endsWith(`/${tenantId}/${epoch}`) ? own : others).add(note);
+    },
+    notes: () => [...own.notes(), ...others.notes()],
+  };
 }
 
 function damaged(verdict: LogVerdict | undefined, extra: readonly Finding[]): LogVerdict {

@@ -11,6 +11,8 @@ export {
   verifyCheckpoint,
   verifyNote,
 } from "./checkpoint.ts";
+export { CHECKPOINTS_KEPT_MAX, type CheckpointSelection, createCheckpointSelection } from "./checkpoint-selection.ts";
+export { readCheckpointFile } from "./checkpoint-stream.ts";
 export type { LogEntry } from "./diagnose.ts";
 export { EXPORT_LINE_CHARACTERS_MAX, type ExportTrust, type ExportVerdict, verifyExport } from "./export-verifier.ts";
 export { DAMAGES, type Damage, FINDINGS_MAX, type Finding } from "./findings.ts";

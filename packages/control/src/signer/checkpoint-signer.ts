@@ -5,7 +5,7 @@
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, readFile, stat } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import {
@@ -19,11 +19,15 @@ import {
   signCheckpoint,
   verifierKey,
 } from "@writ/audit";
-import { parseCheckpoint, parseCheckpointFile } from "@writ/audit/verify";
+import {
+  type CheckpointSelection,
+  createCheckpointSelection,
+  parseCheckpoint,
+  readCheckpointFile,
+} from "@writ/audit/verify";
 import type { CheckpointView } from "@writ/contract/admin";
 import { type Logger, makeDirectory } from "@writ/runtime";
 import type { Clock } from "../clock.ts";
-import { Problem } from "../problem.ts";
 import type { ControlStore, TenantHead } from "../store/control-store.ts";
 import { openSignerMemory, type SignerMemory } from "./signer-memory.ts";
 
@@ -36,10 +40,11 @@ export interface CheckpointSigner {
   stop(): void;
   /** Signs what has grown, for the last time. */
   drain(): Promise<void>;
+  /** Of each of the tenant's latest epochs what `notes` gives. */
   list(tenantId: string): Promise<readonly CheckpointView[]>;
   /** The highest epoch of a tenant that was ever signed, as far as memory and file know; 0 when none was. */
   epochSeen(tenantId: string): Promise<number>;
-  /** Signed notes of one log. */
+  /** Signed notes of one log, in the order of the file: a selection of them when there are very many. */
   notes(tenantId: string, epoch: number): Promise<readonly string[]>;
   readonly verifierKey: string;
   /** `<prefix>/<tenant>/<epoch>`. */
@@ -65,7 +70,9 @@ const POLL_MS = 1_000;
 const IDLE_MS = 24 * 60 * 60_000;
 /** Leaves of one read: each is 32 bytes. */
 const LEAVES_PER_READ = 10_000;
-const FILE_BYTES_MAX = 256 * 1024 * 1024;
+/** One reading of the file takes a piece of this size at a time; the file itself may have any. */
+const PIECE_BYTES = 256 * 1024;
+const EPOCHS_LISTED_MAX = 16;
 
 export async function createCheckpointSigner(options: CheckpointSignerOptions): Promise<CheckpointSigner> {
   const { store, clock, log } = options;
@@ -76,6 +83,7 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
   const key: CheckpointKey = { name: prefix, privateKey: options.privateKey };
   const refusals = new Map<string, { readonly epoch: number; readonly reason: string }>();
   const signedAt = new Map<string, number>();
+  let damagedSaid = 0;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
 
@@ -140,6 +148,18 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
     return running;
   }
 
+  async function readNotes(take: (origin: string, note: string) => void): Promise<void> {
+    let damaged = 0;
+    for await (const part of readCheckpointFile(readText(options.file))) {
+      for (const note of part.notes) take(note.slice(0, note.indexOf("\n")), note);
+      damaged += part.damaged.length;
+    }
+    // What is torn at the end may be a note that is being written. It is damaged once another follows it.
+    if (damaged > damagedSaid)
+      log.error({ file: options.file, damaged }, "the checkpoint file holds what is no checkpoint");
+    damagedSaid = damaged;
+  }
+
   return {
     signDue: (force = false) => next(force),
     start() {
@@ -152,12 +172,18 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
       await next(true);
     },
     async list(tenantId) {
-      const views: CheckpointView[] = [];
-      for (const note of await readNotes(options.file)) {
-        const view = viewOf(note, tenantId);
-        if (view !== undefined) views.push(view);
-      }
-      return views;
+      const epochs = new Map<number, CheckpointSelection>();
+      await readNotes((origin, note) => {
+        const [, tenant, epochText] = ORIGIN.exec(origin) ?? [];
+        if (tenant !== tenantId) return;
+        const epoch = Number(epochText);
+        const selection = epochs.get(epoch) ?? createCheckpointSelection();
+        selection.add(note);
+        epochs.set(epoch, selection);
+        if (epochs.size > EPOCHS_LISTED_MAX) epochs.delete(Math.min(...epochs.keys()));
+      });
+      const notes = [...epochs.values()].flatMap((selection) => selection.notes());
+      return notes.map((note) => viewOf(note, tenantId)).filter((view) => view !== undefined);
     },
     async epochSeen(tenantId) {
       let seen = memory.get(tenantId)?.epoch ?? 0;
@@ -169,7 +195,11 @@ export async function createCheckpointSigner(options: CheckpointSignerOptions): 
     },
     async notes(tenantId, epoch) {
       const end = `/${tenantId}/${epoch}`;
-      return (await readNotes(options.file)).filter((note) => note.slice(0, note.indexOf("\n")).endsWith(end));
+      const selection = createCheckpointSelection();
+      await readNotes((origin, note) => {
+        if (origin.endsWith(end)) selection.add(note);
+      });
+      return selection.notes();
     },
     verifierKey: verifierKey(prefix, publicKey),
     origin: (tenantId, epoch) => checkpointOrigin({ prefix, tenantId, epoch }),
@@ -235,15 +265,13 @@ async function* readLines(path: string): AsyncGenerator<string> {
   }
 }
 
-async function readNotes(path: string): Promise<readonly string[]> {
+async function* readText(path: string): AsyncGenerator<string> {
   try {
-    const { size } = await stat(path);
-    if (size > FILE_BYTES_MAX) throw new Problem("state_conflict", "The checkpoint file is too large to be read here.");
-    return parseCheckpointFile(await readFile(path, "utf8")).notes;
+    // With an encoding a stream of a file gives strings.
+    yield* createReadStream(path, { encoding: "utf8", highWaterMark: PIECE_BYTES }) as AsyncIterable<string>;
   } catch (error) {
     // No file yet: nothing was signed.
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return []; // fs rejects with an ErrnoException
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error; // fs rejects with an ErrnoException
   }
 }
 
