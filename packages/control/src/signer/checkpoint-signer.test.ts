@@ -1,5 +1,5 @@
 /** The file of checkpoints as it becomes with time: large, damaged in places, moved away by its operator. */
-import { appendFile, rename, truncate } from "node:fs/promises";
+import { appendFile, readFile, rename, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { verifyExport } from "@writ/audit/verify";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -33,6 +33,9 @@ async function grow(): Promise<void> {
 const listed = async (): Promise<number[]> =>
   (await plane.send("GET", `${T}/audit/checkpoints`)).json.items.map(({ size }: { readonly size: number }) => size);
 
+const damageSaid = (): number =>
+  plane.lines.filter((line) => line.includes("the checkpoint file holds what is no checkpoint")).length;
+
 async function verifyBoth(): Promise<number> {
   const { json } = await plane.send("GET", `${T}/audit/verify?full=true`);
   expect(json).toMatchObject({ status: "intact", findings: [] });
@@ -45,17 +48,30 @@ async function verifyBoth(): Promise<number> {
   return json.checkpointsChecked;
 }
 
+test("a checkpoint that was cut short anywhere, as by a loss of power, spoils none of those behind it", async () => {
+  const before = (await listed()).length;
+  const origin = `${plane.control.signer.verifierKey.split("+")[0]}/${plane.tenantId}/1`;
+  const note = (await readFile(file, "utf8")).slice(-400).split("\n\n").slice(-3, -1).join("\n\n");
+  expect(note.startsWith(origin)).toBe(true);
+  const afterSize = note.indexOf("\n", origin.length + 1);
+  const cuts = [5, origin.length, afterSize, afterSize + 9, note.indexOf("\n\n") + 2, note.length - 30, note.length];
+  for (const length of cuts) {
+    await appendFile(file, note.slice(0, length));
+    await grow();
+  }
+  expect(await verifyBoth()).toBe(before + cuts.length);
+});
+
 test("a log is verified and exported however large the file of checkpoints has become", async () => {
-  const [first] = await listed();
+  const known = await listed();
+  const said = damageSaid();
   // A hole takes no place on the disk, and is read as what it is: no checkpoint.
   await truncate(file, HOLE_BYTES);
   await appendFile(file, "\n\n");
   await grow();
-  expect(await listed()).toEqual([first, Number(first) + 1]);
-  expect(await verifyBoth()).toBe(2);
-  expect(plane.lines.filter((line) => line.includes("the checkpoint file holds what is no checkpoint"))).toHaveLength(
-    1,
-  );
+  expect(await listed()).toEqual([...known, Number(known.at(-1)) + 1]);
+  expect(await verifyBoth()).toBe(known.length + 1);
+  expect(damageSaid()).toBe(said + 1);
 });
 
 test("R-LOG-3 the signer goes on in a new file when the old one was moved away, and forgets nothing", async () => {

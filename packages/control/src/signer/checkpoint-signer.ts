@@ -242,15 +242,22 @@ async function continueTree(
   return Buffer.from(frontier).equals(Buffer.from(head.frontier));
 }
 
+/** What an earlier writing left that was cut short is ended first: this note would become part of it. */
 async function appendNote(path: string, note: string): Promise<void> {
-  const file = await open(path, "a", 0o644);
+  const file = await open(path, "a+", 0o644);
   try {
-    await file.writeFile(checkpointFileEntry(note));
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, Math.max(0, size - 2));
+    const whole = size === 0 || buffer.toString("latin1", 0, bytesRead) === "\n\n";
+    await file.writeFile(`${whole ? "" : CUT_SHORT}${checkpointFileEntry(note)}`);
     await file.sync();
   } finally {
     await file.close();
   }
 }
+
+/** A line that stands neither in a checkpoint nor among signatures, so that what it ends is read as damaged. */
+const CUT_SHORT = "\n(cut short)\n\n";
 
 /** The end of the line that begins a note. */
 const ORIGIN = /\/([0-9a-f-]{36})\/(\d{1,9})$/;
