@@ -45,13 +45,7 @@ import {
   type McpSessionLimits,
 } from "./mcp-sessions.ts";
 import { createMergedListening } from "./merged-listening.ts";
-import {
-  LIST_LIMITS,
-  type ListLimits,
-  OWN_CURSOR_LENGTH_MAX,
-  readListCursor,
-  writeListCursor,
-} from "./merged-lists.ts";
+import { isHoldable, LIST_LIMITS, type ListLimits, readListCursor, writeListCursor } from "./merged-lists.ts";
 import { INPUT_METHODS, isUri, readMethod } from "./read-method.ts";
 import { createResumableStreams, type ResumptionLimits } from "./resumable-streams.ts";
 import { offers, passedCapabilities } from "./server-capabilities.ts";
@@ -649,13 +643,13 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       }
       const end = await listOne(turn, request.method, upstream, start, era, (text) => {
         bytes += text.length;
-        elements.push(...elementsOn(upstream, text, list));
+        for (const element of elementsOn(upstream, text, list)) elements.push(element);
       });
       if (end.kind === "more") left.set(upstream, end.cursor);
       else if (end.kind === "denied") denied ??= end.denied;
     }
     const { idText } = request;
-    if (elements.length === 0 && denied?.kind === "denied") {
+    if (elements.length === 0 && left.size === 0 && denied?.kind === "denied") {
       const { resourceMetadataUrl } = turn;
       const context = { callId: denied.callId, idText, tool: "", resourceMetadataUrl };
       return turn.exchange.problem(encodeDenial(denied.denial, context));
@@ -703,8 +697,11 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         action,
         message: { method, params, progress: false, name: "" },
       });
-      if (end.kind === "denied") return { kind: "denied", denied: end };
-      if (json === undefined) return { kind: "over" };
+      if (json === undefined || end.kind === "denied") {
+        // What came before stays, and whoever goes on there is told, if it does not go on.
+        if (cursor !== undefined && cursor !== start) return { kind: "more", cursor };
+        return end.kind === "denied" ? { kind: "denied", denied: end } : { kind: "over" };
+      }
       const members = membersOf(json);
       const list = findMember(members, LISTS[method as keyof typeof LISTS].member); // the caller has looked
       if (list !== undefined) {
@@ -715,7 +712,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       const found = findMember(members, "nextCursor");
       const next: unknown = found === undefined ? undefined : JSON.parse(valueText(json, found));
       // A cursor that leads nowhere, or that no request could hold beside those of others, is the end of the list.
-      if (typeof next !== "string" || next === cursor || next.length > OWN_CURSOR_LENGTH_MAX) return { kind: "over" };
+      if (typeof next !== "string" || next === cursor || !isHoldable(next)) return { kind: "over" };
       cursor = next;
     }
     return cursor === undefined ? { kind: "over" } : { kind: "more", cursor };

@@ -16,9 +16,11 @@ const REVISION = "2026-07-28";
 const NAMES = ["a", "b", "c"] as const;
 const LIMITS: ListLimits = { bytesMax: 2_000, shareBytesMax: 700, sharePagesMax: 3 };
 
-/** What each upstream lists: pages of URIs. "endless": its pages go on for ever. */
-type Pages = Readonly<Record<string, readonly (readonly string[])[] | "endless">>;
+/** What each upstream lists: pages of URIs. "endless": its pages go on for ever. "breaking": the first, and no other. */
+type Pages = Readonly<Record<string, readonly (readonly string[])[] | "endless" | "breaking">>;
 let pages: Pages = {};
+/** Of the cursors that upstreams give. */
+let suffix = "";
 let server: Server;
 
 beforeAll(async () => {
@@ -26,6 +28,10 @@ beforeAll(async () => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { id, method, params } = JSON.parse(Buffer.concat(chunks).toString());
+    if (pages[request.url?.slice(1) ?? ""] === "breaking" && params.cursor !== undefined) {
+      response.writeHead(500).end();
+      return;
+    }
     const common = { resultType: "complete", ttlMs: 0, cacheScope: "private" };
     const result =
       method === "server/discover"
@@ -42,9 +48,13 @@ afterAll(() => {
 
 function pageOf(name: string, at: number): object {
   const own = pages[name] ?? [];
+  if (own === "breaking") return { resources: [{ uri: "r:0", name: "" }], nextCursor: "1" };
   const uris = own === "endless" ? [`r:${at}`] : (own[at] ?? []);
   const isLast = own !== "endless" && at + 1 >= own.length;
-  return { resources: uris.map((uri) => ({ uri, name: uri })), ...(isLast ? {} : { nextCursor: String(at + 1) }) };
+  return {
+    resources: uris.map((uri) => ({ uri, name: uri })),
+    ...(isLast ? {} : { nextCursor: `${at + 1}${suffix}` }),
+  };
 }
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -169,6 +179,33 @@ test("an upstream without an end takes its share of an answer and no more, and h
     next = page.next;
   }
   expect(next).toBeDefined();
+});
+
+test("an upstream that breaks within its pages is not at its end there; whoever goes on finds no more", async () => {
+  const list = await startEndpoint();
+  pages = { a: "breaking", b: [["r:b"]] };
+  const first = await list();
+  expect(first.uris).toHaveLength(2);
+  const second = await list(first.next);
+  expect([second.uris, second.next]).toEqual([[], undefined]);
+});
+
+test("a page of very many elements is no other than one of few", async () => {
+  const list = await startEndpoint();
+  const many = 130_000;
+  pages = { a: [Array.from({ length: many }, () => "r")], b: [["r:b"]] };
+  const first = await list();
+  const second = await list(first.next);
+  expect([first.uris.length, second.uris]).toEqual([many, [uriOn("b", "r:b")]]);
+});
+
+test("a cursor of an upstream that no text can hold is where its list ends, and nobody else's", async () => {
+  const list = await startEndpoint();
+  pages = { a: "endless", b: [["r:b"]] };
+  suffix = "\ud800";
+  const { uris, next } = await list();
+  suffix = "";
+  expect([uris.length, next]).toEqual([2, undefined]);
 });
 
 test("an answer ends with the page that reaches its bytes, and goes on there", async () => {

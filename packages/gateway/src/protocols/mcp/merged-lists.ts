@@ -20,7 +20,12 @@ export const LIST_LIMITS: ListLimits = {
 };
 
 /** Characters of an upstream's own cursor. All that are left of are in ours, which must fit a request. */
-export const OWN_CURSOR_LENGTH_MAX = 16 * 1024;
+const OWN_CURSOR_LENGTH_MAX = 16 * 1024;
+
+/** Whether a cursor of an upstream can be in one of ours, and be read again. */
+export function isHoldable(cursor: string): boolean {
+  return cursor.length <= OWN_CURSOR_LENGTH_MAX && cursor.isWellFormed();
+}
 
 /** Where to go on: by upstream its own cursor, or undefined for its beginning. */
 export type ListPosition = ReadonlyMap<string, string | undefined>;
