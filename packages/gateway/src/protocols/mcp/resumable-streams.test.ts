@@ -187,6 +187,18 @@ describe("a stream", () => {
     expect(cut.signal.aborted).toBe(false);
   });
 
+  test("is forgotten as long after it was taken up when it was over", async () => {
+    const rig = await start({ resumeWithinMs: 1_000 });
+    const session = makeSession();
+    const { stream, reading, id } = await open(rig, session);
+    void stream.say("1");
+    void stream.finish();
+    await reading.end();
+    expect(messages(await (await rig.takeUp(session, `${id}.0`)).end())).toEqual(["1"]);
+    await stream.emptied;
+    expect(session.streams.size).toBe(0);
+  });
+
   test.each(["connected", "away", "over"] as const)("I5 that is cut while %s keeps nothing", async (when) => {
     const rig = await start();
     const session = makeSession();

@@ -256,10 +256,13 @@ function openStream(
       connect(exchange, after);
       if (before?.response.writableNeedDrain === true) before.response.destroy();
       else before?.response.end();
-      last = undefined;
-      for (const event of kept.slice(kept.length - (next - 1 - after))) last = exchange.write(event);
+      const missed = kept.slice(kept.length - (next - 1 - after));
+      last = missed.length === 0 ? undefined : exchange.write(Buffer.concat(missed));
       told = next - 1;
-      if (state === "over") void part();
+      if (state === "over") {
+        void part();
+        wait(forget);
+      }
       return "taken";
     },
   };
