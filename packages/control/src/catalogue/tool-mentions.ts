@@ -18,6 +18,10 @@ interface Word {
   readonly isQuoted: boolean;
 }
 
+/** No name of a tool with its upstream is longer, however it is spelt. */
+const WORD_LENGTH_MAX = 1_024;
+/** Words that are remembered within one search: a text may be one word over and over. */
+const RESOLVED_MAX = 10_000;
 /** Shorter names are no identifiers: "a.b" and "x-1" stand in texts about anything. */
 const IDENTIFIER_LENGTH_MIN = 4;
 const IDENTIFIER = /[_\-./]|\d|\p{Ll}\p{Lu}/u;
@@ -53,14 +57,14 @@ export function compileMentions(
   if (foreign.length === 0) return () => [];
   const ownNames = new Set([...own.listed].map((name) => name.toLowerCase()));
   const ownQualified = new Set([...ownNames].flatMap((name) => qualify({ upstream: own.upstream, name })));
-  const byName = new Map<string, MentionedTool[]>();
+  const byName = new Map<string, Map<string, MentionedTool>>();
   const qualified = new Map<string, MentionedTool>();
   const identifiers = new Map<string, MentionedTool>();
   for (const tool of foreign) {
     const name = tool.name.toLowerCase();
     const others = byName.get(name);
-    if (others === undefined) byName.set(name, [tool]);
-    else others.push(tool);
+    if (others === undefined) byName.set(name, new Map([[tool.upstream, tool]]));
+    else others.set(tool.upstream, tool);
     for (const whole of qualify(tool)) qualified.set(whole, tool);
     if (isIdentifier(tool.name)) identifiers.set(name, tool);
   }
@@ -94,7 +98,12 @@ export function compileMentions(
       for (const [at, { text: word }] of words.entries()) {
         const tool = named(word);
         if (tool !== undefined) add(tool);
-        for (const meant of byName.get(word) ?? []) if (stands(words, at, meant) === "with_upstream") add(meant);
+        const others = byName.get(word);
+        if (others === undefined) continue;
+        for (const upstream of upstreamsBeside(words, at, identifiers.has(word))) {
+          const meant = others.get(upstream);
+          if (meant !== undefined) add(meant);
+        }
       }
     }
     return [...found];
@@ -134,11 +143,10 @@ function trim(text: string, characters: ReadonlySet<string>): string {
   return text.slice(start, end);
 }
 
-/** Whether the name at this place is said to be a tool of its upstream. */
-function stands(words: readonly Word[], at: number, { upstream, name }: MentionedTool): "with_upstream" | "alone" {
-  const word = words[at];
-  if (word === undefined) return "alone";
-  const isTold = word.isQuoted || isIdentifier(name);
+/** The words that the name at this place is said to be a tool of, if they are upstreams. */
+function upstreamsBeside(words: readonly Word[], at: number, isName: boolean): readonly string[] {
+  const found: string[] = [];
+  const isTold = isName || words[at]?.isQuoted === true;
   const isAfter = TOOL.has(words[at + 1]?.text ?? "");
   const isBehind = TOOL.has(words[at - 1]?.text ?? "");
   const isTool = isTold || isAfter || isBehind;
@@ -150,30 +158,36 @@ function stands(words: readonly Word[], at: number, { upstream, name }: Mentione
   if (OF.has(link) || ON.has(link)) {
     next += ARTICLE.has(words[next + 1]?.text ?? "") ? 2 : 1;
     const isServer = SERVER.has(words[next + 1]?.text ?? "");
-    if (words[next]?.text === upstream && (isServer || (isTool && OF.has(link)))) return "with_upstream";
+    const upstream = words[next]?.text;
+    if (upstream !== undefined && (isServer || (isTool && OF.has(link)))) found.push(upstream);
   }
 
   // "everything's echo tool", "the everything server's echo"
   let before = isBehind ? at - 2 : at - 1;
   let isPossessive = false;
   let isServer = false;
-  for (; SERVER.has(words[before]?.text ?? ""); before -= 1) {
+  for (let passed = 0; passed < SERVER.size && SERVER.has(words[before]?.text ?? ""); passed += 1, before -= 1) {
     isServer = true;
     isPossessive ||= words[before]?.isPossessive === true;
   }
   const owner = words[before];
-  if (owner?.text !== upstream) return "alone";
-  isPossessive ||= owner.isPossessive;
-  return isPossessive && (isTool || isServer) ? "with_upstream" : "alone";
+  isPossessive ||= owner?.isPossessive === true;
+  if (owner !== undefined && isPossessive && (isTool || isServer)) found.push(owner.text);
+  return found;
 }
 
 /** Finds the known word that a word of other letters looks like; every other word is itself. */
 function createResolver(known: () => readonly string[]): (word: string) => string {
   let bySkeleton: Map<string, string> | undefined;
+  const resolved = new Map<string, string>();
   return (word) => {
     // What looks alike within ASCII ("1" and "l") is left alone: ordinary words would be taken for names.
-    if (/^[\x20-\x7e]*$/.test(word)) return word;
+    if (word.length > WORD_LENGTH_MAX || /^[\x20-\x7e]*$/.test(word)) return word;
+    const before = resolved.get(word);
+    if (before !== undefined) return before;
     bySkeleton ??= new Map(known().map((each) => [skeleton(each.toLowerCase()), each.toLowerCase()]));
-    return bySkeleton.get(skeleton(word)) ?? word;
+    const found = bySkeleton.get(skeleton(word)) ?? word;
+    if (resolved.size < RESOLVED_MAX) resolved.set(word, found);
+    return found;
   };
 }
