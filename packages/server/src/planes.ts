@@ -1,15 +1,16 @@
 /** Starts one plane or both in this process, and for `serve` sets up a first start so that a call can be made at once. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Control } from "@writ/control";
 import type { Gateway, ObservedOfTenant } from "@writ/gateway";
 import {
   type Config,
   createLogger,
+  DirectoryError,
   type Keyring,
   type Logger,
   listenNear,
   loadMasterKey,
+  makeDirectory,
   openKeyring,
   writePrivateFile,
 } from "@writ/runtime";
@@ -259,7 +260,13 @@ async function makeGateway(
       const { credentialsDir } = config.upstreams;
       // One that somebody names is theirs to make.
       if (credentialsDir !== undefined && !config.sources.has("upstreams.credentialsDir")) {
-        await mkdir(credentialsDir, { recursive: true, mode: 0o700 });
+        await makeDirectory(credentialsDir, { what: "upstreams.credentialsDir", mode: 0o700 }).catch(
+          (error: unknown) => {
+            // Nobody has asked for it: what there cannot be is a credential for an upstream.
+            if (!(error instanceof DirectoryError)) throw error;
+            notes.push(`upstreams can have no credentials: ${error.message}`);
+          },
+        );
       }
       await gateway.start();
       const { port, wanted } = await listenNear({
