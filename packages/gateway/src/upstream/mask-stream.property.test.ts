@@ -47,6 +47,23 @@ const forms: readonly ((value: string) => string)[] = [
 ];
 
 describe("R-SECRET-4 a secret in an answer that comes in pieces", () => {
+  test("of the greatest length is masked in its longest spelling, byte by byte, and so is what only begins like it", () => {
+    const value = Array.from({ length: 8_192 }, (_, at) => String.fromCharCode(97 + (at % 26))).join("");
+    const spelt = (text: string): string =>
+      [...text].map((each) => `\\\\\\u00${each.charCodeAt(0).toString(16)}`).join("");
+    for (const [text, stars] of [
+      [spelt(value), true],
+      [`${spelt(value.slice(0, -1))} and no more`, false],
+      [Buffer.from(value).toString("base64").replaceAll(/./g, "$&\\n \\t\\t"), true],
+    ] as const) {
+      const bytes = Buffer.from(text, "latin1");
+      const out = pass([value], bytes, [1]);
+      expect(out.length).toBe(bytes.length);
+      expect(out.equals(pass([value], bytes, [bytes.length]))).toBe(true);
+      expect(out.includes("*".repeat(8_192))).toBe(stars);
+    }
+  });
+
   test("is masked in every form, wherever the pieces begin, and no length changes", () => {
     fc.assert(
       fc.property(secret, around, around, fc.constantFrom(...forms), sizes, (value, before, after, form, pieces) => {

@@ -14,6 +14,12 @@ export interface StreamMask {
 
 /** JSON in JSON, six times over, has one less; so what waits is bounded. */
 const BACKSLASHES_MAX = 64;
+/**
+ * Of more than this that waits, all is looked at again only when an eighth as much has come: whoever knows a secret can
+ * send its beginning in very many bytes, one after another.
+ */
+const WAITS_WELL = 4_096;
+const NOTHING = new Uint8Array(0);
 const STAR = "*";
 
 /** What is looked for in a stream; made once for many of them. In Latin 1 each byte is a character, and each form ASCII. */
@@ -25,6 +31,8 @@ export function createStreamMask(needles: readonly string[]): StreamMask {
   /** What waits, and how much of its beginning is part of a secret that has gone by. */
   let pending = "";
   let covered = 0;
+  /** What has come behind that and was not looked at. */
+  let unread = "";
 
   function take(text: string, isEnd: boolean): string {
     const found = findSecrets(text, needles);
@@ -48,12 +56,15 @@ export function createStreamMask(needles: readonly string[]): StreamMask {
   return {
     push(chunk) {
       const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      const text = pending + bytes.toString("latin1");
       const isUntouched = pending === "" && covered === 0;
+      unread += bytes.toString("latin1");
+      if (pending.length > WAITS_WELL && unread.length * 8 < pending.length) return NOTHING;
+      const text = pending + unread;
+      unread = "";
       const out = take(text, false);
       return isUntouched && out === text ? chunk : Buffer.from(out, "latin1");
     },
-    end: () => Buffer.from(take(pending, true), "latin1"),
+    end: () => Buffer.from(take(pending + unread, true), "latin1"),
   };
 }
 
