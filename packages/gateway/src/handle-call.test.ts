@@ -182,9 +182,18 @@ describe("an error of an upstream", () => {
     ["as a text", '{"code":"-32014"}', '{"code":-32603}'],
     ["under an escaped name", '{"c\\u006fde":-32014}', '{"c\\u006fde":-32603}'],
     ["twice, last", '{"code":-32000,"code":-32014,"message":"m"}', '{"code":-32603,"message":"m"}'],
+    ["in another case", '{"CODE":-32014,"message":"m"}', '{"code":-32603,"message":"m"}'],
+    ["in another case beside its own", '{"code":-1,"Code":-32014,"message":"m"}', '{"code":-32603,"message":"m"}'],
     ["twice, first", '{"code":-32014,"code":-32000,"message":"m"}', '{"code":-32603,"message":"m"}'],
   ])("whose code is Writ's, spelt %s, is known as such", async (_name, error, told) => {
     expect(await toldOf(error)).toEqual([["error", told]]);
+  });
+
+  test("whose code is nothing that a reader could take for Writ's passes, however deep it is", async () => {
+    for (const code of ["[-32014]", `${"[".repeat(100_000)}${"]".repeat(100_000)}`]) {
+      const error = `{"code":${code},"message":"m"}`;
+      expect(await toldOf(error)).toEqual([["error", error]]);
+    }
   });
 
   test.each([-32_700, -32_603, -32_602, -32_099, -32_042, -32_020, -32_008, -32_002, -32_001, -32_000, -1, 0, 7])(

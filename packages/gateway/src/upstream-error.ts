@@ -13,15 +13,20 @@ const INTERNAL_ERROR = "-32603";
 /** The JSON text of the value of `error`, under another code where its own is one of Writ's; else as it is. */
 export function withoutOwnCode(error: string): string {
   if (!error.startsWith("{")) return error;
-  const codes = membersOf(error).filter(({ name }) => name === "code");
+  // Some readers do not tell letters by their case.
+  const codes = membersOf(error).filter(({ name }) => name.toLowerCase() === "code");
   if (!codes.some((code) => isOwn(valueText(error, code)))) return error;
+  const [first, ...others] = codes.map(({ name }) => name);
+  if (first === "code" && others.length === 0) return withMember(error, "code", INTERNAL_ERROR);
   // Of a name that is there twice some readers take the first.
-  const single = codes.length === 1 ? error : withoutMember(error, "code");
-  return withMember(single, "code", INTERNAL_ERROR);
+  let without = error;
+  for (const name of new Set(codes.map(({ name: spelt }) => spelt))) without = withoutMember(without, name);
+  return withMember(without, "code", INTERNAL_ERROR);
 }
 
 /** By its value, which has many spellings, and some readers take a text for a number. */
 function isOwn(code: string): boolean {
+  if (!/^["\d-]/.test(code)) return false;
   const value = Number(JSON.parse(code));
   return value >= OWN_CODE_MIN && value <= OWN_CODE_MAX;
 }
