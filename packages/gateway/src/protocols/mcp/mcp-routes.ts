@@ -635,6 +635,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     let denied: CallEnd | undefined;
     const names = await gate.reachable(turn.authenticated);
     for (const upstream of names.length === 0 ? [NO_UPSTREAM] : names) {
+      if (turn.exchange.cut.signal.aborted) return; // nobody is there to be told
       if (from !== undefined && !from.has(upstream)) continue;
       const start = from?.get(upstream);
       if (bytes >= listLimits.bytesMax) {
