@@ -2,7 +2,7 @@
 import { freshDatabase, sharedPostgres } from "@writ/testkit";
 import type { HistoryReport } from "../invariants/check-history.ts";
 import { makeRandom } from "./random.ts";
-import { makeRig } from "./rig.ts";
+import { makeRig, until } from "./rig.ts";
 
 export interface DrainOptions {
   readonly engine: "pglite" | "postgres";
@@ -17,6 +17,9 @@ export interface DrainReport extends HistoryReport {
 }
 
 const LOAD_MS_MAX = 800;
+/** Answers before each drain, however slow the machine: a drain that meets no call proves nothing. */
+const TOLD_MIN = 20;
+const TOLD_WITHIN_MS = 60_000;
 
 export async function drainUnderLoad({ engine, drains, seed, progress }: DrainOptions): Promise<DrainReport> {
   const random = makeRandom(seed);
@@ -28,6 +31,7 @@ export async function drainUnderLoad({ engine, drains, seed, progress }: DrainOp
     for (let drain = 1; drain <= drains; drain += 1) {
       const load = rig.load();
       await new Promise((resolve) => setTimeout(resolve, 100 + random() * LOAD_MS_MAX));
+      await until("calls are answered", TOLD_WITHIN_MS, () => load.told.length >= TOLD_MIN);
       exitCodes.push(await rig.writ().stop());
       await load.stop();
       lost += load.lost();

@@ -6,7 +6,7 @@ import { freshDatabase, sharedPostgres } from "@writ/testkit";
 import type { HistoryReport } from "../invariants/check-history.ts";
 import type { KeyedCall } from "./load.ts";
 import { makeRandom } from "./random.ts";
-import { makeRig } from "./rig.ts";
+import { makeRig, until } from "./rig.ts";
 
 export interface KillOptions {
   readonly engine: "pglite" | "postgres";
@@ -25,6 +25,9 @@ export interface KillReport extends HistoryReport {
 
 /** The load runs at most this long before each kill. */
 const LOAD_MS_MAX = 1_200;
+/** Answers before each other kill, however slow the machine; the rest may come before any. */
+const TOLD_MIN = 20;
+const TOLD_WITHIN_MS = 60_000;
 /** Calls of a token of its own each round: its budget is spent across a kill. */
 const LIMIT = 100;
 
@@ -46,6 +49,7 @@ export async function killUnderLoad({ engine, kills, seed, progress }: KillOptio
       });
       earlier = later;
       await new Promise((resolve) => setTimeout(resolve, 30 + random() * LOAD_MS_MAX));
+      if (kill % 2 === 0) await until("calls are answered", TOLD_WITHIN_MS, () => load.told.length >= TOLD_MIN);
       await rig.writ().kill9();
       await load.stop();
       lost += load.lost();
