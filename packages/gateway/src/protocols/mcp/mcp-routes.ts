@@ -159,9 +159,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       });
       if (end?.kind === "denied") {
         session.ear.close();
-        const { resourceMetadataUrl } = turn;
-        const context = { callId: end.callId, idText: "null", tool: "", resourceMetadataUrl };
-        return exchange.problem(encodeDenial(end.denial, context));
+        return deny(turn, end, "null");
       }
     }
     return session.ear.attach(exchange, from);
@@ -250,7 +248,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
    * stream tells of everything that it has promised, or ends: the first part that ends ends the others.
    */
   async function listenToAll(turn: Turn, request: McpRequest, accepts: Accepts): Promise<void> {
-    const { exchange, authenticated: agent, resourceMetadataUrl } = turn;
+    const { exchange, authenticated: agent } = turn;
     const { idText } = request;
     const wants = readListening(request.params);
     if (wants === undefined || wants.uris.length > limits.listenUrisMax) return fault(turn, "fault_params", idText);
@@ -290,9 +288,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       const ends = await Promise.all((names.length === 0 ? [NO_UPSTREAM] : names).map(listenAt));
       const [first] = ends;
       if (stream.begun()) exchange.response.end();
-      else if (first?.kind === "denied") {
-        exchange.problem(encodeDenial(first.denial, { callId: first.callId, idText, tool: "", resourceMetadataUrl }));
-      } else fault(turn, "upstream_unavailable", idText);
+      else if (first?.kind === "denied") deny(turn, first, idText);
+      else fault(turn, "upstream_unavailable", idText);
     } finally {
       clearTimeout(late);
       stream.end();
@@ -426,10 +423,16 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
   }
 
   function fault(turn: Turn, reason: Reason, idText: string): void {
-    const { resourceMetadataUrl } = turn;
-    turn.exchange.problem(
-      encodeDenial({ reason, hidden: false, data: {} }, { callId: undefined, idText, tool: "", resourceMetadataUrl }),
-    );
+    deny(turn, { callId: undefined, denial: { reason, hidden: false, data: {} } }, idText);
+  }
+
+  /** Answers a request that is about no tool, resource or prompt of its own with a denial. */
+  function deny(
+    { exchange, resourceMetadataUrl }: Turn,
+    { callId, denial }: { readonly callId: string | undefined; readonly denial: Parameters<typeof encodeDenial>[0] },
+    idText: string,
+  ): void {
+    exchange.problem(encodeDenial(denial, { callId, idText, tool: "", resourceMetadataUrl }));
   }
 
   function jsonRpc(turn: Turn, status: number, idText: string, error: object): void {
@@ -650,11 +653,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       else if (end.kind === "denied") denied ??= end.denied;
     }
     const { idText } = request;
-    if (elements.length === 0 && left.size === 0 && denied?.kind === "denied") {
-      const { resourceMetadataUrl } = turn;
-      const context = { callId: denied.callId, idText, tool: "", resourceMetadataUrl };
-      return turn.exchange.problem(encodeDenial(denied.denial, context));
-    }
+    if (elements.length === 0 && left.size === 0 && denied?.kind === "denied") return deny(turn, denied, idText);
     const next = left.size === 0 ? "" : `,"nextCursor":"${writeListCursor(left)}"`;
     const whole = `"${list.member}":[${elements.join(",")}]${next}`;
     const json =
@@ -732,11 +731,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       if (end.kind === "denied") denied ??= end;
       else isAllowed = true;
     }
-    if (!isAllowed && denied?.kind === "denied") {
-      const { resourceMetadataUrl } = turn;
-      const context = { callId: denied.callId, idText, tool: "", resourceMetadataUrl };
-      return turn.exchange.problem(encodeDenial(denied.denial, context));
-    }
+    if (!isAllowed && denied?.kind === "denied") return deny(turn, denied, idText);
     session.logLevel = String(request.params["level"]);
     turn.exchange.answer(200, JSON_TYPE, `{"jsonrpc":"2.0","id":${idText},"result":{}}`);
   }
