@@ -30,6 +30,16 @@ export type NoteCheck =
   | { readonly kind: "verified"; readonly text: string; readonly keyName: string }
   | { readonly kind: "rejected"; readonly reason: "malformed" | "unknown_key" | "signature"; readonly detail: string };
 
+/** Whether a checkpoint says that it is of this log. The beginning of an origin is whoever signs, and not compared. */
+export function isOriginOf(origin: string, { tenantId, epoch }: LogName): boolean {
+  return origin.endsWith(`/${tenantId}/${epoch}`);
+}
+
+interface LogName {
+  readonly tenantId: string;
+  readonly epoch: number;
+}
+
 /** Reads a checkpoint without looking at its signatures. */
 export function parseCheckpoint(note: string): CheckpointReading {
   const parts = splitNote(note);

@@ -3,6 +3,7 @@
  * entries to the log verifier. A line has one spelling; any other is a finding, so that no two readers of an export
  * can see different logs in it.
  */
+import { isOriginOf } from "./checkpoint.ts";
 import { createCheckpointSelection } from "./checkpoint-selection.ts";
 import type { LogEntry } from "./diagnose.ts";
 import { FINDINGS_MAX, type Finding } from "./findings.ts";
@@ -137,9 +138,8 @@ function createSelectionByLog(): SelectionByLog {
   const own = createCheckpointSelection();
   const others = createCheckpointSelection();
   return {
-    add(note, { tenantId, epoch }) {
-      const origin = note.slice(0, note.indexOf("\n"));
-      (origin.endsWith(`/${tenantId}/${epoch}`) ? own : others).add(note);
+    add(note, log) {
+      (isOriginOf(note.slice(0, note.indexOf("\n")), log) ? own : others).add(note);
     },
     notes: () => [...own.notes(), ...others.notes()],
   };

@@ -3,6 +3,7 @@ export {
   type CheckpointCheck,
   type CheckpointFile,
   type CheckpointReading,
+  isOriginOf,
   NOTE_CHARACTERS_MAX,
   NOTE_SIGNATURES_MAX,
   type NoteCheck,

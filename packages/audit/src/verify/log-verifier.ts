@@ -5,7 +5,7 @@
  * keys and the position to start from. Naming the damage is `diagnose.ts`.
  */
 import type { KeyObject } from "node:crypto";
-import { type Checkpoint, verifyCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, isOriginOf, verifyCheckpoint } from "./checkpoint.ts";
 import { diagnose, isReadable, type LogEnd, type LogEntry } from "./diagnose.ts";
 import { FINDINGS_MAX, type Finding } from "./findings.ts";
 import { genesisHash, leafHash, linkHash, pushLeaf, readTree, type TreeState, treeRoot } from "./link.ts";
@@ -139,7 +139,7 @@ export function createLogVerifier(options: LogVerifierOptions): LogVerifier {
       const check = verifyCheckpoint(note, verifierKeys);
       if (check.kind === "rejected") {
         report({ damage: "checkpoint_wrong", sequence: start.sequence + 1, detail: check.detail });
-      } else if (check.checkpoint.origin.endsWith(`/${tenantId}/${epoch}`)) {
+      } else if (isOriginOf(check.checkpoint.origin, { tenantId, epoch })) {
         mine.push(check.checkpoint);
         if (check.checkpoint.size < start.sequence) others += 1;
       } else {
