@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
-import { type ExportVerdict, parseCheckpoint, verifyExport, verifyNote } from "@writ/audit/verify";
+import { type ExportVerdict, isOriginOf, parseCheckpoint, verifyExport, verifyNote } from "@writ/audit/verify";
 import { EVENTS, nearestName } from "@writ/contract";
 import type { AdminAnswer, AdminOperations, AuditEventView, LogRecoverAnswer } from "@writ/contract/admin";
 import type { AdminClient } from "@writ/sdk/admin";
@@ -353,9 +353,9 @@ async function verifyFile(context: CliContext, file: string, options: OfflineOpt
   return verdict.verdict.kind === "intact" ? EXIT.ok : EXIT.no;
 }
 
-function isAbout(note: string, { tenantId, epoch }: ExportVerdict): boolean {
+function isAbout(note: string, log: ExportVerdict): boolean {
   const reading = parseCheckpoint(note);
-  return reading.kind === "read" && reading.unverifiedCheckpoint.origin.endsWith(`/${tenantId}/${epoch}`);
+  return reading.kind === "read" && isOriginOf(reading.unverifiedCheckpoint.origin, log);
 }
 
 /** A key that cannot be read is a mistake of whoever typed it, and not damage. */
@@ -416,8 +416,9 @@ async function exportTo(
 ): Promise<void> {
   const { context } = session;
   const { out, epoch } = options;
-  const file = out === undefined ? undefined : await openPrivateFile(context, out);
   const body = await nameLog(session, options).export(epoch === undefined ? {} : { epoch });
+  // Behind the request: one that is refused leaves what is there.
+  const file = out === undefined ? undefined : await openPrivateFile(context, out);
   let bytes = 0;
   const progress = context.terminal.error && file !== undefined;
   const chunks = async function* (): AsyncGenerator<Uint8Array> {
