@@ -124,6 +124,47 @@ test.each([
   }
 });
 
+test("an export that has nowhere to go ends with the connection, however long the log is", async () => {
+  const closed = Promise.withResolvers<void>();
+  const server = createServer((_request, response) => {
+    response.once("close", closed.resolve).writeHead(200, { "content-type": "application/x-ndjson" });
+    response.write("{}\n".repeat(1_000_000)); // and never the end
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port } = server.address() as AddressInfo; // it listens on a port
+    const argv = ["audit", "export", "--out", "nowhere/log.ndjson", "--url", `http://127.0.0.1:${port}`];
+
+    expect(await run(argv, { environment: { WRIT_ADMIN_KEY: "wadm_x" } })).toMatchObject({
+      code: 2,
+      notes: expect.stringContaining("does not exist."),
+    });
+    await closed.promise;
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}, 5_000); // sooner than garbage collection closes what nobody reads
+
+test("an export that is refused leaves the file that is there", async () => {
+  const path = join(directory, "kept.ndjson");
+  await writeFile(path, "kept\n");
+  const server = createServer((_request, response) => {
+    response.writeHead(403, { "content-type": "application/problem+json" });
+    response.end(JSON.stringify({ code: "permission_missing", detail: "This is so.", status: 403 }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port } = server.address() as AddressInfo; // it listens on a port
+    const argv = ["audit", "export", "--out", path, "--url", `http://127.0.0.1:${port}`];
+
+    expect((await run(argv, { environment: { WRIT_ADMIN_KEY: "wadm_x" } })).code).toBe(1);
+    expect(await readFile(path, "utf8")).toBe("kept\n");
+  } finally {
+    server.close();
+  }
+});
+
 test("a call of an upstream that cannot be had says where to look", async () => {
   const server = createServer((request, response) => {
     let body = "";

@@ -418,7 +418,14 @@ async function exportTo(
   const { out, epoch } = options;
   const body = await nameLog(session, options).export(epoch === undefined ? {} : { epoch });
   // Behind the request: one that is refused leaves what is there.
-  const file = out === undefined ? undefined : await openPrivateFile(context, out);
+  const file =
+    out === undefined
+      ? undefined
+      : await openPrivateFile(context, out).catch(async (error: unknown) => {
+          // A log that nobody reads keeps its connection, and so this process, for as long as the server waits.
+          await body.cancel();
+          throw error;
+        });
   let bytes = 0;
   const progress = context.terminal.error && file !== undefined;
   const chunks = async function* (): AsyncGenerator<Uint8Array> {
