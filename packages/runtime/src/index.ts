@@ -1,7 +1,6 @@
 export { type Config, ConfigError, type ConfigProblem } from "./config/config.ts";
 export { describeConfig } from "./config/describe-config.ts";
 export { CONFIG_BYTES_MAX, type LoadConfigOptions, loadConfig } from "./config/load-config.ts";
-export { CONFIG_SCHEMA, type ConfigFile } from "./config/schema.ts";
 export { environmentName, listSettings, type Setting } from "./config/settings.ts";
 export {
   hashAdminKey,

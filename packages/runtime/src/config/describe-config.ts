@@ -1,5 +1,6 @@
 /** The reference page of the configuration, made from the schema so that the two cannot differ. Writes no file. */
-import { listGroups, listSettings, type Setting, type SettingSchema } from "./settings.ts";
+import type { SettingSchema } from "./schema.ts";
+import { listGroups, listSettings, type Setting } from "./settings.ts";
 
 /** Markdown of docs/reference/configuration.md. */
 export function describeConfig(): string {
@@ -26,13 +27,13 @@ function table(settings: readonly Setting[]): string[] {
     "|---|---|---|---|---|",
     ...settings.map(
       ({ path, environment, schema }) =>
-        `| ${schema.environmentOnly === true ? "–" : `\`${path}\``} | \`${environment}\` | ${values(schema)} | ${defaultText(schema)} | ${schema.description ?? ""}${schema.productionRequires === true ? " **Production does not start without it.**" : ""} |`,
+        `| ${schema.environmentOnly === true ? "–" : `\`${path}\``} | \`${environment}\` | ${values(schema)} | ${defaultText(schema)} | ${schema.description}${schema.productionRequires === true ? " **Production does not start without it.**" : ""} |`,
     ),
   ];
 }
 
 function values(schema: SettingSchema): string {
-  if (schema.anyOf !== undefined) return schema.anyOf.map((one) => `\`${String(one.const)}\``).join(", ");
+  if ("enum" in schema) return schema.enum.map((one) => `\`${one}\``).join(", ");
   if (schema.type === "integer") return `${schema.minimum}–${schema.maximum}`;
   return schema.type === "array" ? "list of texts (comma-separated in the environment)" : "text";
 }

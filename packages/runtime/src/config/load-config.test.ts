@@ -1,7 +1,9 @@
+import { Ajv } from "ajv";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Config, ConfigError } from "./config.ts";
 import { describeConfig } from "./describe-config.ts";
-import { loadConfig } from "./load-config.ts";
+import { checkValue, loadConfig } from "./load-config.ts";
 import { environmentName, listSettings } from "./settings.ts";
 
 function load(text: string | undefined, environment: Record<string, string> = {}): Config {
@@ -122,6 +124,28 @@ describe("configuration", () => {
     ]);
     const { WRIT_DATABASE_URL: _url, ...others } = runner;
     expect(load(`database:\n  url: ${url}\n`, others).database.url).toBe(url);
+  });
+
+  test("a value is what another validator of JSON Schema calls valid", () => {
+    const ajv = new Ajv({ strict: false });
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.integer({ min: -1, max: 70_000_000 }),
+      fc.constantFrom("", "on", "off", "production", "info", "NaN"),
+      fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, 8_484.5, 2 ** 53),
+      fc.array(fc.oneof(fc.string(), fc.integer()), { maxLength: 66, size: "max" }),
+    );
+    for (const setting of listSettings()) {
+      const isValid = ajv.compile(setting.schema);
+      const { minimum = 0, maximum = 0 } = setting.schema as { readonly minimum?: number; readonly maximum?: number };
+      const edges = [minimum - 1, minimum, maximum, maximum + 1].map((edge): [unknown] => [edge]);
+      fc.assert(
+        fc.property(value, (given) => {
+          expect(checkValue(setting, given) === undefined).toBe(isValid(given));
+        }),
+        { examples: edges },
+      );
+    }
   });
 
   test("every setting has an environment variable of its own and a place on the reference page", () => {
