@@ -15,8 +15,8 @@ import { type CheckpointSigner, createCheckpointSigner } from "./signer/checkpoi
 import { createHistoryStore } from "./store/history-store.ts";
 
 export interface ControlOptions {
-  /** Opened with the role `control`. Closed by whoever opened it. */
-  readonly db: Database;
+  /** Of the role `control`; one that is still being opened is waited for after what needs none. Closed by whoever opens it. */
+  readonly db: Database | Promise<Database>;
   readonly keyring: Keyring;
   readonly config: Pick<Config, "mode" | "control" | "checkpoints" | "keys"> & {
     readonly gateway: Pick<Config["gateway"], "audience">;
@@ -42,7 +42,26 @@ export interface Control {
 }
 
 export async function createControl(options: ControlOptions): Promise<Control> {
-  const { db, keyring, config, clock, random, log } = options;
+  const { keyring, config, clock, random, log } = options;
+  let draining = false;
+  // Compiling the schemas of its routes is most of the work, and a database that is being opened leaves the time for it.
+  const [db, server] = await Promise.all([
+    options.db,
+    createServer({
+      context: () => context,
+      log,
+      allowedHosts: config.control.allowedHosts,
+      isDraining: () => draining,
+      ready: async () => {
+        try {
+          await db.query("SELECT 1");
+          return true;
+        } catch {
+          return false; // a failure of the database is what this probe is for
+        }
+      },
+    }),
+  ]);
   const store = createHistoryStore({ db, clock, random });
   const { privateKey, created } = await loadCheckpointKey({ file: config.keys.checkpointKeyFile, mode: config.mode });
   if (created)
@@ -74,21 +93,6 @@ export async function createControl(options: ControlOptions): Promise<Control> {
     verifiedPositions: createVerifiedPositions(),
   };
   const partitions = createPartitionKeeper({ db, log });
-  let draining = false;
-  const server = await createServer({
-    context,
-    log,
-    allowedHosts: config.control.allowedHosts,
-    isDraining: () => draining,
-    ready: async () => {
-      try {
-        await db.query("SELECT 1");
-        return true;
-      } catch {
-        return false; // a failure of the database is what this probe is for
-      }
-    },
-  });
   const { host } = config.control;
 
   return {

@@ -31,6 +31,6 @@ export {
   migrationStatus,
   requireMigrated,
 } from "./migrate.ts";
-export { openPglite, type PgliteHandle, type PgliteOptions, type PgliteQueue } from "./pglite.ts";
+export { beginPglite, openPglite, type PgliteHandle, type PgliteOptions, type PgliteQueue } from "./pglite.ts";
 export { openPostgres, type PostgresOptions } from "./postgres.ts";
 export { ensureRoles } from "./roles.ts";

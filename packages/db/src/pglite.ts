@@ -69,18 +69,28 @@ const VACUUM_BYTES_MAX = 16 * 1024 * 1024;
  * process has it open. Survives the death of the process at any moment, not the loss of power: it never calls fsync.
  */
 export async function openPglite(options: PgliteOptions): Promise<PgliteHandle> {
+  const { opened } = await beginPglite(options);
+  return opened;
+}
+
+/**
+ * `openPglite` in two steps. The first ends when what takes long runs elsewhere, in a thread or a child: whoever has
+ * work of its own that holds this thread does it then, and not before, since that would keep the other from starting.
+ */
+export async function beginPglite(options: PgliteOptions): Promise<{ readonly opened: Promise<PgliteHandle> }> {
+  const { lost = () => undefined } = options;
   const dataDir = path.resolve(options.dataDir);
   await makeParent(path.dirname(dataDir));
   const lock = await lockDirectory(`${dataDir}.lock`);
-  try {
-    await removeLeftovers(dataDir);
-    if (!existsSync(dataDir)) await createDirectory(dataDir);
-    const session = await PgliteSession.start(dataDir, options.lost ?? (() => undefined));
-    return new Handle(session, lock);
-  } catch (error) {
+  const orRelease = async (error: unknown): Promise<never> => {
     await lock.release();
     throw error;
-  }
+  };
+  await removeLeftovers(dataDir).catch(orRelease);
+  const starting = existsSync(dataDir)
+    ? PgliteSession.start(dataDir, lost)
+    : createDirectory(dataDir).then(() => PgliteSession.start(dataDir, lost));
+  return { opened: starting.then((session) => new Handle(session, lock), orRelease) };
 }
 
 /** Only the one above the data directory: where that is to be is for the caller to say, and to make. */

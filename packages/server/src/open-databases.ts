@@ -4,12 +4,13 @@
  */
 import { join } from "node:path";
 import {
+  beginPglite,
   type Database,
   ensureRoles,
   isPermissionDenied,
   migrate,
-  openPglite,
   openPostgres,
+  type PgliteHandle,
   requireMigrated,
 } from "@writ/db";
 import { makeDirectory } from "@writ/runtime";
@@ -33,16 +34,29 @@ const JOURNAL_POOL_MAX = 2;
 const GATEWAY_POOL_MAX = 6;
 const CONTROL_POOL_MAX = 8;
 
-export async function openDatabases(options: {
+export interface DatabaseOptions {
+  /** Of a Postgres server; undefined is the embedded database in `dataDir`. */
   readonly url: string | undefined;
   readonly dataDir: string;
-}): Promise<Databases> {
-  return options.url === undefined ? openEmbedded(options.dataDir) : openServer(options.url);
 }
 
-async function openEmbedded(dataDir: string): Promise<Databases> {
+export async function openDatabases(options: DatabaseOptions): Promise<Databases> {
+  const { opened } = await beginDatabases(options);
+  return opened;
+}
+
+/** `openDatabases` in two steps: after the first, work of the caller's own that holds this thread delays nothing. */
+export async function beginDatabases({
+  url,
+  dataDir,
+}: DatabaseOptions): Promise<{ readonly opened: Promise<Databases> }> {
+  if (url !== undefined) return { opened: Promise.resolve(openServer(url)) };
   await makeDirectory(dataDir, { what: "dataDir", mode: 0o700 });
-  const handle = await openPglite({ dataDir: join(dataDir, "db") });
+  const { opened } = await beginPglite({ dataDir: join(dataDir, "db") });
+  return { opened: opened.then(embeddedDatabases) };
+}
+
+function embeddedDatabases(handle: PgliteHandle): Databases {
   const journal = handle.as("gateway", { queue: "journal" });
   return {
     engine: "pglite",

@@ -15,7 +15,7 @@ import {
   writePrivateFile,
 } from "@writ/runtime";
 import { commandsToTry } from "./commands-to-try.ts";
-import { type Databases, openDatabases } from "./open-databases.ts";
+import { beginDatabases, type Databases } from "./open-databases.ts";
 import type { Running } from "./process-life.ts";
 import type { ReadyReport } from "./ready-report.ts";
 import { requireDurable } from "./require-durable.ts";
@@ -33,12 +33,16 @@ export interface PlanesOptions {
   readonly signal: AbortSignal;
 }
 
-interface Context {
+/** What both planes are made of before there is a database. */
+interface Shared {
   readonly config: Config;
-  readonly databases: Databases;
   readonly keyring: Keyring;
   readonly log: Logger;
   readonly notes: string[];
+}
+
+interface Context extends Shared {
+  readonly databases: Databases;
 }
 
 /** Log lines that wait for a start; further ones are written at once. */
@@ -68,34 +72,27 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
   if (masterKey.origin.kind === "created") {
     notes.push(`made a master key in ${masterKey.origin.path} (mode 0600); without it the data cannot be read`);
   }
-  const [databases] = await Promise.all([
-    openDatabases({ url: config.database.url, dataDir: config.dataDir }),
-    // The planes' code loads while the database starts, and that of a plane only where it runs.
-    import("@writ/gateway"),
-    planes.includes("control") ? import("@writ/control") : undefined,
-  ]);
-  const context: Context = { config, databases, keyring: openKeyring(masterKey.bytes), log, notes };
+  const shared: Shared = { config, keyring: openKeyring(masterKey.bytes), log, notes };
+  const { opened } = await beginDatabases({ url: config.database.url, dataDir: config.dataDir });
+  const migrated = opened.then((databases) => prepareDatabases(databases, shared));
   let control: Control | undefined;
   let gateway: Gateway | undefined;
   const close = async (): Promise<void> => {
     await gateway?.close();
     await control?.close();
-    await databases.close();
+    const databases = await opened.catch(() => undefined); // what was not opened needs no closing; its failure is known
+    await databases?.close();
   };
   try {
-    // Before anything is written: a database that is refused is left as it was.
-    if (config.mode === "production") await requireDurable(databases);
-    await databases.migrate();
-    if (config.mode !== "production" && databases.engine === "pglite") {
-      notes.push(
-        "the embedded database survives a crash of this process, not a power loss; in production use Postgres",
-      );
-    }
+    // All that needs no database is done while it starts: the planes' code loads, that of a plane only where it runs.
+    const [databases] = await Promise.all([
+      migrated,
+      planes.includes("control") ? makeControl(shared, migrated).then((made) => (control = made)) : undefined,
+      import("@writ/gateway"),
+    ]);
+    const context: Context = { ...shared, databases };
     let started: StartedControl | undefined;
-    if (planes.includes("control")) {
-      control = await makeControl(context);
-      started = await startControl(context, control, options.starter);
-    }
+    if (control !== undefined) started = await startControl(context, control, options.starter);
     let gatewayUrl: string | undefined;
     if (planes.includes("gateway") && !signal.aborted) {
       const made = await makeGateway(context);
@@ -161,12 +158,22 @@ async function pinUntil(control: Control, starter: Starter, signal: AbortSignal)
   }
 }
 
-async function makeControl(context: Context): Promise<Control> {
-  const { config, databases, keyring, log } = context;
+/** Before anything is written: a database that is refused is left as it was. */
+async function prepareDatabases(databases: Databases, { config, notes }: Shared): Promise<Databases> {
+  if (config.mode === "production") await requireDurable(databases);
+  await databases.migrate();
+  if (config.mode !== "production" && databases.engine === "pglite") {
+    notes.push("the embedded database survives a crash of this process, not a power loss; in production use Postgres");
+  }
+  return databases;
+}
+
+/** Begins while the database is still being prepared, and writes nothing before it is. */
+async function makeControl({ config, keyring, log }: Shared, prepared: Promise<Databases>): Promise<Control> {
   const { createControl } = await import("@writ/control");
   const { createSystemRandom, systemClock } = await import("@writ/gateway");
   return createControl({
-    db: databases.control,
+    db: prepared.then((databases) => databases.control),
     keyring,
     config,
     clock: systemClock,

@@ -18,9 +18,11 @@ import * as schema from "../api/schemas.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { authenticate, authorize } from "./authenticate.ts";
+import { createLazyValidators } from "./lazy-validators.ts";
 
 export interface ControlServerOptions {
-  readonly context: ControlContext;
+  /** Asked for with each request: a server is made, which takes a while, before there is a context for it to serve. */
+  readonly context: () => ControlContext;
   readonly log: Logger;
   /** Host names that are served, without ports. Empty serves none but the probes. */
   readonly allowedHosts: readonly string[];
@@ -45,18 +47,9 @@ export async function createServer(options: ControlServerOptions): Promise<Fasti
     connectionTimeout: 0,
     forceCloseConnections: "idle",
     trustProxy: false,
-    genReqId: () => makeId(context),
+    genReqId: () => makeId(context()),
     requestIdHeader: false,
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 1_024 },
-    ajv: {
-      customOptions: {
-        coerceTypes: false,
-        removeAdditional: false,
-        useDefaults: false,
-        allErrors: false,
-        strict: false,
-      },
-    },
     http: { maxHeaderSize: LISTENER_LIMITS.headerBytesMax },
     // A target that cannot be decoded is answered like every other fault.
     frameworkErrors: (error, request, reply) => {
@@ -65,6 +58,7 @@ export async function createServer(options: ControlServerOptions): Promise<Fasti
   });
   server.server.maxConnections = CONTROL_LIMITS.connectionsMax;
   server.server.headersTimeout = LISTENER_LIMITS.headersTimeoutMs;
+  server.setValidatorCompiler(createLazyValidators());
   // Answers are written as they are; the schemas of answers describe and do not strip.
   server.setSerializerCompiler(() => (data) => JSON.stringify(data));
   server.removeAllContentTypeParsers();
@@ -93,7 +87,7 @@ export async function createServer(options: ControlServerOptions): Promise<Fasti
       throw new Problem("fault_request", "The Host of the request is not one that this listener serves.");
     }
     if (options.isDraining()) throw new Problem("draining", "The control plane is stopping.");
-    ACTORS.set(request, await authenticate(context, request.headers.authorization));
+    ACTORS.set(request, await authenticate(context(), request.headers.authorization));
   });
   server.setNotFoundHandler(async () => {
     throw new Problem("route_unknown", "There is no such route.");
@@ -114,7 +108,7 @@ export async function createServer(options: ControlServerOptions): Promise<Fasti
   return server;
 }
 
-function addRoute(server: FastifyInstance, context: ControlContext, served: ServedRoute): void {
+function addRoute(server: FastifyInstance, context: () => ControlContext, served: ServedRoute): void {
   const { route, operation } = served;
   const names = [...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? "");
   const parameters = Object.fromEntries(names.map((name) => [name, Type.String({ minLength: 1, maxLength: 512 })]));
@@ -145,7 +139,7 @@ function addRoute(server: FastifyInstance, context: ControlContext, served: Serv
       const input = { params, query: request.query, body: request.body } as Parameters<ServedRoute["handle"]>[1];
       // preValidation has resolved the tenant; see below.
       const tenantId = TENANTS.get(request) ?? "";
-      const result = await served.handle({ control: context, actor, tenantId }, input);
+      const result = await served.handle({ control: context(), actor, tenantId }, input);
       if (served.answer === "ndjson") {
         reply.header("content-type", "application/x-ndjson");
         // An ndjson route's handler gives its lines.
@@ -160,7 +154,7 @@ function addRoute(server: FastifyInstance, context: ControlContext, served: Serv
       if (actor === undefined) throw new Problem("admin_key_missing", "The request was not authenticated.");
       const reference = (request.params as Record<string, string> | undefined)?.["tenant"];
       if (holdsNul(request.params) || holdsNul(request.query)) throw nulProblem();
-      TENANTS.set(request, await authorize(context, actor, route, reference));
+      TENANTS.set(request, await authorize(context(), actor, route, reference));
     },
   });
 }
