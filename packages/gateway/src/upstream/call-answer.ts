@@ -85,8 +85,9 @@ export function createCallAnswer(options: CallAnswerOptions): CallAnswer {
       if (!lasts) bytes += length;
       if (bytes > limits.answerBytesMax) return cut(`the answer is larger than ${limits.answerBytesMax} bytes`);
       if (part.kind === "notification") return notification(part);
-      if (part.kind !== "response") return;
+      if (part.kind === "request") return;
       options.onResponse();
+      if (part.kind === "unreadable") return fail(part.detail);
       const { member, json } = part;
       if (member === "result" && !options.mayAsk && !isComplete(json)) {
         return fail("the upstream asked for input, which is not passed on");

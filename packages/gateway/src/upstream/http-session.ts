@@ -213,6 +213,7 @@ async function ask(
       sendWithinMs: options.limits.openTimeoutMs,
       onMessage(text) {
         const message = readServerMessage(text);
+        if (message.kind === "unreadable" && message.id === id) return "last";
         if (message.kind !== "response" || message.id !== id) return "more";
         member = message.member;
         json = message.json;
@@ -340,7 +341,7 @@ function makeSession(
         const part = readServerMessage(text);
         switch (part.kind) {
           case "unreadable":
-            fault = `the upstream sent a message that cannot be read: ${part.detail}`;
+            fault = part.detail;
             return "last";
           case "request":
             answerServer(part, sink.request);

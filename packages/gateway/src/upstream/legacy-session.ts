@@ -160,7 +160,7 @@ export async function openLegacySession(options: LegacySessionOptions): Promise<
   }
 
   function flightOf(part: ServerMessage): Flight | undefined {
-    if (part.kind === "response") return flights.get(part.id);
+    if (part.kind === "response" || part.kind === "unreadable") return flights.get(part.id);
     if (part.kind !== "notification") return undefined;
     const about = readNotification(part);
     if (about.kind === "log" && options.alone) return [...flights.values()].findLast((flight) => flight.sent());

@@ -38,7 +38,8 @@ describe("messages from an upstream", () => {
   test.each([
     ['{"jsonrpc":"2.0","id":1,"result":{},"id":2}', "twice"],
     ['{"jsonrpc":"2.0","id":1,"result":{},"result":{}}', "twice"],
-    ['{"jsonrpc":"2.0","id":1,"result":{},"error":{}}', "neither"],
+    ['{"jsonrpc":"2.0","id":1,"result":{},"error":{}}', "both"],
+    ['{"jsonrpc":"2.0","id":1}', "neither"],
     ['{"jsonrpc":"2.0","id":1,"result":[]}', "not an object"],
     ['[{"jsonrpc":"2.0","id":1,"result":{}}]', "not an object"],
   ])("that could be read in two ways are not read: %s", (text, detail) => {

@@ -67,7 +67,8 @@ export type ServerMessage =
   | { readonly kind: "notification"; readonly method: string; readonly params: string }
   /** The server asks something; `idText` is the JSON text of its id. */
   | { readonly kind: "request"; readonly idText: string; readonly method: string; readonly params: string }
-  | { readonly kind: "unreadable"; readonly detail: string };
+  /** `id` is that of the request that it answers; 0 when it names none of ours. */
+  | { readonly kind: "unreadable"; readonly id: number; readonly detail: string };
 
 const ENVELOPE = new Set(["jsonrpc", "id", "method", "params", "result", "error"]);
 
@@ -77,31 +78,38 @@ export function readServerMessage(text: string): ServerMessage {
     JSON.parse(text);
   } catch {
     // A fault of the upstream, returned as a value: the text has no reading.
-    return { kind: "unreadable", detail: "not JSON" };
+    return unreadable("not JSON");
   }
-  if (!/^[\s]*\{/.test(text)) return { kind: "unreadable", detail: "not an object" };
+  if (!/^[\s]*\{/.test(text)) return unreadable("not an object");
   const parts: Record<string, string | undefined> = {};
+  const twice: string[] = [];
   for (const member of membersOf(text)) {
     if (!ENVELOPE.has(member.name)) continue;
-    if (parts[member.name] !== undefined) return { kind: "unreadable", detail: `"${member.name}" is there twice` };
+    if (parts[member.name] !== undefined) twice.push(member.name);
     parts[member.name] = valueText(text, member);
   }
   const { jsonrpc, id, method, params = "{}", result, error } = parts;
-  if (jsonrpc !== '"2.0"') return { kind: "unreadable", detail: "not JSON-RPC 2.0" };
+  // Our ids are small integers, printed by us; any other spelling is not an answer to us. Nor is what asks us.
+  const isOurs = method === undefined && !twice.includes("id") && id !== undefined && /^[1-9][0-9]{0,15}$/.test(id);
+  const number = isOurs ? Number(id) : 0;
+  if (twice.length > 0) return unreadable(`"${twice[0]}" is there twice`, number);
+  if (jsonrpc !== '"2.0"') return unreadable("not JSON-RPC 2.0", number);
   if (method !== undefined) {
     const name: unknown = JSON.parse(method);
-    if (typeof name !== "string") return { kind: "unreadable", detail: "the method is not a string" };
-    if (!params.startsWith("{")) return { kind: "unreadable", detail: "the params are not an object" };
+    if (typeof name !== "string") return unreadable("the method is not a string");
+    if (!params.startsWith("{")) return unreadable("the params are not an object");
     if (id !== undefined) return { kind: "request", idText: id, method: name, params };
     return { kind: "notification", method: name, params };
   }
-  if ((result === undefined) === (error === undefined))
-    return { kind: "unreadable", detail: "neither result nor error" };
-  // Our ids are small integers, printed by us; any other spelling is not an answer to us.
-  const number = id !== undefined && /^[1-9][0-9]{0,15}$/.test(id) ? Number(id) : 0;
-  const json = result ?? error ?? "";
-  if (!json.startsWith("{")) return { kind: "unreadable", detail: "the answer is not an object" };
+  if (result !== undefined && error !== undefined) return unreadable("both result and error", number);
+  const json = result ?? error;
+  if (json === undefined) return unreadable("neither result nor error", number);
+  if (!json.startsWith("{")) return unreadable("the answer is not an object", number);
   return { kind: "response", id: number, member: result === undefined ? "error" : "result", json };
+}
+
+function unreadable(detail: string, id = 0): ServerMessage {
+  return { kind: "unreadable", id, detail: `the upstream sent a message that cannot be read: ${detail}` };
 }
 
 /** What the notification is about, as far as this side passes any on. */

@@ -145,7 +145,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
   }
 
   function flightOf(part: ServerMessage): Flight | undefined {
-    if (part.kind === "response") return flights.get(part.id);
+    if (part.kind === "response" || part.kind === "unreadable") return flights.get(part.id);
     if (part.kind !== "notification") return undefined;
     const about = readNotification(part);
     if (about.kind === "log" && options.alone) return [...flights.values()].findLast((flight) => flight.sent());
@@ -178,6 +178,7 @@ export async function openStdioSession(options: StdioSessionOptions): Promise<Up
         ask: undefined,
         message(part) {
           if (part.kind === "response") done(part.member, part.json);
+          if (part.kind === "unreadable") done("unreadable", part.detail);
         },
         broken: (detail) => done("broken", detail),
       });

@@ -202,6 +202,22 @@ const DEAF_SERVER = `
   }).on("end", () => process.exit());
 `;
 
+/** A server whose tools' names are the answers that they give, with ID for the id of the request. */
+const VERBATIM_SERVER = `
+  let text = "";
+  process.stdin.setEncoding("utf8").on("data", (chunk) => {
+    const lines = (text + chunk).split("\\n");
+    text = lines.pop();
+    for (const line of lines) {
+      const { id, method, params } = JSON.parse(line);
+      if (id === undefined) continue;
+      const opening = { protocolVersion: params.protocolVersion, capabilities: {}, serverInfo: { name: "v", version: "1" } };
+      const answer = JSON.stringify({ jsonrpc: "2.0", id, result: method === "initialize" ? opening : {} });
+      process.stdout.write((method === "tools/call" ? params.name.replaceAll("ID", id) : answer) + "\\n");
+    }
+  }).on("end", () => process.exit());
+`;
+
 /** A stdio upstream whose child reads no more until it is told to. */
 async function startDeafChild(limits: Partial<UpstreamLimits>) {
   const names: string[] = [];
@@ -1178,7 +1194,50 @@ async function digestOf(file: string): Promise<string> {
   return hash("sha256", await readFile(file), "hex");
 }
 
+/** Answers to a running call that nobody can use, and what is said of each. */
+const UNUSABLE: readonly (readonly [answer: string, detail: string])[] = [
+  ['{"jsonrpc":"2.0","id":ID,"result":null}', "the answer is not an object"],
+  ['{"jsonrpc":"2.0","id":ID,"result":"done"}', "the answer is not an object"],
+  ['{"jsonrpc":"2.0","id":ID,"error":"broken"}', "the answer is not an object"],
+  ['{"jsonrpc":"2.0","id":ID,"error":null}', "the answer is not an object"],
+  ['{"jsonrpc":"2.0","id":ID,"result":{},"error":{"code":1,"message":"m"}}', "both result and error"],
+  ['{"jsonrpc":"2.0","id":ID}', "neither result nor error"],
+  ['{"jsonrpc":"2.0","id":ID,"result":{},"result":{"content":[]}}', '"result" is there twice'],
+  ['{"id":ID,"result":{}}', "not JSON-RPC 2.0"],
+];
+
 describe("upstreams over stdio", () => {
+  test.each(UNUSABLE)("fail the call that they answer with what nobody can use: %s", async (answer, detail) => {
+    // Longer than any test may last: nothing else than the answer can end the call.
+    const upstream = makeStdio("", {
+      timeoutMs: 600_000,
+      transport: { type: "stdio", command: process.execPath, args: ["-e", VERBATIM_SERVER], env: {} },
+    });
+    const upstreams = makeUpstreams();
+    const told = await call(upstreams, upstream, makeMessage(JSON.stringify(answer).slice(1, -1)));
+    expect(told.outcome).toMatchObject({
+      kind: "failed",
+      detail: `the upstream sent a message that cannot be read: ${detail}`,
+    });
+    expect(told.member).toBeUndefined();
+    // The session outlives it.
+    const next = await call(upstreams, upstream, makeMessage('{\\"jsonrpc\\":\\"2.0\\",\\"id\\":ID,\\"result\\":{}}'));
+    expect(next.outcome.kind).toBe("completed");
+    expect(upstreams.counts().sessions).toBe(1);
+  });
+
+  test("have an answer that nobody can use ignored when no running call has its id", async () => {
+    const upstream = makeStdio("", {
+      transport: { type: "stdio", command: process.execPath, args: ["-e", VERBATIM_SERVER], env: {} },
+    });
+    const own = '{"jsonrpc":"2.0","id":ID,"result":{"content":[]}}';
+    const strays = ['{"jsonrpc":"2.0","id":999,"result":null}', '{"jsonrpc":"2.0","id":"ID","result":null}'];
+    const twice = '{"jsonrpc":"2.0","id":ID,"id":999,"result":{}}';
+    const lines = JSON.stringify([...strays, twice, own].join("\n")).slice(1, -1);
+    const told = await call(makeUpstreams(), upstream, makeMessage(lines));
+    expect(told).toMatchObject({ outcome: { kind: "completed" }, json: '{"content":[]}' });
+  });
+
   test("have an environment of their own", async () => {
     const told = await call(makeUpstreams(), makeStdio("session"), makeMessage("environment"));
     const environment = JSON.parse(textOf(told.json));
