@@ -228,6 +228,20 @@ describe("tokens", () => {
     expect(child).toMatchObject({ token: expect.stringMatching(/^writ_/), carves: [{ unit: "calls", amount: 2 }] });
     const refused = await writ("token", "attenuate", "--token-file", "carver", "--record", "--carve", "calls:total:9");
     expect(refused).toMatchObject({ code: 1, out: "", notes: expect.stringContaining("recorded nothing") });
+    await writ("token", "attenuate", "--token-file", "carver", "--out", "offline");
+    const unrecorded = await writ(
+      "token",
+      "attenuate",
+      "--token-file",
+      "offline",
+      "--record",
+      "--carve",
+      "calls:total:1",
+    );
+    const advice = expect.stringContaining("ask with the recorded token above it");
+    expect(unrecorded).toMatchObject({ code: 1, out: "", notes: advice });
+    const otherwise = await writ("token", "attenuate", "--token-file", "carver", "--record", "--carve", "calls:day:1");
+    expect(otherwise).toMatchObject({ code: 1, notes: expect.stringContaining("no hard budget of its own") });
   });
 
   test("a carve that lifts a counter over a soft limit is on record as budget.exceeded", async () => {

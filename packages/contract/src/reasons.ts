@@ -149,7 +149,11 @@ export const REASONS = {
   },
   // Budgets.
   budget_exhausted: { http: 402, jsonRpc: -32016, sentence: "A budget that covers this call is spent." },
-  budget_carve: { http: 402, jsonRpc: -32016, sentence: "The parent has too little left to set that budget aside." },
+  budget_carve: {
+    http: 402,
+    jsonRpc: -32016,
+    sentence: "That budget cannot be set aside: the parent has too little of it left, or none that may be divided.",
+  },
   budget_nodes: {
     http: 402,
     jsonRpc: -32016,

@@ -109,7 +109,9 @@ describe("the recording of a child", () => {
     ];
     for (const carves of refused) expect(outcome(judged(world, world.rootText, { carves }))).toBe("deny budget_carve");
     const unrecorded = world.child(world.rootText, "offline", []);
-    expect(outcome(judged(world, unrecorded, { carves: [day(1)] }))).toBe("deny budget_carve");
+    const { decision } = judged(world, unrecorded, { carves: [day(1)] });
+    const detail = expect.stringContaining("ask with the recorded token above it");
+    expect(decision).toMatchObject({ kind: "deny", reasons: ["budget_carve"], detail });
     expect(outcome(judged(world, unrecorded))).toBe("allow policy_allow,attenuation_recorded");
   });
 

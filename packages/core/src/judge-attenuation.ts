@@ -14,6 +14,11 @@ const CHILD_CAVEATS_MAX = 64;
 /** Counters that one carve may touch; more would be a path longer than a token can be. */
 const CARVES_MAX = BUDGET_UNITS.length * WINDOWS.length;
 
+/** An offline child cannot be put on record later: a gateway records only children that it makes. */
+const UNRECORDED_PARENT =
+  "a budget is set aside only from a token that is on record with all above it: minted, or made by a gateway " +
+  "(writ token attenuate --record). This one, or one above it, was made offline: ask with the recorded token above it, and give the child its caveats";
+
 /** Judges the recording of a child. Never throws. The claims take its carves from the counters above it. */
 export function judgeAttenuation(state: TenantState, attempt: AttenuationAttempt): AttenuationJudgement {
   const judgement = judge(state, attempt);
@@ -115,7 +120,7 @@ function takeCarves(state: TenantState, { token, child, nowMs }: AttenuationAtte
   if (child.carves.length > CARVES_MAX) return refuse("there are too many carves");
   // Holders make unrecorded nodes for nothing: no budget is kept in counters of theirs.
   const isRecorded = token.path.every((node) => state.nearestRecorded([node]) === node);
-  if (child.carves.length > 0 && !isRecorded) return refuse("a budget is set aside only from a recorded token");
+  if (child.carves.length > 0 && !isRecorded) return refuse(UNRECORDED_PARENT);
   const claims: BudgetClaim[] = [];
   const softClaims: BudgetClaim[] = [];
   const seen = new Set<string>();
@@ -126,7 +131,7 @@ function takeCarves(state: TenantState, { token, child, nowMs }: AttenuationAtte
     if (seen.has(`${unit} ${window}`)) return refuse("a unit and window is named twice");
     seen.add(`${unit} ${window}`);
     const taken = carveClaims({ state, token, limits: token.limits, nowMs }, carve);
-    if (taken === undefined) return refuse("the parent has no budget of that unit and window");
+    if (taken === undefined) return refuse("the parent has no hard budget of its own in that unit and window");
     claims.push(...taken);
     softClaims.push(...carveSoftClaims({ state, token, limits: token.limits, nowMs }, carve));
   }

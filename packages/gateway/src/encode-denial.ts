@@ -123,6 +123,8 @@ export function encodeHttpDenial(
   const { callId } = context;
   const data: Record<string, unknown> = { help: help(reason) };
   for (const name of DATA_SHOWN) if (denial.data[name] !== undefined) data[name] = denial.data[name];
+  // What is wrong with its own carve, the holder alone can mend; nothing of rules is in it.
+  if (reason === "budget_carve" && denial.detail !== "") data["detail"] = denial.detail;
   const challenged = mannerOf(reason, false) === "challenge";
   const headers: Record<string, string> = {
     ...(callId === undefined ? {} : { "writ-call-id": callId }),
