@@ -124,6 +124,20 @@ test.each([
   }
 });
 
+test.each([['{"exp":1}'], ['{"exp":1800000000}']])(
+  "a child that would have expired already is not made, offline or recorded: %s",
+  async (caveat) => {
+    for (const more of [[], ["--record", "--gateway-url", "http://127.0.0.1:1"]]) {
+      const made = await run(["token", "attenuate", "--caveat", caveat, ...more], {
+        environment: { WRIT_TOKEN: makeToken() },
+      });
+      expect(made).toMatchObject({ code: 2, out: "", notes: expect.stringContaining("have expired already") });
+    }
+    const later = ["token", "attenuate", "--caveat", '{"exp":1800000001}'];
+    expect(await run(later, { environment: { WRIT_TOKEN: makeToken() } })).toMatchObject({ code: 0 });
+  },
+);
+
 test("an export that has nowhere to go ends with the connection, however long the log is", async () => {
   const closed = Promise.withResolvers<void>();
   const server = createServer((_request, response) => {

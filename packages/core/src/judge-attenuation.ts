@@ -90,7 +90,12 @@ function childRefusal(state: TenantState, { token, request, child, nowMs }: Atte
   if (meanings.filter((kind) => kind === "id").length !== 1) {
     return refusal("caveat_malformed", "the child does not have exactly one id", "clear");
   }
-  if (!(nowMs < child.expiresAtMs)) return refusal("token_expired", "the child has expired", "clear");
+  if (!(nowMs < child.expiresAtMs))
+    return refusal(
+      "token_expired",
+      "the child would have expired already: its exp, or its parent's, is not after now",
+      "clear",
+    );
   if (child.agentId === undefined) return undefined;
   const agent = state.get("agent", child.agentId);
   if (agent?.status !== "active") return refusal("agent_inactive", "", "standing");

@@ -54,6 +54,9 @@ function mannerOf(reason: Reason, hidden: boolean): Manner {
 /** Members that an agent may see beside the reason; anything else in a denial is for operators. */
 const DATA_SHOWN = ["check", "remaining", "unit", "resetsAt", "retryAfterSeconds", "firstCallId"] as const;
 
+/** Whose detail is about what the holder itself asked for, or has; nothing of rules is in it. */
+const DETAIL_SHOWN: ReadonlySet<Reason> = new Set(["budget_carve", "token_expired"]);
+
 export interface DenialContext {
   readonly callId: string | undefined;
   /** JSON text of the request's id; "null" where it could not be read. */
@@ -123,8 +126,7 @@ export function encodeHttpDenial(
   const { callId } = context;
   const data: Record<string, unknown> = { help: help(reason) };
   for (const name of DATA_SHOWN) if (denial.data[name] !== undefined) data[name] = denial.data[name];
-  // What is wrong with its own carve, the holder alone can mend; nothing of rules is in it.
-  if (reason === "budget_carve" && denial.detail !== "") data["detail"] = denial.detail;
+  if (DETAIL_SHOWN.has(reason) && denial.detail !== "") data["detail"] = denial.detail;
   const challenged = mannerOf(reason, false) === "challenge";
   const headers: Record<string, string> = {
     ...(callId === undefined ? {} : { "writ-call-id": callId }),

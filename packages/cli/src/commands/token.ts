@@ -1,7 +1,7 @@
 /** `writ token`: capability tokens. One is printed only by the command that makes it, and read only from files and pipes. */
 import { randomBytes } from "node:crypto";
 import type { TokenView } from "@writ/contract/admin";
-import { attenuateToken } from "@writ/token";
+import { attenuateToken, parseCaveatText } from "@writ/token";
 import type { Command } from "commander";
 import { readUrl } from "../admin-session.ts";
 import { type CaveatOptions, caveatOptions, caveatsOf, expiryOption, noteOn } from "../caveat-options.ts";
@@ -132,6 +132,7 @@ function defineAttenuate(group: Command, context: CliContext): void {
           ? []
           : [JSON.stringify({ exp: Math.floor(context.nowMs() / 1000) + options.expiresIn })];
       const caveats = [...caveatsOf(options), ...expires];
+      refusePast(caveats, context.nowMs());
       const child =
         options.record === true
           ? await recordChild(context, parent, caveats, options)
@@ -148,6 +149,19 @@ function defineAttenuate(group: Command, context: CliContext): void {
       } else await context.out(options.json === true ? `${JSON.stringify(child)}\n` : `${token}\n`);
     },
   });
+}
+
+/** By this machine's clock; the gateway has its own, and judges a child that it records by that. */
+function refusePast(caveats: readonly string[], nowMs: number): void {
+  for (const caveat of caveats) {
+    const { meaning } = parseCaveatText(caveat);
+    if (meaning.kind !== "exp" || meaning.atMs > nowMs) continue;
+    const now = Math.floor(nowMs / 1000);
+    throw refused(
+      `The token would have expired already: the caveat names ${meaning.atMs / 1000}, and now is ${now}, in seconds since 1970. Name a later time in exp, or a life with --expires-in.`,
+      "expiry_past",
+    );
+  }
 }
 
 interface Child {

@@ -16,6 +16,7 @@ export const ADMIN_PROBLEMS = {
   policy_tests_failed: { http: 422, title: "The tests of the rules file fail." },
   caveat_unenforceable: { http: 422, title: "A caveat cannot be enforced, so it is not minted." },
   lifetime_exceeded: { http: 422, title: "The token would live longer than the tenant permits." },
+  expiry_past: { http: 422, title: "The token would have expired before it is minted." },
   reference_unknown: { http: 422, title: "Something that the request names does not exist." },
   catalogue_unseen: { http: 504, title: "No gateway has reported the upstream's catalogue in time." },
   log_damaged: { http: 409, title: "The log does not verify." },

@@ -1,6 +1,7 @@
 /**
  * Mints a root token for an agent. The token is in the answer and nowhere else; what is stored is its node and its
- * caveats. Refused is whatever no gateway would enforce, and whatever would live longer than the tenant permits.
+ * caveats. Refused is whatever no gateway would enforce, and whatever would live longer than the tenant permits, or not
+ * at all: a token that is good for nothing is a mistake of whoever asks, who believes to have a short-lived one.
  */
 import { hash } from "node:crypto";
 import { type JsonValue, parseStrictJsonText, type TenantSettings, writeJson } from "@writ/contract";
@@ -93,6 +94,12 @@ function completeCaveats(
   const issuedAt = issuedAtMs / 1000;
   const wanted = input.expiresInSeconds !== undefined || expiries.length === 0 ? [issuedAt + lifetime] : [];
   const expiresAt = Math.min(...expiries, ...wanted);
+  if (expiresAt <= issuedAt) {
+    throw new Problem(
+      "expiry_past",
+      `An exp caveat names ${expiresAt}, and now is ${issuedAt}, in seconds since 1970.`,
+    );
+  }
   if (expiresAt - issuedAt > tenant.tokenLifetimeMaxSeconds) {
     throw new Problem(
       "lifetime_exceeded",
