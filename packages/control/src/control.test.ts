@@ -373,6 +373,31 @@ describe("commands", () => {
     }
   });
 
+  test("a call whose outcome is not on record yet is no call that does not exist: later it can be reconciled", async () => {
+    const callId = randomUUID();
+    const reconcile = (tenant: string, id = callId) =>
+      plane.send("POST", `/v1/tenants/${tenant}/calls/${id}/reconcile`, { body: { outcome: "ran" } });
+    const inside = (sql: string) =>
+      plane.owner.transaction({ tenants: [plane.tenantId] }, (transaction) =>
+        transaction.query(sql, [plane.tenantId, callId]),
+      );
+    await inside(
+      `INSERT INTO open_call (tenant_id, call_id, gateway_id, opened_us, state, counters, window_starts, amounts)
+        VALUES ($1, $2, $2, 7000, 'open', ''::bytea, '{}', '{}')`,
+    );
+    const before = (await events()).length;
+    const { status, json } = await reconcile(plane.tenantId);
+    expect([status, json.code]).toEqual([409, "call_unsettled"]);
+    expect(json.detail).toContain("Try again in a few seconds");
+    await plane.send("POST", "/v1/tenants", { body: { name: "asks-of-others" } });
+    expect((await reconcile("asks-of-others")).json.code).toBe("not_found");
+    expect((await reconcile(plane.tenantId, randomUUID())).json.code).toBe("not_found");
+    expect((await events()).length).toBe(before);
+
+    await inside("UPDATE open_call SET state = 'unknown' WHERE tenant_id = $1 AND call_id = $2");
+    expect((await reconcile(plane.tenantId)).status).toBe(200);
+  });
+
   test.each([
     { outcome: "ran", charged: 5 },
     { outcome: "not_run", charged: 3 },

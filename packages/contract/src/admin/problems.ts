@@ -12,6 +12,7 @@ export const ADMIN_PROBLEMS = {
   version_conflict: { http: 409, title: "The object has changed since it was read." },
   name_taken: { http: 409, title: "Another object of this kind has that name." },
   state_conflict: { http: 409, title: "The object is not in a state that permits this." },
+  call_unsettled: { http: 409, title: "The outcome of the call is not on record yet." },
   policy_invalid: { http: 422, title: "The rules file does not compile." },
   policy_tests_failed: { http: 422, title: "The tests of the rules file fail." },
   caveat_unenforceable: { http: 422, title: "A caveat cannot be enforced, so it is not minted." },
