@@ -10,16 +10,11 @@ const SECRET_BYTES_MAX = 16_384;
 const TEXT_BYTES_MAX = 4 * 1024 * 1024;
 
 /** A file's text. `what` names it in the message when it cannot be read. */
-export async function readTextFile(
-  context: CliContext,
-  path: string,
-  what: string,
-  bytesMax: number = TEXT_BYTES_MAX,
-): Promise<string> {
+export async function readTextFile(context: CliContext, path: string, what: string): Promise<string> {
   const absolute = resolve(context.directory, path);
   try {
     const { size } = await stat(absolute);
-    if (size > bytesMax) throw refused(`The ${what} ${path} is larger than ${bytesMax} bytes.`);
+    if (size > TEXT_BYTES_MAX) throw refused(`The ${what} ${path} is larger than ${TEXT_BYTES_MAX} bytes.`);
     return await readFile(absolute, "utf8");
   } catch (error) {
     throw asRefusal(error, path, what);

@@ -1,5 +1,5 @@
 import { hash, randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -137,6 +137,29 @@ test.each([['{"exp":1}'], ['{"exp":1800000000}']])(
     expect(await run(later, { environment: { WRIT_TOKEN: makeToken() } })).toMatchObject({ code: 0 });
   },
 );
+
+/** Of the form of a checkpoint; nobody has signed it. */
+const noteOf = (epoch: number): string =>
+  `writ.test/t/${epoch}\n7\n${"A".repeat(43)}=\n\n\u2014 writ.test ${"A".repeat(91)}=\n`;
+
+test("a damaged export is damaged, also beside checkpoints of another log, and both are said", async () => {
+  await writeFile(join(directory, "damaged.ndjson"), "{}\n");
+  await writeFile(join(directory, "others"), `${noteOf(2)}\n`);
+  const ended = await run(["audit", "verify", "--file", "damaged.ndjson", "--checkpoints", "others"]);
+  expect(ended).toMatchObject({ code: 1, out: expect.stringContaining("the first line is no header") });
+  expect(ended.notes).toContain("No checkpoint in others is of this log");
+});
+
+test("checkpoints are taken from a file of any size, and what of it is none is said", async () => {
+  await writeFile(join(directory, "damaged.ndjson"), "{}\n");
+  const kept = await open(join(directory, "large"), "w");
+  await kept.write(`${noteOf(1)}\n`);
+  // Nothing lies between but a hole.
+  await kept.write(`\n\n${noteOf(2)}`.replaceAll("\n", "\r\n"), 257 * 1024 * 1024);
+  await kept.close();
+  const { code, notes } = await run(["audit", "verify", "--file", "damaged.ndjson", "--checkpoints", "large"]);
+  expect({ code, notes }).toMatchObject({ code: 1, notes: expect.stringContaining("1 part(s) of large are no") });
+});
 
 test("an export that has nowhere to go ends with the connection, however long the log is", async () => {
   const closed = Promise.withResolvers<void>();

@@ -346,9 +346,11 @@ async function verifyFile(context: CliContext, file: string, options: OfflineOpt
   });
   await context.out(options.json === true ? `${JSON.stringify(verdict)}\n` : formatVerdict(verdict));
   if (options.checkpoints !== undefined && !notes.some((note) => isAbout(note, verdict))) {
-    throw refused(
-      `No checkpoint in ${options.checkpoints} is of this log (tenant ${verdict.tenantId}, epoch ${verdict.epoch}), so that nothing was compared with it.`,
-    );
+    const log = verdict.tenantId === "" ? "" : ` (tenant ${verdict.tenantId}, epoch ${verdict.epoch})`;
+    const unrelated = `No checkpoint in ${options.checkpoints} is of this log${log}, so that nothing was compared with it.`;
+    if (verdict.verdict.kind === "intact") throw refused(unrelated);
+    // Damage says more than a file that was mistaken for another.
+    context.note(`writ: ${unrelated}\n`);
   }
   return verdict.verdict.kind === "intact" ? EXIT.ok : EXIT.no;
 }
