@@ -574,6 +574,26 @@ describe("commands", () => {
     expect((await plane.send("GET", "/v1/tenants/renamed-again", { key })).json.id).toBe(tenant.id);
   });
 
+  test("of tenants that take one name at the same time one has it, whether they are made or renamed", async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 6; index += 1) {
+      const { json } = await plane.send("POST", "/v1/tenants", { body: { name: `contender-${index}` } });
+      ids.push(json.id);
+    }
+    const made = Array.from({ length: 6 }, () => plane.send("POST", "/v1/tenants", { body: { name: "contended" } }));
+    const renamed = ids.map((id) =>
+      plane.send("PATCH", `/v1/tenants/${id}`, { body: { version: 1, name: "contended-again" } }),
+    );
+    for (const answers of [await Promise.all(made), await Promise.all(renamed)]) {
+      const [first, ...others] = answers.map(({ status, json }) => json.code ?? status).sort();
+      expect([200, 201]).toContain(first);
+      expect(others).toEqual(others.map(() => "name_taken"));
+    }
+    const { json } = await plane.send("GET", "/v1/tenants?limit=500");
+    const names = json.items.map(({ name }: { name: string }) => name);
+    expect(names).toEqual([...new Set(names)]);
+  });
+
   test("no tenant has a name of the form of an identifier, which would be taken for another's", async () => {
     const name = "019a0000-0000-7000-8000-00000000abcd";
     const { json: tenant } = await plane.send("POST", "/v1/tenants", { body: { name: "plainly-named" } });

@@ -263,6 +263,22 @@ export function describeHistory(name: string, start: () => Promise<HistoryUnderT
         await expect(again).rejects.toBeInstanceOf(AlreadyExists);
         expect(await ensureInstance(control, { nowMs: nowMs(), newId })).toBe(false);
       });
+
+      test("has its name to itself, however many take it at once, and leaves the one that it had", async () => {
+        const name = `one of ${newId()}`;
+        const take = (tenantId: string, wanted: string) =>
+          control.transaction({ tenants: [tenantId] }, (q) =>
+            q.query("SELECT writ_take_tenant_name($1::uuid, $2)", [tenantId, wanted]),
+          );
+        const tenants = Array.from({ length: 4 }, () => newId());
+        const taken = await Promise.allSettled(tenants.map((tenantId) => take(tenantId, name)));
+        const owner = tenants[taken.findIndex(({ status }) => status === "fulfilled")] ?? "";
+        const refused = taken.filter((one) => one.status === "rejected").map(({ reason }) => reason.sqlState);
+        expect(refused).toEqual(["23505", "23505", "23505"]);
+        await take(owner, name);
+        await take(owner, `${name}, renamed`);
+        await take(tenants.find((tenantId) => tenantId !== owner) ?? "", name);
+      });
     });
 
     describe("a command", () => {

@@ -19,6 +19,7 @@ import { UPSTREAM_DEFAULTS } from "./create-upstream.ts";
 import { mintIn } from "./mint-token.ts";
 import { pinCatalogue } from "./pin-catalogue.ts";
 import { proposePolicyIn } from "./propose-policy.ts";
+import { takeTenantName } from "./require-tenant-name.ts";
 import { makeRootKey } from "./root-key-material.ts";
 import { STARTER_CAVEATS, STARTER_RULES } from "./starter-rules.ts";
 import { storeTransport } from "./store-transport.ts";
@@ -128,6 +129,7 @@ async function ensureStarter(
       tokenLifetimeMaxSeconds: STARTER_LIFETIME_SECONDS,
       budgetNodesMax: TENANT_DEFAULTS.budgetNodesMax,
     } as const;
+    await takeTenantName(transaction, DEFAULT_TENANT, settings.name);
     await transaction.put("tenant", DEFAULT_TENANT, settings, 0);
     transaction.record("tenant.created", { version: 1, tenantId: DEFAULT_TENANT });
     await transaction.put("root_key", ids.keyId, rootKey, 0);

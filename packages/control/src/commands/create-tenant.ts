@@ -5,7 +5,7 @@ import type { Actor } from "../actor.ts";
 import { type ControlContext, makeId } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { findTenant } from "../queries/find-tenant.ts";
-import { requireTenantName } from "./require-tenant-name.ts";
+import { requireTenantName, takeTenantName } from "./require-tenant-name.ts";
 import { makeRootKey } from "./root-key-material.ts";
 
 export const TENANT_DEFAULTS = { tokenLifetimeMaxSeconds: 86_400, budgetNodesMax: 1_000 } as const;
@@ -25,6 +25,7 @@ export async function createTenant(context: ControlContext, actor: Actor, input:
     throw new Problem("name_taken", "There is a tenant of this name.");
   }
   return context.store.createTenant(actor, id, async (transaction) => {
+    await takeTenantName(transaction, id, input.name);
     const version = await transaction.put("tenant", id, value, 0);
     await transaction.put("root_key", keyId, rootKey, 0);
     transaction.record("tenant.created", { version, tenantId: id });

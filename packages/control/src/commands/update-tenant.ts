@@ -5,7 +5,7 @@ import type { ControlContext } from "../control-context.ts";
 import { Problem } from "../problem.ts";
 import { findTenant } from "../queries/find-tenant.ts";
 import { applyChange, getForChange } from "./change-object.ts";
-import { requireRenameAuthority, requireTenantName } from "./require-tenant-name.ts";
+import { requireRenameAuthority, requireTenantName, takeTenantName } from "./require-tenant-name.ts";
 
 export async function updateTenant(
   context: ControlContext,
@@ -22,6 +22,7 @@ export async function updateTenant(
   }
   return context.store.command(actor, tenantId, async (transaction) => {
     const stored = await getForChange(transaction, "tenant", tenantId, expected);
+    if (change.name !== undefined) await takeTenantName(transaction, tenantId, change.name);
     const { value, changed } = applyChange(stored.value, change);
     const version = await transaction.put("tenant", tenantId, value, expected);
     transaction.record("tenant.updated", { version, changed });
