@@ -16,7 +16,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   permission_missing: "Use a key that has it; `writ admin-key create` makes one.",
   version_conflict: "Somebody changed it at the same time: look again and repeat the command.",
   catalogue_unseen: "Check that a gateway runs and that the upstream answers it, then repeat the command.",
-  lifetime_exceeded: "Ask for less with --expires-in, or raise the tenant's tokenLifetimeMaxSeconds.",
+  lifetime_exceeded:
+    "Ask for less with --expires-in, or raise the tenant's tokenLifetimeMaxSeconds with a key of the instance.",
   expiry_past: "Name a later time in exp, or a life with --expires-in.",
   log_damaged: "Run `writ audit verify --full` to see what is damaged.",
   database_unavailable: "Look at the log of the control plane; `writ doctor` checks its database.",

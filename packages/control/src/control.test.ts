@@ -574,6 +574,29 @@ describe("commands", () => {
     expect((await plane.send("GET", "/v1/tenants/renamed-again", { key })).json.id).toBe(tenant.id);
   });
 
+  test("a tenant's own key lowers how long its tokens may live, and only a key of the instance raises it", async () => {
+    const { json: tenant } = await plane.send("POST", "/v1/tenants", {
+      body: { name: "bounded", tokenLifetimeMaxSeconds: 3_600 },
+    });
+    const made = await plane.send("POST", "/v1/tenants/bounded/admin-keys", {
+      body: { name: "k", permissions: ["*"] },
+    });
+    const key = made.json.key as string;
+    const change = (version: number, tokenLifetimeMaxSeconds: number, as?: object) =>
+      plane.send("PATCH", `/v1/tenants/${tenant.id}`, { body: { version, tokenLifetimeMaxSeconds }, ...as });
+    const before = (await events(tenant.id)).length;
+    const raised = await change(1, 3_601, { key });
+    expect([raised.status, raised.json.code]).toEqual([403, "permission_missing"]);
+    expect(raised.json.detail).toContain("with an admin key of the instance");
+    expect((await events(tenant.id)).length).toBe(before);
+
+    expect((await change(1, 3_600, { key })).status).toBe(200);
+    expect((await change(2, 60, { key })).json.tokenLifetimeMaxSeconds).toBe(60);
+    // What it gave up it does not take back.
+    expect((await change(3, 3_600, { key })).status).toBe(403);
+    expect((await change(3, 7_200)).json.tokenLifetimeMaxSeconds).toBe(7_200);
+  });
+
   test("of tenants that take one name at the same time one has it, whether they are made or renamed", async () => {
     const ids: string[] = [];
     for (let index = 0; index < 6; index += 1) {

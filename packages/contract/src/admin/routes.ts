@@ -43,7 +43,8 @@ export const ADMIN_ROUTES = {
     path: T,
     permission: "tenants:write",
     scope: "tenant",
-    sentence: "Changes a tenant's settings. To rename it needs a key of the instance.",
+    sentence:
+      "Changes a tenant's settings. To rename it, or to have its tokens live longer, needs a key of the instance.",
   },
   "principals.list": {
     method: "GET",
