@@ -574,7 +574,7 @@ describe("commands", () => {
     expect((await plane.send("GET", "/v1/tenants/renamed-again", { key })).json.id).toBe(tenant.id);
   });
 
-  test("a tenant's own key lowers how long its tokens may live, and only a key of the instance raises it", async () => {
+  test("a tenant's own key lowers its limits, and only a key of the instance raises them", async () => {
     const { json: tenant } = await plane.send("POST", "/v1/tenants", {
       body: { name: "bounded", tokenLifetimeMaxSeconds: 3_600 },
     });
@@ -595,6 +595,12 @@ describe("commands", () => {
     // What it gave up it does not take back.
     expect((await change(3, 3_600, { key })).status).toBe(403);
     expect((await change(3, 7_200)).json.tokenLifetimeMaxSeconds).toBe(7_200);
+
+    const nodes = (version: number, budgetNodesMax: number, as?: object) =>
+      plane.send("PATCH", `/v1/tenants/${tenant.id}`, { body: { version, budgetNodesMax }, ...as });
+    expect((await nodes(4, 1_001, { key })).json.detail).toContain("budgetNodesMax is at most (now 1000)");
+    expect((await nodes(4, 10, { key })).status).toBe(200);
+    expect((await nodes(5, 1_001)).json.budgetNodesMax).toBe(1_001);
   });
 
   test("of tenants that take one name at the same time one has it, whether they are made or renamed", async () => {

@@ -43,8 +43,7 @@ export const ADMIN_ROUTES = {
     path: T,
     permission: "tenants:write",
     scope: "tenant",
-    sentence:
-      "Changes a tenant's settings. To rename it, or to have its tokens live longer, needs a key of the instance.",
+    sentence: "Changes a tenant's settings. To rename it, or to raise a limit of its, needs a key of the instance.",
   },
   "principals.list": {
     method: "GET",

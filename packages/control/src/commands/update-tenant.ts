@@ -1,7 +1,8 @@
 /**
  * Changes a tenant's settings. A lower lifetime binds tokens minted from now on. Only keys of the instance rename, and
- * only they let tokens live longer.
+ * only they raise its limits.
  */
+import type { TenantSettings } from "@writ/contract";
 import type { TenantUpdate, TenantView } from "@writ/contract/admin";
 import { type Actor, isOfInstance } from "../actor.ts";
 import type { ControlContext } from "../control-context.ts";
@@ -26,7 +27,7 @@ export async function updateTenant(
   return context.store.command(actor, tenantId, async (transaction) => {
     const stored = await getForChange(transaction, "tenant", tenantId, expected);
     if (change.name !== undefined) await takeTenantName(transaction, tenantId, change.name);
-    requireLifetimeAuthority(actor, stored.value.tokenLifetimeMaxSeconds, change.tokenLifetimeMaxSeconds);
+    requireLimitAuthority(actor, stored.value, change);
     const { value, changed } = applyChange(stored.value, change);
     const version = await transaction.put("tenant", tenantId, value, expected);
     transaction.record("tenant.updated", { version, changed });
@@ -34,11 +35,17 @@ export async function updateTenant(
   });
 }
 
+/** What the instance says of a tenant, for its own good and that of the others. */
+const LIMITS = ["tokenLifetimeMaxSeconds", "budgetNodesMax"] as const;
+
 /** Problem `permission_missing` for a tenant's own key that raises what bounds it. */
-function requireLifetimeAuthority(actor: Actor, stored: number, wanted: number | undefined): void {
-  if (wanted === undefined || wanted <= stored || isOfInstance(actor)) return;
-  throw new Problem(
-    "permission_missing",
-    `The instance says how long tokens of a tenant may live (now ${stored} seconds): raise it with an admin key of the instance. A tenant's own key only lowers it.`,
-  );
+function requireLimitAuthority(actor: Actor, stored: TenantSettings, change: Omit<TenantUpdate, "version">): void {
+  if (isOfInstance(actor)) return;
+  for (const limit of LIMITS) {
+    if ((change[limit] ?? 0) <= stored[limit]) continue;
+    throw new Problem(
+      "permission_missing",
+      `The instance says what ${limit} is at most (now ${stored[limit]}): raise it with an admin key of the instance. A tenant's own key only lowers it.`,
+    );
+  }
 }
