@@ -25,26 +25,36 @@ const clients = [
   { name: "the official SDK 2.x", connect: (url: string, bearer: string) => connectV2(url, bearer, "legacy") },
 ];
 
+const TOOL = "trigger-long-running-operation";
+const endpoints = [
+  { path: "/mcp/everything", tool: TOOL },
+  { path: "/mcp", tool: `everything__${TOOL}` },
+];
+
 describe.each(clients)("a client of $name", ({ connect }) => {
-  test("hears all progress of the reference server once, and its answer, over a connection that breaks", async () => {
-    const through = await startBreakingProxy(rig.url("everything"));
-    const client = await connect(through.url, await rig.mint());
-    const heard: number[] = [];
-    const call = { name: "trigger-long-running-operation", arguments: { duration: 4, steps: 8 } };
-    const onprogress = ({ progress }: { readonly progress: number }): void => {
-      heard.push(progress);
-      if (progress === 2 || progress === 6) through.breakAll();
-    };
-    // The clients' own signatures differ in what stands between the call and its options.
-    const answer =
-      client instanceof ClientV1
-        ? client.callTool(call, undefined, { onprogress })
-        : client.callTool(call, { onprogress });
-    expect(await answer).toMatchObject({ content: [{ text: expect.stringContaining("completed") }] });
-    expect(heard).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-    await client.close();
-    await through.close();
-  }, 60_000);
+  test.each(endpoints)(
+    "hears all progress of the reference server once, and its answer, over a connection to $path that breaks",
+    async ({ path, tool }) => {
+      const through = await startBreakingProxy(`${rig.writ.gatewayUrl}${path}`);
+      const client = await connect(through.url, await rig.mint());
+      const heard: number[] = [];
+      const call = { name: tool, arguments: { duration: 4, steps: 8 } };
+      const onprogress = ({ progress }: { readonly progress: number }): void => {
+        heard.push(progress);
+        if (progress === 2 || progress === 6) through.breakAll();
+      };
+      // The clients' own signatures differ in what stands between the call and its options.
+      const answer =
+        client instanceof ClientV1
+          ? client.callTool(call, undefined, { onprogress })
+          : client.callTool(call, { onprogress });
+      expect(await answer).toMatchObject({ content: [{ text: expect.stringContaining("completed") }] });
+      expect(heard).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+      await client.close();
+      await through.close();
+    },
+    60_000,
+  );
 });
 
 test("a client of the official SDK 1.x that starts anew goes on with its session, its token and the last event that it has", async () => {
