@@ -574,7 +574,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       ...(clientCapabilities === undefined ? {} : { clientCapabilities }),
     };
     return openOn(turn, request, accepts, { kind: "session", session: undefined }, opening, (told) => {
-      const owner = { tokenDigest, agent, upstream: turn.upstream };
+      const owner = { tokenDigest, agent, tenant: tenantId, upstream: turn.upstream };
       const session = sessions.open({ ...owner, id, revision, clientCapabilities, capabilities: told });
       if (session === undefined) return undefined;
       return {

@@ -10,7 +10,7 @@ test("an agent with many attenuated tokens does not push out the sessions of ano
     limits: { ...MCP_SESSION_LIMITS, sessionsMax: 8, sessionsPerAgentMax: 4 },
   });
   const owner = { tokenDigest: "other", upstream: "up" };
-  const opened = { revision: "2025-11-25", clientCapabilities: undefined, capabilities: "{}" } as const;
+  const opened = { tenant: "t", revision: "2025-11-25", clientCapabilities: undefined, capabilities: "{}" } as const;
   const kept = sessions.open({ ...owner, ...opened, agent: "other", id: sessions.makeId() });
   for (let count = 0; count < 20; count += 1) {
     const id = sessions.makeId();
@@ -46,7 +46,13 @@ test("a session that is idle for too long is gone, and one that is in use is not
   });
   const owner = { tokenDigest: "t", upstream: "up" };
   const open = () => {
-    const shared = { agent: "a", revision: "2025-11-25", clientCapabilities: undefined, capabilities: "{}" } as const;
+    const shared = {
+      agent: "a",
+      tenant: "t",
+      revision: "2025-11-25",
+      clientCapabilities: undefined,
+      capabilities: "{}",
+    } as const;
     return sessions.open({ ...owner, ...shared, id: sessions.makeId() });
   };
   const [idle, busy, forgotten] = [open(), open(), open()];

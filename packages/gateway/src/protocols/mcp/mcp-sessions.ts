@@ -10,6 +10,7 @@ export interface McpSession {
   readonly id: string;
   readonly tokenDigest: string;
   readonly agent: string;
+  readonly tenant: string;
   readonly upstream: string;
   readonly revision: string;
   /** JSON text of what its client can be asked for, in one of few spellings; undefined: nothing. */
@@ -43,6 +44,7 @@ export interface McpSessions {
     readonly tokenDigest: string;
     /** Whom the root token was minted for, with its tenant: all that is attenuated from it counts together. */
     readonly agent: string;
+    readonly tenant: string;
     readonly upstream: string;
     readonly revision: string;
     readonly clientCapabilities: string | undefined;
@@ -126,7 +128,7 @@ export function createMcpSessions(options: {
     size: () => sessions.size,
     end,
     makeId: () => Buffer.from(random.bytes(16)).toString("base64url"),
-    open({ tokenDigest, agent, upstream, revision, clientCapabilities, capabilities, id }) {
+    open({ tokenDigest, agent, tenant, upstream, revision, clientCapabilities, capabilities, id }) {
       endIdle();
       const own = byAgent.get(agent) ?? new Set();
       if (own.size >= limits.sessionsPerAgentMax || sessions.size >= limits.sessionsMax) {
@@ -138,6 +140,7 @@ export function createMcpSessions(options: {
         id,
         tokenDigest,
         agent,
+        tenant,
         upstream,
         revision,
         clientCapabilities,

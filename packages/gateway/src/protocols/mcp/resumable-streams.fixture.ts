@@ -43,8 +43,8 @@ export interface Reading {
   leaveAfter(length: number): Promise<string>;
 }
 
-export function makeSession(revision = "2025-11-25", agent = "a"): StreamOwner {
-  return { id: randomBytes(16).toString("base64url"), agent, revision, streams: new Map() };
+export function makeSession(revision = "2025-11-25", agent = "a", tenant = "t"): StreamOwner {
+  return { id: randomBytes(16).toString("base64url"), agent, tenant, revision, streams: new Map() };
 }
 
 export async function startStreams(

@@ -96,7 +96,7 @@ describe("a stream", () => {
 
   test("is taken from a connection that reads nothing, whose end changes nothing then", async () => {
     const rig = await start({
-      limits: limited({ streamBytesMax: 64_000_000, session: LARGE, agent: LARGE, gateway: LARGE }),
+      limits: limited({ streamBytesMax: 64_000_000, session: LARGE, agent: LARGE, tenant: LARGE, gateway: LARGE }),
     });
     const session = makeSession();
     const { stream, cut, reading, id } = await open(rig, session);
@@ -270,7 +270,8 @@ describe("what is kept", () => {
   test.each([
     { of: "session", other: (session: StreamOwner) => session },
     { of: "agent", other: () => makeSession() },
-    { of: "gateway", other: () => makeSession("2025-11-25", "b") },
+    { of: "tenant", other: () => makeSession("2025-11-25", "b") },
+    { of: "gateway", other: () => makeSession("2025-11-25", "b", "u") },
   ] as const)(
     "of one $of is within its bytes; a stream that finds no room cannot be taken up",
     async ({ of, other }) => {
@@ -289,6 +290,13 @@ describe("what is kept", () => {
       expect((await rig.takeUp(session, `${first.id}.1`)).status).toBe(200);
     },
   );
+
+  test("of one tenant leaves room for the others, however many agents it has", async () => {
+    const rig = await start({ limits: limited({ tenant: { bytesMax: 3 * 16_384, overMax: 10 } }) });
+    for (const agent of ["a", "b", "c"]) await open(rig, makeSession("2025-11-25", agent));
+    expect((await rig.open(makeSession("2025-11-25", "d"))).stream).toBeUndefined();
+    await open(rig, makeSession("2025-11-25", "d", "u"));
+  });
 
   test("makes way once it is over, the oldest first", async () => {
     const rig = await start({ limits: limited({ agent: { bytesMax: 3 * 16_384 + 1_000, overMax: 10 } }) });
@@ -323,7 +331,7 @@ describe("what is kept", () => {
   test("gives all its room back", async () => {
     const bytesMax = 2 * 16_384;
     const room = { bytesMax, overMax: 10 };
-    const rig = await start({ limits: limited({ session: room, agent: room, gateway: room }) });
+    const rig = await start({ limits: limited({ session: room, agent: room, tenant: room, gateway: room }) });
     for (let count = 0; count < 20; count += 1) {
       const session = makeSession();
       const { stream, cut, reading, id } = await open(rig, session);

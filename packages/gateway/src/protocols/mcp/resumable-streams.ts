@@ -24,8 +24,9 @@ export interface ResumableStreams {
 /** A session, as far as its streams go. */
 export interface StreamOwner {
   readonly id: string;
-  /** Whose sessions count together. */
+  /** Whose sessions count together, and whose agents do. */
   readonly agent: string;
+  readonly tenant: string;
   readonly revision: string;
   /** By the part of their events' ids that is theirs. */
   readonly streams: Map<string, KeptStream>;
@@ -70,8 +71,9 @@ export interface ResumptionLimits {
   readonly eventsMax: number;
   readonly streamBytesMax: number;
   readonly session: ShareLimits;
-  /** So that one agent cannot take everybody's room. */
+  /** So that neither one agent nor one tenant can take everybody's room. */
   readonly agent: ShareLimits;
+  readonly tenant: ShareLimits;
   readonly gateway: ShareLimits;
 }
 
@@ -88,6 +90,7 @@ export const RESUMPTION_LIMITS: ResumptionLimits = {
   streamBytesMax: 2 * MIB,
   session: { bytesMax: 4 * MIB, overMax: 16 },
   agent: { bytesMax: 8 * MIB, overMax: 64 },
+  tenant: { bytesMax: 32 * MIB, overMax: 256 },
   gateway: { bytesMax: 64 * MIB, overMax: 512 },
 };
 
@@ -98,7 +101,7 @@ const REQUEST_BYTES = 4;
 /** When a client that was disconnected may come back. */
 const RETRY_MS = 1000;
 
-/** The room of a session, of an agent or of all. */
+/** The room of a session, of an agent, of a tenant or of all. */
 interface Share {
   readonly limits: ShareLimits;
   /** Streams that are over; the oldest first. When there is no room, they go. */
@@ -118,6 +121,7 @@ export function createResumableStreams(options: {
   const { makeId, resumeWithinMs, limits = RESUMPTION_LIMITS } = options;
   const whole = makeShare(limits.gateway);
   const byAgent = new Map<string, Share>();
+  const byTenant = new Map<string, Share>();
   const bySession = new Map<string, Share>();
 
   return {
@@ -126,11 +130,13 @@ export function createResumableStreams(options: {
       const { session, requestLength } = opening;
       const ofSession = shareOf(bySession, session.id, limits.session);
       const ofAgent = shareOf(byAgent, session.agent, limits.agent);
-      const shares = [ofSession, ofAgent, whole];
+      const ofTenant = shareOf(byTenant, session.tenant, limits.tenant);
+      const shares = [ofSession, ofAgent, ofTenant, whole];
       const leave = (): void => {
         for (const share of shares) share.streams -= 1;
         if (ofSession.streams === 0) bySession.delete(session.id);
         if (ofAgent.streams === 0) byAgent.delete(session.agent);
+        if (ofTenant.streams === 0) byTenant.delete(session.tenant);
       };
       for (const share of shares) share.streams += 1;
       const ownBytes = STREAM_BYTES + REQUEST_BYTES * requestLength;
