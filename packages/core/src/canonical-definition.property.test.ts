@@ -10,26 +10,33 @@ const name = fc
   .map((text) => `p${text.toLowerCase().replaceAll(/[^a-z]/g, "x")}`);
 const leaf: fc.Arbitrary<Plain> = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null));
 
-/** JSON Schemas of the keywords that tools use. */
+const plainKeywords = {
+  type: fc.oneof(
+    fc.constantFrom("object", "string", "number"),
+    fc.uniqueArray(fc.constantFrom("string", "null", "number"), { minLength: 2 }),
+  ),
+  description: fc.string(),
+  required: fc.uniqueArray(name, { maxLength: 4 }),
+  enum: fc.uniqueArray(fc.oneof(fc.string(), fc.integer()), { minLength: 1, maxLength: 4 }),
+  default: fc.array(leaf, { maxLength: 3 }),
+  additionalProperties: fc.boolean(),
+};
+const anyOf = (keywords: Readonly<Record<string, fc.Arbitrary<Plain>>>): fc.Arbitrary<Plain> =>
+  fc.record(keywords, { requiredKeys: [], noNullPrototype: true }) as fc.Arbitrary<Plain>;
+
+/** JSON Schemas of the keywords that tools use. The first alternative is the one at the greatest depth. */
 const { schema } = fc.letrec<{ schema: Plain }>((tie) => ({
   schema: fc.oneof(
     { maxDepth: 3 },
-    fc.record(
-      {
-        type: fc.oneof(
-          fc.constantFrom("object", "string", "number"),
-          fc.uniqueArray(fc.constantFrom("string", "null", "number"), { minLength: 2 }),
-        ),
-        description: fc.string(),
+    { weight: 1, arbitrary: anyOf(plainKeywords) },
+    {
+      weight: 3,
+      arbitrary: anyOf({
+        ...plainKeywords,
         properties: fc.dictionary(name, tie("schema"), { maxKeys: 3, noNullPrototype: true }),
-        required: fc.uniqueArray(name, { maxLength: 4 }),
-        enum: fc.uniqueArray(fc.oneof(fc.string(), fc.integer()), { minLength: 1, maxLength: 4 }),
         allOf: fc.array(tie("schema"), { minLength: 1, maxLength: 2 }),
-        default: fc.array(leaf, { maxLength: 3 }),
-        additionalProperties: fc.boolean(),
-      },
-      { requiredKeys: [], noNullPrototype: true },
-    ) as fc.Arbitrary<Plain>,
+      }),
+    },
   ),
 }));
 
@@ -106,7 +113,7 @@ describe("a definition's canonical form", () => {
       fc.property(definition, fc.nat(1_000), (value, seed) => {
         expect(textOf(respell(value, seed))).toBe(textOf(JSON.stringify(value)));
       }),
-      { numRuns: 1_000 },
+      { numRuns: 3_000 },
     );
   });
 
@@ -125,7 +132,7 @@ describe("a definition's canonical form", () => {
         const isSame = sorted(one) === sorted(other);
         expect(textOf(JSON.stringify(one)) === textOf(JSON.stringify(other))).toBe(isSame);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 3_000 },
     );
   });
 
