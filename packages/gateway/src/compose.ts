@@ -2,10 +2,8 @@
  * Builds the data plane from plain parameters (the core, its adapters, one listener) and returns what a process does
  * with it: start, listen, drain, close. Reads no environment, no files and no arguments.
  */
-import { randomFillSync } from "node:crypto";
 import { createGatewayCore, type GatewayOptions } from "./gateway-core.ts";
 import type { ObservedOfTenant } from "./observed-upstreams.ts";
-import type { Clock, Random } from "./ports.ts";
 import { createDecisionRoutes } from "./protocols/decision/decision-routes.ts";
 import { createForwardAuthRoutes } from "./protocols/decision/forward-auth.ts";
 import { createHttpRoutes } from "./protocols/http/http-routes.ts";
@@ -76,27 +74,3 @@ export function createGateway(options: GatewayListenerOptions): Gateway {
     },
   };
 }
-
-/** Randomness taken from the operating system in larger pieces: a call needs several small ones. */
-export function createSystemRandom(): Random {
-  const pool = new Uint8Array(8_192);
-  let at = pool.length;
-  return {
-    bytes(length) {
-      if (length > 1_024) return randomFillSync(new Uint8Array(length));
-      if (at + length > pool.length) {
-        randomFillSync(pool);
-        at = 0;
-      }
-      const bytes = pool.slice(at, at + length);
-      pool.fill(0, at, at + length);
-      at += length;
-      return bytes;
-    },
-  };
-}
-
-export const systemClock: Clock = {
-  nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-};

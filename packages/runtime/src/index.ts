@@ -1,3 +1,4 @@
+export { systemClock } from "./clock.ts";
 export { type Config, ConfigError, type ConfigProblem } from "./config/config.ts";
 export { describeConfig } from "./config/describe-config.ts";
 export { CONFIG_BYTES_MAX, type LoadConfigOptions, loadConfig } from "./config/load-config.ts";
@@ -31,3 +32,4 @@ export {
   explainRefusal,
   makeAddressRules,
 } from "./network/address-rules.ts";
+export { createSystemRandom } from "./random.ts";

@@ -5,6 +5,7 @@ import type { Gateway, ObservedOfTenant } from "@writ/gateway";
 import {
   type Config,
   createLogger,
+  createSystemRandom,
   DirectoryError,
   type Keyring,
   type Logger,
@@ -12,6 +13,7 @@ import {
   loadMasterKey,
   makeDirectory,
   openKeyring,
+  systemClock,
   writePrivateFile,
 } from "@writ/runtime";
 import { commandsToTry } from "./commands-to-try.ts";
@@ -88,7 +90,7 @@ export async function startPlanes(options: PlanesOptions): Promise<Running> {
     const [databases] = await Promise.all([
       migrated,
       planes.includes("control") ? makeControl(shared, migrated).then((made) => (control = made)) : undefined,
-      import("@writ/gateway"),
+      planes.includes("gateway") ? import("@writ/gateway") : undefined,
     ]);
     const context: Context = { ...shared, databases };
     let started: StartedControl | undefined;
@@ -171,7 +173,6 @@ async function prepareDatabases(databases: Databases, { config, notes }: Shared)
 /** Begins while the database is still being prepared, and writes nothing before it is. */
 async function makeControl({ config, keyring, log }: Shared, prepared: Promise<Databases>): Promise<Control> {
   const { createControl } = await import("@writ/control");
-  const { createSystemRandom, systemClock } = await import("@writ/gateway");
   return createControl({
     db: prepared.then((databases) => databases.control),
     keyring,
@@ -216,7 +217,7 @@ async function makeGateway(
   context: Context,
 ): Promise<{ readonly gateway: Gateway; readonly start: () => Promise<string> }> {
   const { config, databases, keyring, log, notes } = context;
-  const { createGateway, createSystemRandom, systemClock } = await import("@writ/gateway");
+  const { createGateway } = await import("@writ/gateway");
   let publicUrl = config.gateway.publicUrl;
   const dangerous: string[] = [];
   if (config.mode === "development" && config.upstreams.stdioRunner.length === 0) {
