@@ -117,6 +117,22 @@ describe("a definition's canonical form", () => {
     );
   });
 
+  test("is the same for every spelling of a schema far below others", () => {
+    const nested = fc.tuple(definition, fc.integer({ min: 4, max: 24 })).map(([value, depth]) => {
+      let inner: Plain = value["inputSchema"] ?? {};
+      for (let level = 0; level < depth; level += 1) {
+        inner =
+          level % 3 === 0 ? { allOf: [inner], required: ["b", "a"] } : { properties: { a: inner }, type: "object" };
+      }
+      return { ...value, inputSchema: inner };
+    });
+    fc.assert(
+      fc.property(nested, fc.nat(1_000), (value, seed) => {
+        expect(textOf(respell(value, seed))).toBe(textOf(JSON.stringify(value)));
+      }),
+    );
+  });
+
   test("is JSON that says the same again", () => {
     fc.assert(
       fc.property(definition, (value) => {
