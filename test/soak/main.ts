@@ -3,6 +3,7 @@
  * code other than 0 when one of them fails.
  */
 import { soakCrash } from "./crash.ts";
+import { soakDecisions } from "./decisions.ts";
 import { soakInput } from "./input.ts";
 import { soakSessions } from "./sessions.ts";
 import { soakTwoGateways } from "./two-gateways.ts";
@@ -10,6 +11,7 @@ import { soakTwoGateways } from "./two-gateways.ts";
 /** One line a proof. */
 const SOAKS: Readonly<Record<string, (say: (line: string) => void) => Promise<void>>> = {
   crash: soakCrash,
+  decisions: soakDecisions,
   input: soakInput,
   sessions: soakSessions,
   "two-gateways": soakTwoGateways,

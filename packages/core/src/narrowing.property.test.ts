@@ -1,6 +1,6 @@
 /**
  * I4 through the whole decision: whatever a holder appends to a real token, a denial never becomes an allow, and no
- * claim that bound before is gone or looser. Sizes: 100,000 chains, 1,000,000 with WRIT_SOAK=1, or WRIT_CHAINS.
+ * claim that bound before is gone or looser. Sizes: 100,000 chains, or WRIT_FUZZ_RUNS.
  */
 import { hash } from "node:crypto";
 import type { AuthorityObject, BudgetClaim, RateClaim } from "@writ/contract";
@@ -21,7 +21,7 @@ import {
   type World,
 } from "./make-test-world.ts";
 
-const CHAINS = Number(process.env["WRIT_CHAINS"] ?? (process.env["WRIT_SOAK"] === "1" ? 1_000_000 : 100_000));
+const CHAINS = Number(process.env["WRIT_FUZZ_RUNS"] ?? 100_000);
 /** Each state gets every chain of one to three of four random attenuations, each judged against the one it extends. */
 const STEPS = 4;
 const DEPTH = 3;

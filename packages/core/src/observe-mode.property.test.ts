@@ -13,7 +13,7 @@ import { AGENT, HELPER, jsonObject, makeTestWorld, NOW_MS, PRINCIPAL, type World
 
 const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer");
 const UPSTREAM = "01970000-0000-7000-8000-00000000000d";
-const RUNS = process.env["WRIT_SOAK"] === "1" ? 100_000 : 5_000;
+const RUNS = Number(process.env["WRIT_FUZZ_RUNS"] ?? 5_000);
 
 const answer = fc.oneof(
   {
