@@ -153,7 +153,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
       return;
     }
     if (session.ear === undefined || session.ear.closed.aborted) {
-      session.ear = createSessionEar(keepAlive);
+      session.ear = createSessionEar(keepAlive, session.ear?.nextId());
       const end = await new Promise<CallEnd | undefined>((resolve) => {
         void hearFor(turn, session, () => resolve(undefined)).then(resolve);
       });
@@ -635,6 +635,7 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     const elements: string[] = [];
     const left = new Map<string, string | undefined>();
     let bytes = 0;
+    let isAnswered = false;
     let denied: CallEnd | undefined;
     const names = await gate.reachable(turn.authenticated);
     for (const upstream of names.length === 0 ? [NO_UPSTREAM] : names) {
@@ -649,11 +650,14 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
         bytes += text.length;
         for (const element of elementsOn(upstream, text, list)) elements.push(element);
       });
+      if (end.kind !== "denied") isAnswered = true;
+      else if (denied === undefined || isRated(end.denied)) denied = end.denied;
       if (end.kind === "more") left.set(upstream, end.cursor);
-      else if (end.kind === "denied") denied ??= end.denied;
+      // What will be answered in a moment is not left out.
+      else if (end.kind === "denied" && isRated(end.denied)) left.set(upstream, start);
     }
     const { idText } = request;
-    if (elements.length === 0 && left.size === 0 && denied?.kind === "denied") return deny(turn, denied, idText);
+    if (!isAnswered && elements.length === 0 && denied?.kind === "denied") return deny(turn, denied, idText);
     const next = left.size === 0 ? "" : `,"nextCursor":"${writeListCursor(left)}"`;
     const whole = `"${list.member}":[${elements.join(",")}]${next}`;
     const json =
@@ -728,6 +732,8 @@ export function createMcpRoutes(options: McpRoutesOptions): readonly Route[] {
     for (const upstream of names.length === 0 ? [NO_UPSTREAM] : names) {
       const call = { ...listenCall(upstream, session.id, {}, [], session.clientCapabilities), message };
       const { end } = await ask(turn, call);
+      // An upstream that the rate left as it was is to be asked again, and so are all.
+      if (end.kind === "denied" && isRated(end)) return deny(turn, end, idText);
       if (end.kind === "denied") denied ??= end;
       else isAllowed = true;
     }
@@ -949,6 +955,11 @@ function readListening(params: JsonObject): Listening | undefined {
   if (read.length !== uris.length) return undefined;
   const changes = CHANGES.filter((change) => notifications[change] === true);
   return { changes: Object.fromEntries(changes.map((change) => [change, true])), uris: [...new Set(read)] };
+}
+
+/** Whether this is a matter of time: what was refused now is answered later. */
+function isRated(end: CallEnd): boolean {
+  return end.kind === "denied" && end.denial.reason.startsWith("rate_");
 }
 
 /** The call that listens. Its message is Writ's own, whichever revision the agent speaks. */

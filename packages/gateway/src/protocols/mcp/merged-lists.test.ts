@@ -3,6 +3,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { Denial } from "../../denial.ts";
+import type { AgentCall } from "../../ports.ts";
 import { createDataListener } from "../../server/data-listener.ts";
 import { DATA_LISTENER_LIMITS } from "../../server/limits.ts";
 import { createCredentialFiles } from "../../upstream/credential-files.ts";
@@ -69,7 +71,9 @@ interface Page {
 }
 
 /** Asks an endpoint of all upstreams for a page of their resources. */
-async function startEndpoint(): Promise<(cursor?: string) => Promise<Page>> {
+async function startEndpoint(
+  deny: (call: AgentCall) => Denial | undefined = () => undefined,
+): Promise<(cursor?: string) => Promise<Page>> {
   const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
   const random = { bytes: (length: number) => randomBytes(length) };
   const upstreams = createUpstreams({
@@ -95,7 +99,7 @@ async function startEndpoint(): Promise<(cursor?: string) => Promise<Page>> {
       return [name, { name, transport, ...common }];
     }),
   );
-  const gate = createOpenGate({ upstreams, upstream, bearers: ["good"] });
+  const gate = createOpenGate({ upstreams, upstream, bearers: ["good"], deny });
   const listener = createDataListener({
     limits: DATA_LISTENER_LIMITS,
     allowedHosts: ["127.0.0.1"],
@@ -164,6 +168,29 @@ test("whoever follows the cursors has all that every upstream lists, once and in
     }),
     { numRuns: 40 },
   );
+});
+
+test("what the rate refuses is not left out: the cursor leads to it, and it is what is said when there is nothing else", async () => {
+  let left = 2;
+  const rated: Denial = { reason: "rate_agent", detail: "", hidden: false, data: { retryAfterSeconds: 1 } };
+  const unknown: Denial = { reason: "upstream_unknown", detail: "", hidden: false, data: {} };
+  pages = { a: [["r:a"]], b: [["r:b"]], c: [["r:c"]] };
+  const list = await startEndpoint(({ action, upstream }) => {
+    if (action !== "resource.list") return undefined;
+    if (upstream === "a" && left === 0) return unknown;
+    left -= 1;
+    return left < 0 ? rated : undefined;
+  });
+  const first = await list();
+  expect(first.uris.map((uri) => uri.slice(-3))).toEqual(["r:a", "r:b"]);
+  left = 0;
+  await expect(list(first.next)).rejects.toThrow(/^429 .*rate_agent/);
+  // Also behind another refusal: who asks again is told of everything.
+  await expect(list()).rejects.toThrow(/^429 .*rate_agent/);
+  left = 1;
+  const second = await list(first.next);
+  expect(second.uris.map((uri) => uri.slice(-3))).toEqual(["r:c"]);
+  expect(second.next).toBeUndefined();
 });
 
 test("an upstream without an end takes its share of an answer and no more, and hides no other", async () => {

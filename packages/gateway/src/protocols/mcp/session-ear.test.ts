@@ -9,8 +9,9 @@ afterEach(async () => {
   for (const listener of listeners.splice(0)) await listener.close();
 });
 
-async function start(): Promise<{ readonly ear: SessionEar; readonly url: string }> {
-  const ear = createSessionEar(createKeepAlive({ nowMs: () => 0, monotonicMs: () => performance.now() }, 60_000));
+async function start(firstId?: number): Promise<{ readonly ear: SessionEar; readonly url: string }> {
+  const keepAlive = createKeepAlive({ nowMs: () => 0, monotonicMs: () => performance.now() }, 60_000);
+  const ear = createSessionEar(keepAlive, firstId);
   const listener = createDataListener({
     limits: DATA_LISTENER_LIMITS,
     allowedHosts: ["127.0.0.1"],
@@ -77,6 +78,20 @@ test("what is said while the client is away is there when it takes the stream up
   const text = await second.until('{"n":4}');
   expect(text.match(/^id: .*/gm)).toEqual(["id: 2", "id: 3", "id: 4"]);
   expect(ear.closed.aborted).toBe(false);
+});
+
+test("a client that lost its ear hears what the next one is told, with the id that it had from the last", async () => {
+  const lost = await start();
+  lost.ear.say('{"n":1}');
+  lost.ear.say('{"n":2}');
+  lost.ear.close();
+  const { ear, url } = await start(lost.ear.nextId());
+  const first = await hear(url, "2");
+  first.leave();
+  await expect.poll(() => ear.attached()).toBe(false);
+  ear.say('{"n":3}');
+  const second = await hear(url, "2");
+  expect((await second.until('{"n":3}')).match(/^id: .*/gm)).toEqual(["id: 3"]);
 });
 
 test("who comes without a place to begin, or with one that was never given, hears what is said from then on", async () => {

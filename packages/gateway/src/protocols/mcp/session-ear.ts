@@ -17,6 +17,8 @@ export interface SessionEar {
   /** The end of listening; the stream ends with it. Idempotent. */
   close(): void;
   readonly closed: AbortSignal;
+  /** The id of the next event: whoever listens to the session after this one goes on from there. */
+  nextId(): number;
 }
 
 /** What is kept for a client that is away: messages, and characters of them. */
@@ -30,11 +32,12 @@ export function isEarEvent(id: string): boolean {
   return /^[0-9]{1,15}$/.test(id);
 }
 
-export function createSessionEar(keepAlive: KeepAlive): SessionEar {
+/** Ids belong to the session: a client may come back with one of an ear that it lost since. */
+export function createSessionEar(keepAlive: KeepAlive, firstId = 1): SessionEar {
   const closed = new AbortController();
   const kept: { readonly id: number; readonly text: string }[] = [];
   let keptLength = 0;
-  let nextId = 1;
+  let nextId = firstId;
   let current: { readonly exchange: Exchange; readonly over: () => void } | undefined;
   let away: NodeJS.Timeout | undefined;
 
@@ -68,6 +71,7 @@ export function createSessionEar(keepAlive: KeepAlive): SessionEar {
   return {
     closed: closed.signal,
     close,
+    nextId: () => nextId,
     attached: () => current !== undefined,
     attach(exchange, lastEventId) {
       detach();
