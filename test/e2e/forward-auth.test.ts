@@ -46,6 +46,12 @@ async function readCases(file: string): Promise<readonly Case[]> {
   return (JSON.parse(text) as { cases: readonly Case[] }).cases; // our own file, in this shape
 }
 
+const { groups } = JSON.parse(await readFile(`${REPOSITORY}cases/http/headers.json`, "utf8")) as {
+  readonly groups: readonly { readonly fate: string; readonly headers: readonly string[] }[]; // our own file
+};
+/** What makes somebody see another method or URL than the request's. */
+const OVERRIDES = groups.filter(({ fate }) => fate === "refused").flatMap(({ headers }) => headers);
+
 const CASES = [
   ...(await readCases("nginx.json")).map((each) => ({ ...each, proxy: "nginx" })),
   ...(await readCases("envoy.json")).map((each) => ({ ...each, proxy: "envoy" })),
@@ -203,6 +209,22 @@ test("what the proxy did not send whole and plain is a body that nobody has seen
   expect([coded.status, coded.headers["writ-reason"]]).toEqual([403, "policy_denied"]);
 });
 
+test.each(["nginx", "envoy"] as const)(
+  "a header that names another method or URL is refused to %s, which would pass it on",
+  async (proxy) => {
+    const asked = ASKED[proxy];
+    // nginx says by these which request it means.
+    const own = proxy === "nginx" ? ["x-original-method", "x-original-uri"] : [];
+    const names = OVERRIDES.filter((name) => !own.includes(name.toLowerCase()));
+    expect(names.length).toBeGreaterThan(10);
+    for (const name of [...names, "x_http_method_override", "X_Original_URI"]) {
+      const { status, headers } = await send({ ...asked, headers: [...CREDENTIALS, ...asked.headers, name, "DELETE"] });
+      expect([name, status, headers["writ-reason"]]).toEqual([name, proxy === "nginx" ? 403 : 400, "fault_header"]);
+    }
+    expect((await send({ ...asked, headers: [...CREDENTIALS, ...asked.headers] })).status).toBe(200);
+  },
+);
+
 test("a body that nobody has seen is decided about alike at both doors, under observation as well", async () => {
   const params = { tenant: TENANT, id: "items" };
   const asked = {
@@ -254,21 +276,17 @@ test("a token of another tenant is not taken, whatever that tenant's rules allow
   const minted = await rig.admin.call("tokens.mint", { params, body: { agent: agent.id, caveats: [] } });
   const body = { name: "proxy", agents: [agent.id], actions: ["http.request"], upstreams: ["items"] } as const;
   const { key } = await rig.admin.call("enforcement-points.create", { params, body });
-  const asked = {
-    "X-Original-Method": "GET",
-    "X-Original-URI": "/v1/admin/keys",
-    Authorization: `Bearer ${minted.token}`,
-  };
+  const bearer = ["Authorization", `Bearer ${minted.token}`];
   for (const [point, ...expected] of [
     [key, 200, undefined],
     [secrets["point"] ?? "", 401, "token_unknown"],
   ] as const) {
-    for (const [method, path] of [
-      ["GET", "/auth-request/token/items"],
-      ["GET", "/ext-authz/token/items/v1/admin/keys"],
+    for (const [path, asked] of [
+      ["/auth-request/token/items", ["X-Original-Method", "GET", "X-Original-URI", "/v1/admin/keys"]],
+      ["/ext-authz/token/items/v1/admin/keys", []],
     ] as const) {
-      const headers = Object.entries({ ...asked, "Writ-Enforcement-Point": point }).flat();
-      const { status, headers: told } = await send({ method, path, headers });
+      const headers = [...bearer, ...asked, "Writ-Enforcement-Point", point];
+      const { status, headers: told } = await send({ method: "GET", path, headers });
       expect([status, told["writ-reason"]]).toEqual(expected);
     }
   }
@@ -276,22 +294,21 @@ test("a token of another tenant is not taken, whatever that tenant's rules allow
 
 test("what a proxy may ask about binds it for tokens that it passes on as well, and is on record", async () => {
   const params = { tenant: TENANT };
-  const asked = ["X-Original-Method", "GET", "X-Original-URI", "/v1/items/7", "Authorization", "Bearer {token}"];
   for (const [name, actions, upstreams] of [
     ["no-requests", ["tool.call"], ["items"]],
     ["elsewhere", ["http.request"], ["everything"]],
   ] as const) {
     const body = { name, agents: ["assistant"], actions, upstreams };
     const { view, key } = await rig.admin.call("enforcement-points.create", { params, body });
-    const headers = [...asked, "Writ-Enforcement-Point", key];
-    for (const path of ["/auth-request/token/items", "/ext-authz/token/items/v1/items/7"]) {
-      const { status, headers: told } = await send({ method: "GET", path, headers });
+    const credentials = ["Authorization", "Bearer {token}", "Writ-Enforcement-Point", key];
+    for (const { method, path, headers: asked } of [ASKED.nginx, ASKED.envoy]) {
+      const { status, headers: told } = await send({ method, path, headers: [...credentials, ...asked] });
       expect([status, told["writ-reason"]]).toEqual([403, "point_question"]);
       const denied = (await rig.events()).filter(({ fields }) => fields["callId"] === told["writ-call-id"]);
       expect(denied.map(({ fields }) => fields["reasons"])).toEqual([["point_question"]]);
     }
     await rig.admin.call("enforcement-points.revoke", { params: { ...params, id: view.id } });
-    const { headers: told } = await send({ method: "GET", path: "/auth-request/token/items", headers });
+    const { headers: told } = await send({ ...ASKED.nginx, headers: [...credentials, ...ASKED.nginx.headers] });
     expect(told["writ-reason"]).toBe("point_key_invalid");
   }
 });

@@ -25,6 +25,7 @@ import { encodeDecisionDenial, encodeHttpDenial } from "../../encode-denial.ts";
 import type { AuthenticatedPoint, CallEnd, CallSink, Gate } from "../../gate.ts";
 import type { AgentCall } from "../../ports.ts";
 import type { Exchange, Route } from "../../server/data-listener.ts";
+import { findOverride } from "../../server/header-families.ts";
 import { makeProblem, type Problem } from "../../server/problem.ts";
 import { metadataUrlOf } from "../../server/resource-metadata.ts";
 
@@ -34,6 +35,12 @@ export interface ForwardAuthOptions {
 }
 
 type Proxy = "envoy" | "nginx";
+
+/** Headers by which a proxy says which request it means. */
+const OF_PROXY: Readonly<Record<Proxy, ReadonlySet<string>>> = {
+  envoy: new Set(),
+  nginx: new Set(["x-original-method", "x-original-uri"]),
+};
 
 /** Media types of bodies that are read as arguments, as at the HTTP door. */
 const JSON_TYPE = /^(?:application|text)\/(?:[a-z0-9!#$&^_.+-]+\+)?json *(?:; *charset="?utf-?8"? *)?$/i;
@@ -73,6 +80,11 @@ export function createForwardAuthRoutes(options: ForwardAuthOptions): readonly R
     if (presenter.kind === "rejected") {
       const denial = { reason: presenter.reason, detail: "", data: {} };
       return withReason(presenter.reason, encodeHttpDenial(denial, { callId: undefined, resourceMetadataUrl }));
+    }
+    const override = findOverride(exchange.request.rawHeaders, OF_PROXY[proxy]);
+    if (override !== undefined) {
+      // The proxy passes it on, and what stands behind may do what it says instead of what is judged here.
+      return refused("fault_header", { data: { detail: `the header ${override} must not be passed on` } });
     }
     const read = proxy === "envoy" ? await readForEnvoy(exchange) : readForNginx(exchange);
     if (read.kind === "fault") return refused(read.reason, { data: { detail: read.detail } });

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { HEADER_FAMILIES } from "./header-families.ts";
+import { HEADER_FAMILIES } from "../../server/header-families.ts";
 import { readHeaders } from "./read-headers.ts";
 
 interface Cases {

@@ -2,7 +2,7 @@
  * Which headers of a request go on to an HTTP API. What is about a connection, carries a credential or a session, or
  * says who asked, stays here; what could make an upstream see another method or path than was judged is refused. Pure.
  */
-import { HEADER_FAMILIES } from "./header-families.ts";
+import { findOverride, HEADER_FAMILIES, headersThat, plainName } from "../../server/header-families.ts";
 
 export type HeadersReading =
   | { readonly kind: "headers"; readonly headers: readonly string[] }
@@ -11,23 +11,18 @@ export type HeadersReading =
 /** Connection options that take no header away which somebody may have relied on. */
 const OPTIONS_KNOWN: ReadonlySet<string> = new Set(["close", "keep-alive", "te"]);
 
-const REFUSED = namesOf("refused");
-const STAYS = namesOf("stays");
+const STAYS = headersThat("stays");
 const PREFIXES_STAY = new RegExp(`^(?:${HEADER_FAMILIES.flatMap(({ prefixes }) => prefixes).join("|")})`);
-
-function namesOf(fate: "refused" | "stays"): ReadonlySet<string> {
-  return new Set(HEADER_FAMILIES.filter((family) => family.fate === fate).flatMap(({ names }) => names));
-}
 
 /** `rawHeaders` are names and values in turn, as they came. */
 export function readHeaders(rawHeaders: readonly string[]): HeadersReading {
+  const override = findOverride(rawHeaders);
+  if (override !== undefined) return { kind: "fault", detail: `the header ${override} is not passed on` };
   const headers: string[] = [];
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? "";
     const value = rawHeaders[at + 1] ?? "";
-    // Gateways of other languages (CGI, WSGI) take an underscore for a dash.
-    const plain = name.toLowerCase().replaceAll("_", "-");
-    if (REFUSED.has(plain)) return { kind: "fault", detail: `the header ${plain} is not passed on` };
+    const plain = plainName(name);
     if (plain === "connection") {
       const options = value.toLowerCase().split(",");
       if (options.some((option) => !OPTIONS_KNOWN.has(option.trim()))) {

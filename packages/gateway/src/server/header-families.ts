@@ -192,3 +192,30 @@ export const HEADER_FAMILIES: readonly HeaderFamily[] = [
     prefixes: ["x-appengine-", "x-cloudtasks-", "x-invoke-", "x-middleware-"],
   },
 ];
+
+/** Names of this fate, as they are compared. */
+export function headersThat(fate: HeaderFamily["fate"]): ReadonlySet<string> {
+  return new Set(HEADER_FAMILIES.filter((family) => family.fate === fate).flatMap(({ names }) => names));
+}
+
+const REFUSED = headersThat("refused");
+
+/** As names are compared: gateways of other languages (CGI, WSGI) take an underscore for a dash. */
+export function plainName(name: string): string {
+  return name.toLowerCase().replaceAll("_", "-");
+}
+
+/**
+ * The first header that could make whoever gets the request see another method or path than was judged; of `except`, in
+ * that very spelling, the request itself is made. `rawHeaders` are names and values in turn, as they came.
+ */
+export function findOverride(
+  rawHeaders: readonly string[],
+  except: ReadonlySet<string> = new Set(),
+): string | undefined {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? "";
+    if (!except.has(name.toLowerCase()) && REFUSED.has(plainName(name))) return plainName(name);
+  }
+  return undefined;
+}
