@@ -188,14 +188,28 @@ describe("writ import", () => {
     await mkdir(join(directory, "shop", ".cursor"));
     const cursor = join(directory, "shop", ".cursor", "mcp.json");
     await writeFile(cursor, `{ // as before\n "mcpServers": ${JSON.stringify(before.mcpServers)} }`);
-    const second = JSON.parse((await command("import", cursor, "--agent", "claude-code", "--json")).out) as {
-      entries: { state: string; upstream: string }[];
-      files: { config: object }[];
-    }; // our command's own answer
-    expect(second.entries).toMatchObject([{ state: "there", upstream: "mine" }]);
-    expect(second.files[0]?.config).toMatchObject({
+    const importing = async (...paths: readonly string[]) => {
+      const { out, code } = await command("import", ...paths, "--agent", "claude-code", "--json");
+      return { code, ...(JSON.parse(out) as { entries: object[]; files: { config: object }[] }) }; // our own answer
+    };
+    // Whether the environment of the one that is there has the same values nobody can see.
+    const second = await importing(cursor);
+    expect(second).toMatchObject({
+      code: 1,
+      entries: [{ state: "skipped", notes: [expect.stringContaining(`${writ.gatewayUrl}/mcp/mine`)] }],
+    });
+    const shared = await project("shared", { shared: before.mcpServers.mine });
+    const other = join(directory, "shared", ".cursor", "mcp.json");
+    await mkdir(join(directory, "shared", ".cursor"));
+    await writeFile(other, await readFile(shared));
+    const both = await importing(shared, other);
+    expect(both.entries).toMatchObject([
+      { state: "new", upstream: "shared" },
+      { state: "there", upstream: "shared" },
+    ]);
+    expect(both.files[1]?.config).toMatchObject({
       // biome-ignore lint/suspicious/noTemplateCurlyInString: what Cursor replaces.
-      mcpServers: { mine: { headers: { Authorization: "Bearer ${env:WRIT_TOKEN}" } } },
+      mcpServers: { shared: { headers: { Authorization: "Bearer ${env:WRIT_TOKEN}" } } },
     });
     expect(await readFile(cursor, "utf8")).toContain("as before");
     const admin = createAdminClient({ url: writ.adminUrl, key: writ.adminKey });
@@ -214,6 +228,35 @@ describe("writ import", () => {
     const file = join(directory, "credentials", "mine-2-authorization");
     expect(await readFile(file, "utf8")).toBe(`${SECRET}\n`);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  test("takes servers that differ in a secret only for two, in one run and across runs", async () => {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`; // a TCP listener has an AddressInfo
+    const account = (name: string) => ({ type: "http", url, headers: { Authorization: `Bearer ${SECRET}-${name}` } });
+    const options = ["--credentials-dir", "credentials", "--json"];
+    const importing = async (name: string, ...accounts: readonly string[]) => {
+      const paths: string[] = [];
+      for (const each of accounts) paths.push(await project(`${name}-${each}`, { account: account(each) }));
+      const { out } = await command("import", ...paths, ...options);
+      return (JSON.parse(out) as { entries: { state: string; upstream?: string }[] }).entries; // our command's own answer
+    };
+    const both = await importing("one-run", "a", "b", "a2");
+    expect(both).toMatchObject([
+      { state: "new", upstream: "account" },
+      { state: "new", upstream: "account-2" },
+      { state: "new", upstream: "account-3" },
+    ]);
+    for (const each of ["a", "b", "a2"]) expect(seen).toContain(`Bearer ${SECRET}-${each}`);
+    expect(await importing("again", "b", "c")).toMatchObject([
+      { state: "there", upstream: "account-2" },
+      { state: "new", upstream: "account-4", notes: [expect.stringContaining("with other secrets")] },
+    ]);
+    const elsewhere = await project("elsewhere", { account: account("a") });
+    const { out, code } = await command("import", elsewhere, "--credentials-dir", "not-there", "--json");
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      entries: [{ state: "skipped", notes: [expect.stringContaining("cannot be seen from here")] }],
+    });
   });
 
   test("carries a server with headers over where Writ was started without configuration, and knows where it was not", async () => {
@@ -289,7 +332,9 @@ describe("writ import", () => {
     expect(names).not.toContain("broken");
     // Without observation the policy denies from the start.
     const { items } = await admin.call("observe.list", { params: { tenant: TENANT } });
-    expect(items.map(({ upstream }) => upstream).sort()).toEqual(["mine", "mine-2"]);
+    const observed = items.map(({ upstream }) => upstream);
+    expect(observed).toContain("mine");
+    expect(observed).not.toContain("sound");
     const token = (await readdir(join(directory, ".writ", "tokens")))[0] ?? "";
     const variables = { WRIT_TOKEN: (await readFile(join(directory, ".writ", "tokens", token), "utf8")).trim() };
     const client = await connect(path, "sound", variables);

@@ -38,6 +38,14 @@ export async function writeCredentials(
   }
 }
 
+/** What is in one of the files; undefined when it cannot be read here. */
+export async function readCredential(directory: string, file: string): Promise<string | undefined> {
+  return readFile(join(directory, file), "utf8").then(
+    (text) => text.trimEnd(),
+    () => undefined, // of another machine, or of another user: that it cannot be seen is the answer
+  );
+}
+
 export async function removeFiles(paths: readonly string[]): Promise<void> {
   for (const path of paths) await unlink(path).catch(() => undefined); // gone already is what was wanted
 }

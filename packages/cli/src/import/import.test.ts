@@ -1,7 +1,7 @@
 /** Files of MCP clients, by the cases beside the repository's others: what each server becomes, and the file afterwards. */
 import { readFileSync } from "node:fs";
 import { expect, it, describe as suite } from "vitest";
-import { chooseUpstream, type Importable } from "./choose-upstream.ts";
+import { chooseUpstream, type Importable, type KnownUpstream, secretsOf } from "./choose-upstream.ts";
 import { changedPart, rewriteClientFile } from "./client-config.ts";
 import { type ClientFile, readClientFile } from "./client-file.ts";
 import { planEntry } from "./plan-entry.ts";
@@ -94,14 +94,53 @@ suite("an entry's upstream", () => {
     notes: [],
   });
 
+  const http = (value: string, secrets: string | undefined): [string, KnownUpstream] => {
+    const credentials = [{ in: "header", name: "authorization", prefix: "Bearer ", file: value }] as const;
+    return [
+      "github",
+      { name: "github", transport: { type: "http", url: "https://a.example/mcp", credentials }, secrets },
+    ];
+  };
+  const planned = (value: string): Importable => ({
+    kind: "import",
+    transport: { type: "http", url: "https://a.example/mcp" },
+    credentials: [{ in: "header", name: "authorization", prefix: "Bearer ", value }],
+    notes: [],
+  });
+
   it("is the one that is there if it leads to the same, and else gets a number", () => {
-    const known = new Map([
-      ["files", { name: "files", transport: { type: "stdio", command: "a", args: [], env: { K: "***" } } as const }],
-      ["files-2", { name: "files-2", transport: { type: "http", url: "https://a.example/mcp" } as const }],
+    const known = new Map<string, KnownUpstream>([
+      ["files", { name: "files", transport: { type: "stdio", command: "a", args: [], env: {} }, secrets: undefined }],
+      ["files-2", { name: "files-2", transport: { type: "http", url: "https://a.example/mcp" }, secrets: "[]" }],
     ]);
-    expect(chooseUpstream("Files", stdio("a", { K: "secret" }), known)).toEqual({ kind: "there", name: "files" });
+    expect(chooseUpstream("Files", stdio("a"), known)).toEqual({ kind: "there", name: "files" });
     expect(chooseUpstream("files", stdio("a", { OTHER: "" }), known)).toEqual({ kind: "new", name: "files-3" });
     expect(chooseUpstream("日本", stdio("a"), known)).toEqual({ kind: "new", name: "server" });
     expect(chooseUpstream("x".repeat(100), stdio("a"), known)?.name.length).toBeLessThanOrEqual(63);
+  });
+
+  it("is another one for an entry with other secrets, and none where that cannot be seen", () => {
+    const mine = secretsOf(planned("mine"));
+    expect(chooseUpstream("github", planned("mine"), new Map([http("f", mine)]))).toEqual({
+      kind: "there",
+      name: "github",
+    });
+    expect(chooseUpstream("github", planned("another"), new Map([http("f", mine)]))).toEqual({
+      kind: "new",
+      name: "github-2",
+      unlike: "github",
+    });
+    expect(chooseUpstream("github", planned("mine"), new Map([http("f", undefined)]))).toEqual({
+      kind: "unseen",
+      name: "github",
+    });
+    const transport = { type: "stdio", command: "a", args: [], env: { DATABASE_URL: "***" } } as const;
+    const dev = stdio("a", { DATABASE_URL: "dev" });
+    const stored = new Map([["db", { name: "db", transport, secrets: undefined }]]);
+    expect(chooseUpstream("db", dev, stored)).toEqual({ kind: "unseen", name: "db" });
+    const justNow = new Map([["db", { name: "db", transport, secrets: secretsOf(dev) }]]);
+    expect(chooseUpstream("db", dev, justNow)).toEqual({ kind: "there", name: "db" });
+    const production = stdio("a", { DATABASE_URL: "production" });
+    expect(chooseUpstream("db", production, justNow)).toEqual({ kind: "new", name: "db-2", unlike: "db" });
   });
 });

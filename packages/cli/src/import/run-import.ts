@@ -15,11 +15,11 @@ import { readSecretFile, readSecretIfThere, readTextFile, replaceFile, writeSecr
 import { formatTable, formatTime, printable } from "../format-table.ts";
 import { DEFAULT_GATEWAY_URL } from "../gateway-client.ts";
 import { nodeOfToken } from "../token-text.ts";
-import { chooseUpstream, type Importable, type KnownUpstream } from "./choose-upstream.ts";
+import { chooseUpstream, type Importable, type KnownUpstream, secretsOf } from "./choose-upstream.ts";
 import { changedPart, type ImportedEntry, rewriteClientFile, type TokenPlace } from "./client-config.ts";
 import { type ClientEntry, type ClientFile, type ClientKind, readClientFile } from "./client-file.ts";
-import { removeFiles, type WrittenCredentials, writeCredentials } from "./credential-files.ts";
-import { planEntry } from "./plan-entry.ts";
+import { readCredential, removeFiles, type WrittenCredentials, writeCredentials } from "./credential-files.ts";
+import { type PlannedCredential, planEntry } from "./plan-entry.ts";
 
 export interface ImportOptions {
   readonly client?: ClientKind;
@@ -152,8 +152,9 @@ async function planAll(
     inputs[id] = await readSecretFile(context, path, `file of the input ${id}`);
   }
   const known = new Map<string, KnownUpstream>();
-  for await (const upstream of client.pages("upstreams.list", { params: { tenant }, query: {} })) {
-    known.set(upstream.name, upstream);
+  const credentialsDir = await findCredentialsDir(session, options).catch(() => undefined); // needed by new ones only
+  for await (const { name, transport } of client.pages("upstreams.list", { params: { tenant }, query: {} })) {
+    known.set(name, { name, transport, secrets: await readSecrets(transport, credentialsDir) });
   }
   const planned: Planned[] = [];
   const outcomes: Outcome[] = [];
@@ -177,12 +178,45 @@ async function planAll(
         say("skipped", "too many upstreams have its name");
         continue;
       }
+      if (choice.kind === "unseen") {
+        const url = `${options.gatewayUrl}/mcp/${choice.name}`;
+        say(
+          "skipped",
+          `${choice.name} is there, and whether its secrets are the same cannot be seen from here: if it is the same server let the entry lead to ${url}, if not give the entry another name`,
+        );
+        continue;
+      }
+      if (choice.kind === "there") {
+        planned.push({ file, entry, plan, upstream: choice.name, isNew: false });
+        continue;
+      }
       // An entry after it that leads to the same finds it there.
-      known.set(choice.name, { name: choice.name, transport: withPlaces(plan) });
-      planned.push({ file, entry, plan, upstream: choice.name, isNew: choice.kind === "new" });
+      known.set(choice.name, { name: choice.name, transport: withPlaces(plan), secrets: secretsOf(plan) });
+      planned.push({ file, entry, plan: withNote(plan, choice), upstream: choice.name, isNew: true });
     }
   }
   return { planned, outcomes };
+}
+
+function withNote(plan: Importable, { name, unlike }: { readonly name: string; readonly unlike?: string }): Importable {
+  if (unlike === undefined) return plan;
+  const note = `${unlike} leads to the same with other secrets, so this is ${name}; if they are the new ones of ${unlike}, change them there and remove ${name}`;
+  return { ...plan, notes: [...plan.notes, note] };
+}
+
+/** What is in the credential files of an upstream that is there, if they can be read here; an environment never can. */
+async function readSecrets(
+  transport: KnownUpstream["transport"],
+  directory: string | undefined,
+): Promise<string | undefined> {
+  if (transport.type !== "http") return undefined;
+  const credentials: PlannedCredential[] = [];
+  for (const { file, ...place } of transport.credentials ?? []) {
+    const value = directory === undefined ? undefined : await readCredential(directory, file);
+    if (value === undefined) return undefined;
+    credentials.push({ ...place, value });
+  }
+  return secretsOf({ transport: { type: "http", url: transport.url }, credentials });
 }
 
 /** As the admin API will show it. */
