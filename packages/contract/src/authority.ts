@@ -204,7 +204,7 @@ export interface RateRule {
 
 /** One entry of the tenant's price list. */
 export interface Price {
-  /** `upstream/tool` or `upstream/route`, where `*` stands for any run of characters within its part; unique. */
+  /** `upstream/tool` or `upstream/METHOD /path`, where `*` stands for any run of characters within its part; unique. */
   readonly pattern: string;
   /** Whole credits of one call; 0 is free. */
   readonly credits: number;

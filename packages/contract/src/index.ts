@@ -72,6 +72,7 @@ export {
   type HttpTarget,
   type HttpTargetReading,
   readHttpMethod,
+  readHttpSegment,
   readHttpTarget,
 } from "./http-target.ts";
 export { nearestName } from "./nearest-name.ts";

@@ -88,3 +88,54 @@ test("a budget in credits is charged what the price list says, and nothing for w
   expect(() => world.state.apply([{ type: "put", object: broken }], world.state.revision + 1, [], 2)).toThrow("price");
   expect(charged("echo")).toEqual([7]);
 });
+
+test("a request is charged for its method and path, not for the route that lets it through", () => {
+  const object = (kind: "budget" | "price" | "upstream", id: string, value: object): AuthorityObject =>
+    // One of the three, by what it is given here.
+    ({ kind, id, version: 1, value }) as AuthorityObject;
+  const routes = [{ match: "* /**", kind: "capability" }];
+  const world = makeTestWorld({
+    sha256,
+    rules: "version: 1\nrules:\n  - { id: all, effect: allow, match: { upstream: api, path: '/**' } }\n",
+    objects: [
+      object("budget", "c", {
+        scope: "upstream",
+        scopeId: "api",
+        unit: "credits",
+        window: "total",
+        limit: 9,
+        mode: "hard",
+      }),
+      object("price", "a", { pattern: "api/POST /pay", credits: 7 }),
+      object("price", "b", { pattern: "api/GET /free/*", credits: 0 }),
+      object("price", "d", { pattern: "api/* /**", credits: 2 }),
+      object("upstream", "01970000-0000-7000-8000-0000000000aa", {
+        name: "api",
+        transport: { type: "http_api", url: "https://api.example", routes },
+        isolation: "shared",
+        status: "active",
+        timeoutMs: 60_000,
+        concurrencyMax: 4,
+      }),
+    ],
+  });
+  const token = world.verify(world.rootText);
+  const charged = (method: string, path: string): readonly number[] => {
+    const http = { method, path, query: "" };
+    const call = { action: "http.request", upstream: "api", tool: "", protocol: "http", http } as const;
+    return judge(world.state, { ...world.attempt(world.rootText, call), token }).claims.map(({ amount }) => amount);
+  };
+  expect(charged("GET", "/pay")).toEqual([2]);
+  expect(charged("POST", "/pay")).toEqual([7]);
+  expect(charged("POST", "/pay/")).toEqual([7]);
+  expect(charged("GET", "/free/1")).toEqual([]);
+  expect(charged("GET", "/pay")).toEqual([2]);
+  // One path is like another as long as they cost the same: a holder's paths crowd nothing out.
+  const http = { action: "http.request", upstream: "api", tool: "", protocol: "http" } as const;
+  const claims = (path: string) =>
+    judge(world.state, {
+      ...world.attempt(world.rootText, { ...http, http: { method: "GET", path, query: "" } }),
+      token,
+    }).claims;
+  expect(claims("/a")).toBe(claims("/b"));
+});

@@ -3,7 +3,7 @@
  * caveats set on their own nodes; whether a claim fits, beside what is set aside by carves, is decided where the
  * counters are, in the commit.
  */
-import type { BudgetClaim, BudgetMode, BudgetScope, BudgetUnit, Carve, Window } from "@writ/contract";
+import type { BudgetClaim, BudgetMode, BudgetScope, BudgetUnit, Carve, HttpResource, Window } from "@writ/contract";
 import { windowAt } from "@writ/contract";
 import type { NodeLimit } from "@writ/token";
 import type { Presenter } from "./judgement.ts";
@@ -35,8 +35,9 @@ interface Remembered {
 }
 
 /**
- * By state, token and tool: claims depend on these, on the revision and on which windows the time lies in, and on
- * nothing else, so that a token's next call of a tool mostly has the very same ones.
+ * By state, token and tool, or for what is no tool by upstream and cost: claims depend on these, on the revision and on
+ * which windows the time lies in, and on nothing else, so that a token's next call of a tool, and its next request of
+ * whatever path, mostly has the very same ones.
  */
 let remembered = new WeakMap<TenantState, WeakMap<Presenter, Map<string, Remembered>>>();
 /** Since the last time that everything was forgotten; those whose token is gone count on. */
@@ -50,9 +51,9 @@ const REMEMBERED_MAX = 8_192;
 
 /** `findClaims`, remembered. The answer is frozen, and the same one as long as nothing that it rests on has changed. */
 export function callClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
-  const { state, token, nowMs, upstream, tool, name } = options;
-  // No two calls of one name differ in the rest: a tool is its own name, and no other call has one.
-  const key = `${upstream}/${name}/${tool === "" ? "" : "tool"}`;
+  const { state, token, nowMs, upstream, tool } = options;
+  // Tools are few; paths are as many as a holder likes, and what sets two requests apart here is their cost alone.
+  const key = tool === "" ? `${upstream}/${creditsOf(options)}` : `${upstream}/${tool}/tool`;
   const { revision, instanceRevision } = state;
   const known = remembered.get(state)?.get(token)?.get(key);
   if (
@@ -102,8 +103,9 @@ interface CallClaimsOptions extends ClaimOptions {
   readonly principals: readonly string[];
   readonly upstream: string;
   readonly tool: string;
-  /** What the price list knows the call by: the tool, model or route. */
+  /** What the price list knows the call by: the tool or model, or a request's method and path. */
   readonly name: string;
+  readonly http: HttpResource | undefined;
 }
 
 /**
@@ -115,7 +117,7 @@ function findClaims(options: CallClaimsOptions): readonly BudgetClaim[] {
 }
 
 function claimsOf(
-  options: Omit<CallClaimsOptions, "name">,
+  options: Omit<CallClaimsOptions, "name" | "http">,
   amountOf: (unit: BudgetUnit) => number,
 ): readonly BudgetClaim[] {
   const { state } = options;
@@ -139,8 +141,12 @@ function claimsOf(
 }
 
 /** What one call takes of each unit; of a unit that it takes nothing of it has no claim. */
-function callAmounts({ state, upstream, name }: CallClaimsOptions): (unit: BudgetUnit) => number {
-  return (unit) => (unit === "credits" ? state.creditsOf(upstream, name) : 1);
+function callAmounts(options: CallClaimsOptions): (unit: BudgetUnit) => number {
+  return (unit) => (unit === "credits" ? creditsOf(options) : 1);
+}
+
+function creditsOf({ state, upstream, name, http }: CallClaimsOptions): number {
+  return state.creditsOf(upstream, name, http);
 }
 
 /**

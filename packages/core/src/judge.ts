@@ -335,6 +335,7 @@ function decide(state: TenantState, attempt: Attempt, trace: Trace, progress: { 
         upstream: request.resource.upstream,
         tool: request.action === "tool.call" ? request.resource.name : "",
         name: request.resource.name,
+        http: request.resource.http,
       })
     : [];
   pass(() => `${new Set(claims.map(({ counter }) => counter)).size} counter(s)`);

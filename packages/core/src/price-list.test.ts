@@ -1,3 +1,4 @@
+import { compileHttpPattern } from "@writ/contract";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createPriceList, UNLISTED_CREDITS } from "./price-list.ts";
@@ -47,6 +48,95 @@ describe("of two entries that match", () => {
       expect(prices.creditsOf(upstream, name)).toBe(3);
     }
   });
+});
+
+describe("a request costs what the closest pattern of its method and path says, whatever route it takes", () => {
+  const cases: readonly (readonly [
+    credits: number,
+    request: string,
+    ...entries: (readonly [pattern: string, credits: number])[],
+  ])[] = [
+    [7, "POST /pay", ["api/POST /pay", 7], ["api/* /**", 3]],
+    [3, "GET /pay", ["api/POST /pay", 7], ["api/* /**", 3]],
+    [1, "GET /pay", ["api/POST /pay", 7]],
+    [7, "POST /pay/", ["api/POST /pay", 7], ["api/* /**", 3]],
+    [7, "POST /pay", ["api/POST /pay/", 7]],
+    [7, "POST /pay", ["api/POST /p%61y", 7]],
+    [7, "POST /p%C3%A4y/1", ["api/POST /p%c3%a4y/*", 7]],
+    [1, "POST /a%2Ab", ["api/POST /%2A", 7]],
+    [7, "POST /pay/1", ["api/POST /pay/*", 7], ["api/POST *", 5], ["*/*", 3]],
+    [7, "POST /pay/1/2", ["api/POST /pay/*", 7]],
+    [7, "GET /v1", ["api/* /v1/**", 7], ["api/* /**", 3]],
+    [7, "GET /v1", ["api/GET /v1", 7], ["api/GET /v1/**", 3]],
+    [7, "GET /v1", ["*/GET /v1", 7], ["*/GET /v1/**", 3]],
+    [3, "GET /v10", ["api/* /v1/**", 7], ["api/* /**", 3]],
+    [7, "GET /", ["api/* /**", 7]],
+    [7, "HEAD /v1/a", ["api/GET,HEAD /v1/*", 7], ["api/* /v1/*", 3]],
+    [7, "HEAD /v1/a", ["api/GET,HEAD *", 7]],
+    [3, "PUT /v1/a", ["api/GET,HEAD /v1/*", 7], ["*/*", 3]],
+    [7, "HEAD /v1/a", ["api/HEAD /v1/a", 7], ["api/GET,HEAD /v1/a", 3]],
+    [7, "GET /v1/a/b", ["api/GET /v1/a/*", 7], ["api/GET,HEAD,OPTIONS /v1/*", 3]],
+    [7, "GET /v1/a", ["api/G*T /v1/*", 7], ["api/* /v1/*", 3]],
+    [7, "GET /v1/a", ["api/* /v1/*", 7], ["*/* /v1/a", 3]],
+    [0, "GET /v1/a", ["api/GET /v1/a", 0], ["*/*", 3]],
+    [3, "GET /v1/a", ["other/GET /v1/a", 7], ["*/*", 3]],
+  ];
+  test.each(cases.map(([credits, request, ...entries]) => ({ credits, request, entries })))(
+    "$credits credits for $request beside $entries",
+    ({ credits, request, entries }) => {
+      const [method = "", path = ""] = request.split(" ");
+      for (const list of [entries, [...entries].reverse()]) {
+        const prices = createPriceList();
+        for (const [index, [pattern, each]] of list.entries()) prices.put(String(index), { pattern, credits: each });
+        expect(prices.creditsOf("api", "* /**", { method, path })).toBe(credits);
+      }
+    },
+  );
+
+  test("an entry for a route's own pattern counts for all that takes the route", () => {
+    const method = fc.constantFrom("GET", "POST", "HEAD");
+    const methods = fc.oneof(
+      fc.constant("*"),
+      fc.uniqueArray(method, { minLength: 1 }).map((each) => each.join()),
+    );
+    const segments = (segment: fc.Arbitrary<string>) =>
+      fc.array(segment, { maxLength: 3 }).map((each) => each.map((text) => `/${text}`).join(""));
+    const segment = fc.constantFrom("a", "ab", "%7Ea", "~a", "%C3%A4");
+    const path = fc.tuple(segments(fc.oneof(segment, fc.constant("*"))), fc.constantFrom("", "/", "/**"));
+    const sent = segments(fc.constantFrom("a", "ab", "~a", "%C3%A4"));
+    fc.assert(
+      fc.property(methods, path, method, sent, fc.boolean(), (many, [start, end], one, asked, hasSlash) => {
+        const route = `${many} ${start}${end}`;
+        const http = { method: one, path: hasSlash || asked === "" ? `${asked}/` : asked };
+        fc.pre(compileHttpPattern(route)?.matches(http.method, http.path) === true);
+        const prices = createPriceList();
+        prices.put("1", { pattern: `api/${route}`, credits: 7 });
+        expect(prices.creditsOf("api", route, http)).toBe(7);
+      }),
+    );
+  });
+});
+
+test("of many entries that one is found which is found when nothing is indexed", () => {
+  const text = fc.stringMatching(/^[ab*]{1,4}$/);
+  const name = fc.stringMatching(/^[ab]{1,4}$/);
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.tuple(text, text), { maxLength: 12 }), name, name, (entries, upstream, tool) => {
+      const prices = createPriceList();
+      for (const [index, [a, b]] of entries.entries())
+        prices.put(String(index), { pattern: `${a}/${b}`, credits: index });
+      // Whatever is taken out, and is not the answer, changes nothing; what is left at the end is the answer alone.
+      const credits = prices.creditsOf(upstream, tool);
+      const matching = entries.flatMap(([a, b], index) => {
+        const glob = (part: string): RegExp => new RegExp(`^${part.replaceAll("*", ".*")}$`);
+        return glob(a).test(upstream) && glob(b).test(tool) ? [index] : [];
+      });
+      if (matching.length === 0) expect(credits).toBe(UNLISTED_CREDITS);
+      else expect(matching).toContain(credits);
+      for (const index of entries.keys()) if (index !== credits) prices.remove(String(index));
+      expect(prices.creditsOf(upstream, tool)).toBe(credits);
+    }),
+  );
 });
 
 test("the order in which entries were made, and what was asked before, change no price", () => {

@@ -26,7 +26,7 @@ import {
   type Window,
 } from "@writ/contract";
 import type { PolicyPort, PolicyProblem } from "@writ/policy";
-import { createPriceList, isReadablePrice } from "./price-list.ts";
+import { createPriceList, isReadablePrice, type PriceList } from "./price-list.ts";
 
 export interface StateOptions {
   /** Compiles a policy document; may keep what it compiled, by digest. A throw counts as a problem. */
@@ -72,8 +72,8 @@ export interface TenantState {
   rateRules(scope: RateScope, scopeId: string): readonly RateClaim[];
   /** The counter of a scope, unit and window: 16 bytes, hex. */
   counterId(scope: BudgetScope, scopeId: string, unit: BudgetUnit, window: Window): string;
-  /** What one call of a tool or route costs, in credits. */
-  creditsOf(upstream: string, name: string): number;
+  /** What one call costs, in credits: of a tool or model by its name, of a request by its method and path. */
+  readonly creditsOf: PriceList["creditsOf"];
   /** Derived answers that hold for this revision only; emptied by `apply`. Bounded by whoever puts something in. */
   readonly derived: Map<string, unknown>;
   /**

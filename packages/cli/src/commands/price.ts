@@ -20,7 +20,7 @@ async function findPrice({ client, tenant }: AdminSession, pattern: string): Pro
   return undefined;
 }
 
-const PATTERN = "upstream/tool or upstream/route; * stands for any characters";
+const PATTERN = "upstream/tool, or 'upstream/METHOD /path' for HTTP requests; * stands for any characters";
 
 export const define: DefineCommands = (program, context) => {
   const group = defineGroup(
@@ -35,7 +35,7 @@ export const define: DefineCommands = (program, context) => {
   });
   defineAdminCommand(group, context, {
     usage: "set <pattern> <credits>",
-    summary: "Say what calls of a tool, a route or a pattern of them cost.",
+    summary: "Say what calls of a tool, requests to a path, or a pattern of them cost.",
     arguments: [PATTERN, "whole credits of one call; 0 is free"],
     async run(session, [pattern, text]) {
       const { client, tenant, show } = session;

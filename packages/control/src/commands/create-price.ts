@@ -15,7 +15,10 @@ export function createPrice(
   { pattern, credits }: PriceCreate,
 ): Promise<PriceView> {
   if (compileToolPattern(pattern) === undefined) {
-    throw new Problem("fault_request", "pattern is upstream/tool or upstream/route, where * stands for any characters");
+    throw new Problem(
+      "fault_request",
+      "pattern is upstream/tool or upstream/METHOD /path, where * stands for any characters",
+    );
   }
   const id = makeId(context);
   return context.store.command(actor, tenantId, async (transaction) => {
