@@ -196,6 +196,42 @@ test("trap-07 a request under an idempotency key is made once, and the API is to
   expect((await order(token, "order-9")).status).toBe(402);
 });
 
+test("a request is charged the price of its method and path, by every door, whichever route it takes", async () => {
+  const params = { tenant: TENANT };
+  const [agent] = (await rig.admin.call("agents.list", { params, query: {} })).items;
+  const { id, version } = await rig.admin.call("prices.create", {
+    params,
+    body: { pattern: "shop/POST /v1/orders", credits: 7 },
+  });
+  try {
+    const token = await rig.mint([{ budget: { unit: "credits", window: "total", limit: 9 } }]);
+    const order = (): ReturnType<typeof ask> => ask(token, "POST", "/v1/orders", '{"amount":7}');
+    const question = async (path: string, method: string, target: string): Promise<unknown> => {
+      const response = await fetch(`${rig.writ.gatewayUrl}${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+        body: JSON.stringify({
+          subject: { type: "agent", id: agent?.id },
+          action: { name: "http.request" },
+          resource: { type: "http", id: "shop", properties: { method, target } },
+          context: { arguments: { amount: 7 } },
+        }),
+      });
+      return response.json();
+    };
+    const refused = { decision: false, context: { id: "budget_exhausted", remaining: 2 } };
+    expect((await order()).status).toBe(200);
+    expect(await question("/v1/preview", "POST", "/v1/orders")).toMatchObject(refused);
+    expect(await question("/access/v1/evaluation", "POST", "/v1/%6frders/?dry=1")).toMatchObject(refused);
+    expect((await order()).reason).toBe("budget_exhausted");
+    expect((await ask(token, "GET", "/v1/orders")).status).toBe(200);
+    expect(await question("/access/v1/evaluation", "GET", "/v1/orders")).toMatchObject({ decision: true });
+    expect((await ask(token, "GET", "/v1/orders")).reason).toBe("budget_exhausted");
+  } finally {
+    await rig.admin.call("prices.remove", { params: { ...params, id }, query: { version } });
+  }
+});
+
 test("a stream that is open carries no byte after its token was revoked", async () => {
   const token = await rig.mint();
   const response = await fetch(`${rig.writ.gatewayUrl}/http/shop/v1/stream`, {
