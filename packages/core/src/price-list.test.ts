@@ -117,6 +117,17 @@ describe("a request costs what the closest pattern of its method and path says, 
   });
 });
 
+test("a name too long to be remembered costs the same, each time", () => {
+  const prices = createPriceList();
+  prices.put("1", { pattern: "api/POST /long/*", credits: 7 });
+  const path = `/long/${"x".repeat(10_000)}`;
+  for (let turn = 0; turn < 2; turn += 1) {
+    expect(prices.creditsOf("api", "", { method: "POST", path })).toBe(7);
+    expect(prices.creditsOf("api", "", { method: "GET", path })).toBe(UNLISTED_CREDITS);
+    expect(prices.creditsOf("api", `POST ${path}`)).toBe(7);
+  }
+});
+
 test("of many entries that one is found which is found when nothing is indexed", () => {
   const text = fc.stringMatching(/^[ab*]{1,4}$/);
   const name = fc.stringMatching(/^[ab]{1,4}$/);

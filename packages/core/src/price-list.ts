@@ -16,6 +16,8 @@ export const UNLISTED_CREDITS = 1;
 
 /** Names whose cost is remembered. Agents can attempt any name, so the memory starts afresh when it is full. */
 const REMEMBERED_MAX = 4_096;
+/** Characters of such a name: a longer one is looked up each time, so that no holder fills the memory with paths. */
+const REMEMBERED_LENGTH_MAX = 256;
 
 /** As many methods as a route can have; what lists more is no list of methods. */
 const METHODS_MAX = 16;
@@ -172,6 +174,7 @@ function createIndex(
   }
 
   return (upstream, name, other) => {
+    if (name.length > REMEMBERED_LENGTH_MAX) return find(upstream, name, other);
     const key = `${upstream}/${name}`;
     let credits = remembered.get(key);
     if (credits === undefined) {
