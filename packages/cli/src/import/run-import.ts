@@ -77,9 +77,12 @@ export async function runImport(
     "--gateway-url",
   );
   const files = await readFiles(session, paths, options);
-  const { planned, outcomes } = await planAll(session, files, { ...options, gatewayUrl });
+  const foundDir = findCredentialsDir(session, options);
+  // Where there is none nothing can be compared, and only what has credentials of its own needs one.
+  const readableDir = await foundDir.catch(() => undefined);
+  const { planned, outcomes } = await planAll(session, files, { ...options, gatewayUrl, readableDir });
   const needsFiles = planned.some(({ plan, isNew }) => isNew && plan.credentials.length > 0);
-  const credentialsDir = needsFiles ? await findCredentialsDir(session, options) : undefined;
+  const credentialsDir = needsFiles ? await foundDir : undefined;
   const agentName = options.agent ?? files[0]?.client ?? "";
   if (options.dryRun === true) {
     const all = [...outcomes, ...planned.map((each) => outcomeOf(each, "planned", {}))];
@@ -144,7 +147,7 @@ function homeOf(environment: AdminSession["context"]["environment"]): string {
 async function planAll(
   session: AdminSession,
   files: readonly ClientFile[],
-  options: ImportOptions & { readonly gatewayUrl: string },
+  options: ImportOptions & { readonly gatewayUrl: string; readonly readableDir: string | undefined },
 ): Promise<{ readonly planned: readonly Planned[]; readonly outcomes: Outcome[] }> {
   const { client, context, tenant } = session;
   const inputs: Record<string, string> = {};
@@ -152,9 +155,8 @@ async function planAll(
     inputs[id] = await readSecretFile(context, path, `file of the input ${id}`);
   }
   const known = new Map<string, KnownUpstream>();
-  const credentialsDir = await findCredentialsDir(session, options).catch(() => undefined); // needed by new ones only
   for await (const { name, transport } of client.pages("upstreams.list", { params: { tenant }, query: {} })) {
-    known.set(name, { name, transport, secrets: await readSecrets(transport, credentialsDir) });
+    known.set(name, { name, transport, secrets: await readSecrets(transport, options.readableDir) });
   }
   const planned: Planned[] = [];
   const outcomes: Outcome[] = [];
