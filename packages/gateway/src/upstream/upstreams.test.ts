@@ -181,42 +181,40 @@ const IGNORED: AnswerSink = { notification: () => undefined, response: () => und
 /** Arguments larger than what a pipe holds. */
 const LARGE = JSON.stringify({ text: "x".repeat(1_000_000) });
 
+/** A server of its own process: opens sessions, and answers all else with what `answer` does with `id`, `method`, `params` and `text`. */
+function stdioServer(answer: string): string {
+  return `
+    let rest = "";
+    process.stdin.setEncoding("utf8").on("data", (chunk) => {
+      const lines = (rest + chunk).split("\\n");
+      rest = lines.pop();
+      for (const line of lines) {
+        const { id, method, params } = JSON.parse(line);
+        if (id === undefined) continue;
+        const opening = { protocolVersion: params.protocolVersion, capabilities: {}, serverInfo: { name: "own", version: "1" } };
+        const text = JSON.stringify({ jsonrpc: "2.0", id, result: method === "initialize" ? opening : { content: [] } });
+        ${answer}
+      }
+    }).on("end", () => process.exit());
+  `;
+}
+
 /** A server that answers everything, reads no further after the tool `deaf`, and tells a port what it read. */
 const DEAF_SERVER = `
   const watcher = require("node:net").connect(Number(process.argv[1]), "127.0.0.1");
   watcher.on("data", () => process.stdin.resume());
   watcher.on("error", () => undefined);
-  let text = "";
-  process.stdin.setEncoding("utf8").on("data", (chunk) => {
-    const lines = (text + chunk).split("\\n");
-    text = lines.pop();
-    for (const line of lines) {
-      const { id, method, params } = JSON.parse(line);
-      if (id === undefined) continue;
-      const opening = { protocolVersion: params.protocolVersion, capabilities: {}, serverInfo: { name: "deaf", version: "1" } };
-      const answer = JSON.stringify({ jsonrpc: "2.0", id, result: method === "initialize" ? opening : { content: [] } });
-      if (method === "tools/call") watcher.write(params.name + "\\n", () => process.stdout.write(answer + "\\n"));
-      else process.stdout.write(answer + "\\n");
-      if (params.name === "deaf") process.stdin.pause();
-    }
-  }).on("end", () => process.exit());
+  ${stdioServer(`
+    if (method === "tools/call") watcher.write(params.name + "\\n", () => process.stdout.write(text + "\\n"));
+    else process.stdout.write(text + "\\n");
+    if (params.name === "deaf") process.stdin.pause();
+  `)}
 `;
 
 /** A server whose tools' names are the answers that they give, with ID for the id of the request. */
-const VERBATIM_SERVER = `
-  let text = "";
-  process.stdin.setEncoding("utf8").on("data", (chunk) => {
-    const lines = (text + chunk).split("\\n");
-    text = lines.pop();
-    for (const line of lines) {
-      const { id, method, params } = JSON.parse(line);
-      if (id === undefined) continue;
-      const opening = { protocolVersion: params.protocolVersion, capabilities: {}, serverInfo: { name: "v", version: "1" } };
-      const answer = JSON.stringify({ jsonrpc: "2.0", id, result: method === "initialize" ? opening : {} });
-      process.stdout.write((method === "tools/call" ? params.name.replaceAll("ID", id) : answer) + "\\n");
-    }
-  }).on("end", () => process.exit());
-`;
+const VERBATIM_SERVER = stdioServer(`
+  process.stdout.write((method === "tools/call" ? params.name.replaceAll("ID", id) : text) + "\\n");
+`);
 
 /** A stdio upstream whose child reads no more until it is told to. */
 async function startDeafChild(limits: Partial<UpstreamLimits>) {
