@@ -1,6 +1,6 @@
 /**
  * Headers that do not go on to an HTTP API, by what somebody who trusts a proxy would take them for. Names as they are
- * compared: in lower case, with dashes. A table of data; docs/http.md has the same one, and a test compares the two.
+ * compared: in lower case, with dashes. docs/http.md has the same table, and a test compares the two; and what is asked of it.
  */
 
 export interface HeaderFamily {
